@@ -1,0 +1,25 @@
+//! The contract between Hoist's driver and the platforms it drives.
+//!
+//! A platform implements [`ComputeService`], [`ComputeSystem`] and [`Process`]; their vocabulary is that
+//! of the Windows Host Compute Service, which named the operations of a container host well. What a
+//! backend must do, sentence by sentence, is in the documentation of each method; the
+//! `conformance` module turns every sentence into a test that any backend can run.
+//!
+//! Nothing here calls the operating system beyond the standard library's types.
+
+pub mod errno;
+mod error;
+mod features;
+mod properties;
+mod service;
+mod status;
+mod stdio;
+
+pub use error::{Error, ErrorKind, OsCode, Phase, Result};
+pub use features::{Feature, Features};
+pub use properties::{
+    CpuStatistics, MemoryStatistics, ProcessEntry, Properties, Query, Statistics, Summary,
+};
+pub use service::{ComputeService, ComputeSystem, Process, Readiness};
+pub use status::{ExitStatus, OomKill, State, Timestamp};
+pub use stdio::{Stdio, Stream, Streams};

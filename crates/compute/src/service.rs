@@ -1,0 +1,118 @@
+//! The three traits that a backend implements.
+
+use std::time::Duration;
+
+use hoist_spec::{
+    ConsoleSize, ContainerId, ContainerSpec, ProcessSpec, Signal, oci::LinuxResources,
+};
+
+use crate::{ExitStatus, Features, Properties, Query, Result, State, Stdio, Streams, Summary};
+
+/// Something an event loop can wait for: a descriptor that becomes readable on Unix, a handle that becomes
+/// signalled on Windows.
+#[cfg(unix)]
+pub type Readiness<'a> = std::os::fd::BorrowedFd<'a>;
+/// Something an event loop can wait for: a descriptor that becomes readable on Unix, a handle that becomes
+/// signalled on Windows.
+#[cfg(windows)]
+pub type Readiness<'a> = std::os::windows::io::BorrowedHandle<'a>;
+
+/// One platform's containers.
+pub trait ComputeService: Send + Sync {
+    /// Makes a container in state `Created`. Its process is not started.
+    ///
+    /// A spec that cannot be carried out here is refused before anything is made; after any error nothing of
+    /// the container is left. An id that is in use is `AlreadyExists`.
+    fn create(&self, id: &ContainerId, spec: &ContainerSpec) -> Result<Box<dyn ComputeSystem>>;
+
+    /// Opens a container that this or another process has made. One that does not exist is `NotFound`.
+    fn open(&self, id: &ContainerId) -> Result<Box<dyn ComputeSystem>>;
+
+    /// Lists the containers, each with the state the kernel tells at this moment.
+    fn enumerate(&self) -> Result<Vec<Summary>>;
+
+    /// Says what this host can do, and why not what it cannot. Changes nothing.
+    fn features(&self) -> Features;
+}
+
+/// One container.
+///
+/// All methods may be called from several threads at once. What another process does to the same
+/// container is seen: state is read when it is asked for.
+pub trait ComputeSystem: Send + Sync {
+    /// Its id.
+    fn id(&self) -> &ContainerId;
+
+    /// The spec it was made from.
+    fn spec(&self) -> &ContainerSpec;
+
+    /// Starts the container's first process; the caller becomes the owner that reaps it and records its exit.
+    ///
+    /// Returns when the program was executed: what fails before is an error, and a program that does not exist
+    /// or cannot be executed is an error in [`Phase::Execute`](crate::Phase::Execute). After an error the
+    /// container is as it was, `Created`. A container that is not `Created` gives `InvalidState`.
+    fn start(&self, stdio: Stdio) -> Result<Box<dyn Process>>;
+
+    /// Starts a further process in the running container; the caller owns it. A failure changes nothing in the
+    /// container. A container that is not `Running` gives `InvalidState`.
+    fn create_process(&self, process: &ProcessSpec, stdio: Stdio) -> Result<Box<dyn Process>>;
+
+    /// Freezes every process of the running container. Pausing a paused container is `InvalidState`.
+    fn pause(&self) -> Result<()>;
+
+    /// Lets a paused container go on. A container that is not `Paused` gives `InvalidState`.
+    fn resume(&self) -> Result<()>;
+
+    /// Changes limits of the container while it runs; what `resources` does not name stays. A limit that the
+    /// kernel refuses is an error, and the limits are as before.
+    fn modify(&self, resources: &LinuxResources) -> Result<()>;
+
+    /// Its state at this moment.
+    fn state(&self) -> Result<State>;
+
+    /// What it is doing at this moment.
+    fn properties(&self, query: Query) -> Result<Properties>;
+
+    /// Sends `signal` to the container's first process. A container that does not run gives `InvalidState`, and no
+    /// stranger that has come to bear the same process id is ever signalled.
+    fn signal(&self, signal: Signal) -> Result<()>;
+
+    /// Asks the container to end, by the stop signal of its spec, and returns at once.
+    fn shutdown(&self) -> Result<()>;
+
+    /// Ends every process of the container by force, a paused one included, and returns when that is done. On a
+    /// stopped container it does nothing.
+    fn terminate(&self) -> Result<()>;
+
+    /// Waits until the container's first process has ended. Any process may wait, several times, late, and at the
+    /// same time: all get the same status. `Timeout` where `timeout` (none: for ever) runs out first.
+    fn wait(&self, timeout: Option<Duration>) -> Result<ExitStatus>;
+
+    /// Removes the container and all that was made for it. A container that runs gives `InvalidState`; deleting
+    /// again, also at the same time, is success.
+    fn delete(&self) -> Result<()>;
+}
+
+/// One process of a container, owned by the program that started it.
+pub trait Process: Send + Sync {
+    /// Its id on this machine, outside the container.
+    fn pid(&self) -> u32;
+
+    /// Hands out the caller's ends of its streams; each can be taken once.
+    fn take_streams(&self) -> Streams;
+
+    /// Waits until it has ended; as [`ComputeSystem::wait`].
+    fn wait(&self, timeout: Option<Duration>) -> Result<ExitStatus>;
+
+    /// Becomes ready when [`Process::wait`] would return at once.
+    fn readiness(&self) -> Readiness<'_>;
+
+    /// Sends it `signal`. After its end this is `InvalidState`, and no other process is signalled.
+    fn signal(&self, signal: Signal) -> Result<()>;
+
+    /// Gives its console another size; without a console, `InvalidState`.
+    fn resize_console(&self, size: ConsoleSize) -> Result<()>;
+
+    /// Ends its standard input. A stream that was taken is ended by dropping it instead; ending it twice is success.
+    fn close_stdin(&self) -> Result<()>;
+}
