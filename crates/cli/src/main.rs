@@ -1,1 +1,35 @@
-fn main() {}
+//! The `hoist` command: what people type, turned into calls of the engine.
+//!
+//! `args` reads the command line, `commands` has one file per command, `failure` is how all of them fail.
+
+mod age;
+mod args;
+mod commands;
+mod failure;
+mod output;
+mod table;
+mod timeline;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use args::Action;
+
+fn main() -> ExitCode {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let invocation = match args::parse(&words) {
+        Ok(invocation) => invocation,
+        Err(error) => return failure::usage(&error, &words),
+    };
+    let (json, is_run) = (
+        invocation.json_errors,
+        matches!(invocation.action, Action::Run(_) | Action::Exec(_)),
+    );
+    match commands::carry_out(invocation) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            failure.print(json);
+            ExitCode::from(if is_run { failure.code() } else { 1 })
+        }
+    }
+}

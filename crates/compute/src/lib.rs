@@ -7,6 +7,8 @@
 //!
 //! Nothing here calls the operating system beyond the standard library's types.
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod errno;
 mod error;
 mod features;
@@ -14,6 +16,7 @@ mod properties;
 mod service;
 mod status;
 mod stdio;
+mod timeline;
 
 pub use error::{Error, ErrorKind, OsCode, Phase, Result};
 pub use features::{Feature, Features};
@@ -23,3 +26,4 @@ pub use properties::{
 pub use service::{ComputeService, ComputeSystem, Process, Readiness};
 pub use status::{ExitStatus, OomKill, State, Timestamp};
 pub use stdio::{Stdio, Stream, Streams};
+pub use timeline::{Bar, Timeline};

@@ -1,1 +1,9 @@
-//! x
+//! The wire format between a container's owner and the helper program `hoist-init`.
+//!
+//! A plan is a [`wire::Program`]: a flat sequence of [`wire::Step`]s, written by `hoist_linux::plan` and walked by the
+//! helper. Both sides use the definitions here, so that they cannot disagree. The library part builds on every
+//! platform and needs no standard library; the program itself (`src/program/`) is Linux only.
+#![no_std]
+#![forbid(unsafe_code)]
+
+pub mod wire;

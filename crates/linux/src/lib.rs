@@ -1,1 +1,36 @@
-//! x
+//! The Hoist contract on Linux: namespaces, cgroups v1 and v2, mounts, overlayfs, capabilities, seccomp.
+//!
+//! A container is first planned, then started. [`plan`] is pure and builds on every platform, as does what it
+//! reads: [`features`], [`root_facts`], [`user`], [`seccomp`], the [`cgroup`] limits. The rest is Linux code: `root`
+//! looks at a container's root file system, `execute` carries a plan out by way of the helper program `hoist-init`,
+//! `record` keeps what other processes must know, and `service` puts the contract on top.
+
+mod accounts;
+pub mod cgroup;
+pub mod features;
+pub mod plan;
+pub mod root_facts;
+pub mod seccomp;
+pub mod user;
+
+#[cfg(target_os = "linux")]
+mod execute;
+#[cfg(target_os = "linux")]
+mod host_root;
+#[cfg(target_os = "linux")]
+mod proc_pid;
+#[cfg(target_os = "linux")]
+mod process;
+#[cfg(target_os = "linux")]
+mod record;
+#[cfg(target_os = "linux")]
+mod removal;
+#[cfg(target_os = "linux")]
+pub mod root;
+#[cfg(target_os = "linux")]
+mod service;
+#[cfg(target_os = "linux")]
+mod system;
+
+#[cfg(target_os = "linux")]
+pub use service::LinuxService;

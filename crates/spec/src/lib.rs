@@ -4,13 +4,32 @@
 //! backend takes, signals, and the validation that collects every fault before anything is made.
 //! Nothing here calls the operating system: each function is pure and works on every platform.
 
+mod bundle;
+mod capability;
+mod check;
+mod command;
 mod container;
+mod convert;
+mod fault;
 mod id;
+mod json;
+pub mod options;
+pub mod seccomp;
 mod signal;
 
+pub use bundle::Bundle;
+pub use capability::{
+    CapabilitySet, UnknownCapability, capability_number, parse_capability,
+};
+pub use command::{
+    Command, Isolation, Mount, Network, NetworkInterface, NetworkMode, PortBinding, ProcessConfig,
+    Resources,
+};
 pub use container::{
     ConsoleSize, ContainerSpec, ProcessSpec, RootSource, SeccompPolicy, StopPolicy, WritableLayer,
 };
+pub use convert::native_architecture;
+pub use fault::{Fault, Faults};
 pub use id::{ContainerId, InvalidId};
 pub use oci_spec::runtime as oci;
 pub use signal::{Signal, UnknownSignal};

@@ -1,0 +1,32 @@
+//! The arguments of `exec`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueHint};
+
+/// `hoist exec`.
+#[derive(Args, Debug)]
+#[command(override_usage = "hoist exec [OPTIONS] CONTAINER COMMAND [ARG]...")]
+pub(crate) struct Exec {
+    /// Give the command this terminal's or pipe's input
+    #[arg(short, long)]
+    pub interactive: bool,
+    /// Give the command a terminal of its own
+    #[arg(short, long)]
+    pub tty: bool,
+    /// Set an environment variable; a name alone takes the value from the caller's environment
+    #[arg(short, long, value_name = "NAME[=VALUE]", allow_hyphen_values = true)]
+    pub env: Vec<String>,
+    /// Read environment variables from FILE
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub env_file: Vec<PathBuf>,
+    /// Directory in the container to begin in; otherwise the container's own
+    #[arg(short, long, value_name = "DIR")]
+    pub workdir: Option<String>,
+    /// User, and group, to run as; otherwise the container's own
+    #[arg(short, long, value_name = "USER[:GROUP]", allow_hyphen_values = true)]
+    pub user: Option<String>,
+    /// Container, then the program to run in it and its arguments
+    #[arg(value_name = "CONTAINER COMMAND", num_args = 2.., required = true, trailing_var_arg = true)]
+    pub words: Vec<String>,
+}

@@ -1,0 +1,307 @@
+//! What the command line looks like.
+//!
+//! Values stay text here: `hoist-spec` reads them and collects every fault, so that one run names
+//! them all. Only the command that is given is defined, with its arguments: a start does not pay for the
+//! others.
+
+mod containers;
+mod exec;
+mod run;
+
+use std::{
+    ffi::{OsStr, OsString},
+    path::PathBuf,
+};
+
+use clap::{
+    Arg, ArgAction, Args, Command, FromArgMatches as _, ValueHint,
+    builder::{Resettable, ValueParser},
+};
+
+pub(crate) use containers::{
+    Completions, Format, Inspect, Kill, Ps, Report, Rm, Stop, TableFormat, Top, Wait,
+};
+pub(crate) use exec::Exec;
+pub(crate) use run::{Plan, Run};
+
+/// A command line that was understood.
+pub(crate) struct Invocation {
+    /// Where containers are recorded, instead of the usual place.
+    pub state_root: Option<PathBuf>,
+    /// Write errors as JSON.
+    pub json_errors: bool,
+    /// What to do.
+    pub action: Action,
+}
+
+/// What to do.
+pub(crate) enum Action {
+    Run(Box<Run>),
+    Exec(Exec),
+    Ps(Ps),
+    Inspect(Inspect),
+    Top(Top),
+    Stop(Stop),
+    Kill(Kill),
+    Wait(Wait),
+    Rm(Rm),
+    Info(Report),
+    Plan(Box<Plan>),
+    Version(Report),
+    Completions(Completions),
+}
+
+/// A command's name, what it is for, and its arguments.
+type Definition = (&'static str, &'static str, fn(Command) -> Command);
+
+const COMMANDS: &[Definition] = &[
+    ("run", "Run a command in a new container", arguments::<Run>),
+    (
+        "exec",
+        "Run a command in a running container",
+        arguments::<Exec>,
+    ),
+    ("ps", "List containers", arguments::<Ps>),
+    (
+        "inspect",
+        "Show all that is known of containers, as JSON",
+        arguments::<Inspect>,
+    ),
+    ("top", "List the processes of a container", arguments::<Top>),
+    (
+        "stop",
+        "Ask containers to end, and end by force those that do not",
+        arguments::<Stop>,
+    ),
+    ("kill", "Send a signal to containers", arguments::<Kill>),
+    (
+        "wait",
+        "Wait until containers have ended, and print their exit codes",
+        arguments::<Wait>,
+    ),
+    ("rm", "Remove containers", arguments::<Rm>),
+    (
+        "info",
+        "Show what this machine can do, and why not what it cannot",
+        arguments::<Report>,
+    ),
+    (
+        "plan",
+        "Show the steps that `run` would take, and take none",
+        arguments::<Plan>,
+    ),
+    ("version", "Show the version", arguments::<Report>),
+    (
+        "completions",
+        "Print a completion script for a shell",
+        arguments::<Completions>,
+    ),
+];
+
+/// The whole command line, or the part of it that begins with the command `only`, where that is one.
+pub(crate) fn command(only: Option<&OsStr>) -> Command {
+    let is_meant = |definition: &&Definition| only.is_some_and(|only| only == definition.0);
+    let commands = match COMMANDS.iter().find(is_meant) {
+        Some(definition) => std::slice::from_ref(definition),
+        None => COMMANDS,
+    };
+    Command::new("hoist")
+        .bin_name("hoist")
+        .about("Run processes in containers")
+        .version(env!("CARGO_PKG_VERSION"))
+        .disable_version_flag(true)
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .arg(
+            Arg::new("version")
+                .short('v')
+                .long("version")
+                .action(ArgAction::Version)
+                .help("Print the version"),
+        )
+        .arg(
+            Arg::new("state-root")
+                .long("state-root")
+                .value_name("DIR")
+                .value_parser(ValueParser::path_buf())
+                .value_hint(ValueHint::DirPath)
+                .global(true)
+                .display_order(1000)
+                .help("Record containers in DIR instead of /run/hoist or $XDG_RUNTIME_DIR/hoist"),
+        )
+        .arg(
+            Arg::new("log-format")
+                .long("log-format")
+                .value_name("FORMAT")
+                .value_parser(["text", "json"])
+                .hide_possible_values(true)
+                .global(true)
+                .display_order(1001)
+                .help("How errors are written: text (default) or json"),
+        )
+        .subcommands(commands.iter().map(|(name, about, arguments)| {
+            Command::new(*name)
+                .about(*about)
+                // docker's rule: of an option that is given twice, the last one counts.
+                .args_override_self(true)
+                .defer(*arguments)
+        }))
+}
+
+/// Adds the arguments of `A` to `command`, which keeps its own description: the documentation of `A` is for
+/// readers of the code.
+fn arguments<A: Args>(command: Command) -> Command {
+    let about = Resettable::from(command.get_about().cloned());
+    A::augment_args(command).about(about).long_about(None)
+}
+
+/// Reads the command line. The error is clap's, which is also how it answers `--help`.
+pub(crate) fn parse(words: &[OsString]) -> Result<Invocation, clap::Error> {
+    let only = words.get(1).map(OsString::as_os_str);
+    let mut matches = command(only).try_get_matches_from(words)?;
+    let (name, mut arguments) = matches
+        .remove_subcommand()
+        .ok_or_else(|| clap::Error::new(clap::error::ErrorKind::MissingSubcommand))?;
+    // A global option is found in the innermost matches.
+    let state_root = arguments.remove_one("state-root");
+    let json_errors = arguments
+        .get_one::<String>("log-format")
+        .is_some_and(|format| format == "json");
+    let from = &mut arguments;
+    let action = match name.as_str() {
+        "run" => Action::Run(Box::new(Run::from_arg_matches_mut(from)?)),
+        "exec" => Action::Exec(Exec::from_arg_matches_mut(from)?),
+        "ps" => Action::Ps(Ps::from_arg_matches_mut(from)?),
+        "inspect" => Action::Inspect(Inspect::from_arg_matches_mut(from)?),
+        "top" => Action::Top(Top::from_arg_matches_mut(from)?),
+        "stop" => Action::Stop(Stop::from_arg_matches_mut(from)?),
+        "kill" => Action::Kill(Kill::from_arg_matches_mut(from)?),
+        "wait" => Action::Wait(Wait::from_arg_matches_mut(from)?),
+        "rm" => Action::Rm(Rm::from_arg_matches_mut(from)?),
+        "info" => Action::Info(Report::from_arg_matches_mut(from)?),
+        "plan" => Action::Plan(Box::new(Plan::from_arg_matches_mut(from)?)),
+        "version" => Action::Version(Report::from_arg_matches_mut(from)?),
+        "completions" => Action::Completions(Completions::from_arg_matches_mut(from)?),
+        _ => return Err(clap::Error::new(clap::error::ErrorKind::InvalidSubcommand)),
+    };
+    Ok(Invocation {
+        state_root,
+        json_errors,
+        action,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse_words(line: &[&str]) -> Result<Invocation, clap::Error> {
+        let words: Vec<OsString> = std::iter::once(&"hoist")
+            .chain(line)
+            .map(|word| OsString::from(*word))
+            .collect();
+        parse(&words)
+    }
+
+    fn run(line: &[&str]) -> Run {
+        match parse_words(line).map(|invocation| invocation.action) {
+            Ok(Action::Run(run)) => *run,
+            Ok(_) => panic!("{line:?} is another command"),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    #[test]
+    fn the_definitions_agree_with_each_other() {
+        command(None).debug_assert();
+    }
+
+    #[test]
+    fn options_of_run_end_at_the_command() {
+        let run = run(&[
+            "run", "-it", "--rm", "-e", "A=1", "-eB", "sh", "-c", "x", "--", "--rm", "-t",
+        ]);
+        assert!(run.interactive && run.tty && run.rm);
+        assert_eq!(run.env, ["A=1", "B"]);
+        assert_eq!(run.command, ["sh", "-c", "x", "--", "--rm", "-t"]);
+    }
+
+    #[test]
+    fn two_dashes_before_the_command_are_not_part_of_it() {
+        assert_eq!(
+            run(&["run", "--", "-x", "--", "y"]).command,
+            ["-x", "--", "y"]
+        );
+        assert_eq!(run(&["run", "-i", "--", "ls", "-l"]).command, ["ls", "-l"]);
+    }
+
+    #[test]
+    fn a_single_h_is_the_hostname_as_with_docker() {
+        assert_eq!(
+            run(&["run", "-h", "web", "true"]).hostname.as_deref(),
+            Some("web")
+        );
+        assert_eq!(
+            run(&["run", "-hweb", "true"]).hostname.as_deref(),
+            Some("web")
+        );
+        let help = parse_words(&["run", "--help"]).err().unwrap();
+        assert_eq!(help.kind(), clap::error::ErrorKind::DisplayHelp);
+    }
+
+    #[test]
+    fn values_may_begin_with_a_dash_as_with_docker() {
+        let run = run(&[
+            "run",
+            "--pids-limit",
+            "-1",
+            "-e",
+            "-x=y",
+            "-m",
+            "-1",
+            "true",
+        ]);
+        assert_eq!(run.pids_limit.as_deref(), Some("-1"));
+        assert_eq!(run.memory.as_deref(), Some("-1"));
+        assert_eq!(run.env, ["-x=y"]);
+        assert_eq!(run.command, ["true"]);
+    }
+
+    #[test]
+    fn of_two_equal_options_the_last_counts() {
+        assert_eq!(
+            run(&["run", "--name", "a", "--name", "b", "true"])
+                .name
+                .as_deref(),
+            Some("b")
+        );
+    }
+
+    #[test]
+    fn options_of_exec_end_at_the_container() {
+        match parse_words(&["exec", "-i", "web", "-t", "ls", "-l"]).map(|found| found.action) {
+            Ok(Action::Exec(exec)) => {
+                assert!(exec.interactive && !exec.tty);
+                assert_eq!(exec.words, ["web", "-t", "ls", "-l"]);
+            }
+            Ok(_) => panic!("another command"),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    #[test]
+    fn the_state_root_stands_before_or_after_the_command_name() {
+        for line in [["--state-root", "/x", "ps"], ["ps", "--state-root", "/x"]] {
+            let found = parse_words(&line).ok().unwrap();
+            assert_eq!(found.state_root, Some(PathBuf::from("/x")));
+        }
+    }
+
+    #[test]
+    fn an_unknown_option_before_the_command_is_refused() {
+        let error = parse_words(&["run", "--privileged-please", "true"])
+            .err()
+            .unwrap();
+        assert_eq!(error.kind(), clap::error::ErrorKind::UnknownArgument);
+    }
+}

@@ -1,0 +1,179 @@
+//! The arguments of `run` and `plan`.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, ValueHint};
+
+/// What the root is when none is given; shown by `--help`.
+const DEFAULT_ROOT: &str = "\
+With neither --rootfs nor --layer the container sees this machine's own programs: /usr, /bin, /sbin, /lib*, \
+/etc and /opt, read-only under a layer that receives what it writes and is thrown away with it. Nothing of \
+/home, /root, /var, /run, /tmp, /proc, /sys or /dev is shown.
+
+Exit codes: that of COMMAND, or 128 + n where signal n ended it; 125 where Hoist failed; 126 where COMMAND \
+cannot be invoked; 127 where it is not found.";
+
+/// `hoist run`.
+#[derive(Args, Debug)]
+#[command(
+    disable_help_flag = true,
+    after_help = DEFAULT_ROOT,
+    override_usage = "hoist run [OPTIONS] [--] COMMAND [ARG]..."
+)]
+pub(crate) struct Run {
+    /// Give the command this terminal's or pipe's input
+    #[arg(short, long)]
+    pub interactive: bool,
+    /// Give the command a terminal of its own
+    #[arg(short, long)]
+    pub tty: bool,
+    /// Remove the container when it has ended
+    #[arg(long)]
+    pub rm: bool,
+    /// Name the container, for use in place of its id
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
+    pub name: Option<String>,
+    /// Write the container's id to FILE, which must not exist
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub cidfile: Option<PathBuf>,
+    /// Measure the start and draw it to FILE: a picture (.svg), or a trace for Perfetto (.json)
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub timeline: Option<PathBuf>,
+
+    /// Use DIR as the root file system; what the container writes stays there
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = "Files", conflicts_with = "layer")]
+    pub rootfs: Option<String>,
+    /// Stack DIR into the root file system, read-only, under a layer that is thrown away; given several times, the
+    /// first is the base
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = "Files")]
+    pub layer: Vec<String>,
+    /// Make the root file system read-only
+    #[arg(long, help_heading = "Files")]
+    pub read_only: bool,
+    /// Show a directory or file of this machine in the container
+    #[arg(short, long, value_name = "SOURCE:TARGET[:ro]", help_heading = "Files")]
+    pub volume: Vec<String>,
+    /// Mount something in the container (type=bind|tmpfs,source=…,target=…,readonly)
+    #[arg(long, value_name = "KEY=VALUE,...", help_heading = "Files")]
+    pub mount: Vec<String>,
+    /// Mount an empty file system in memory
+    #[arg(long, value_name = "TARGET[:OPTIONS]", help_heading = "Files")]
+    pub tmpfs: Vec<String>,
+
+    /// Set an environment variable; a name alone takes the value from the caller's environment
+    #[arg(
+        short,
+        long,
+        value_name = "NAME[=VALUE]",
+        allow_hyphen_values = true,
+        help_heading = "Process"
+    )]
+    pub env: Vec<String>,
+    /// Read environment variables from FILE
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Process")]
+    pub env_file: Vec<PathBuf>,
+    /// Directory in the container to begin in
+    #[arg(short, long, value_name = "DIR", help_heading = "Process")]
+    pub workdir: Option<String>,
+    /// User, and group, to run as: names of the container's own /etc/passwd and /etc/group, or numbers
+    #[arg(
+        short,
+        long,
+        value_name = "USER[:GROUP]",
+        allow_hyphen_values = true,
+        help_heading = "Process"
+    )]
+    pub user: Option<String>,
+    /// Run this program, with COMMAND as its arguments
+    #[arg(long, value_name = "PROGRAM", help_heading = "Process")]
+    pub entrypoint: Option<String>,
+    /// Run an init process that forwards signals and reaps zombies
+    #[arg(long, help_heading = "Process")]
+    pub init: bool,
+    /// Signal that asks the container to end
+    #[arg(long, value_name = "SIGNAL", help_heading = "Process")]
+    pub stop_signal: Option<String>,
+    /// Seconds from the stop signal until the container is ended by force
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        allow_hyphen_values = true,
+        help_heading = "Process"
+    )]
+    pub stop_timeout: Option<String>,
+
+    /// Limit of memory (bytes, or with b, k, m, g)
+    #[arg(
+        short,
+        long,
+        value_name = "BYTES",
+        allow_hyphen_values = true,
+        help_heading = "Limits"
+    )]
+    pub memory: Option<String>,
+    /// Limit of processor time, in processors (1.5)
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        allow_hyphen_values = true,
+        help_heading = "Limits"
+    )]
+    pub cpus: Option<String>,
+    /// Weight of processor time against other containers (1024 is the usual one)
+    #[arg(
+        short = 'c',
+        long,
+        value_name = "WEIGHT",
+        allow_hyphen_values = true,
+        help_heading = "Limits"
+    )]
+    pub cpu_shares: Option<String>,
+    /// Limit of processes and threads; -1: none
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        allow_hyphen_values = true,
+        help_heading = "Limits"
+    )]
+    pub pids_limit: Option<String>,
+
+    /// Network of the container: none (default), or host
+    #[arg(
+        long,
+        visible_alias = "net",
+        value_name = "none|host",
+        help_heading = "Isolation"
+    )]
+    pub network: Option<String>,
+    /// Host name in the container
+    #[arg(short = 'h', long, value_name = "NAME", help_heading = "Isolation")]
+    pub hostname: Option<String>,
+    /// Add a capability
+    #[arg(long, value_name = "CAPABILITY", help_heading = "Isolation")]
+    pub cap_add: Vec<String>,
+    /// Take a capability away
+    #[arg(long, value_name = "CAPABILITY", help_heading = "Isolation")]
+    pub cap_drop: Vec<String>,
+    /// no-new-privileges, seccomp=unconfined, seccomp=FILE
+    #[arg(long, value_name = "OPTION", help_heading = "Isolation")]
+    pub security_opt: Vec<String>,
+
+    /// Print help
+    #[arg(long, action = ArgAction::HelpLong)]
+    help: Option<bool>,
+
+    /// Program to run, and its arguments
+    #[arg(value_name = "COMMAND", trailing_var_arg = true, value_hint = ValueHint::CommandWithArguments)]
+    pub command: Vec<String>,
+}
+
+/// `hoist plan`.
+#[derive(Args, Debug)]
+#[command(override_usage = "hoist plan [OPTIONS] [--] COMMAND [ARG]...")]
+pub(crate) struct Plan {
+    /// Print the plan as JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub run: Run,
+}

@@ -1,0 +1,85 @@
+//! One file per command.
+
+mod exec;
+mod facts;
+mod info;
+mod inspect;
+mod kill;
+mod plan;
+mod ps;
+mod rm;
+mod run;
+mod stop;
+mod top;
+mod version;
+mod wait;
+
+use hoist::{Engine, EngineOptions};
+use hoist_spec::ContainerId;
+
+use crate::args::{self, Action, Invocation};
+use crate::failure::Failure;
+use crate::output;
+
+/// Does what the command line asks for; the result is the exit code.
+pub(crate) fn carry_out(invocation: Invocation) -> Result<u8, Failure> {
+    let Invocation {
+        state_root,
+        json_errors,
+        action,
+    } = invocation;
+    let open = || {
+        Engine::open(EngineOptions {
+            state_root: state_root.clone(),
+            timeline: None,
+        })
+    };
+    let each = |containers: &[String],
+                act: &dyn Fn(&Engine, &ContainerId) -> Result<(), Failure>| {
+        for_each(&open()?, containers, json_errors, act)
+    };
+    match action {
+        Action::Run(run) => run::run(*run, state_root),
+        Action::Exec(exec) => exec::run(exec, &open()?),
+        Action::Ps(ps) => ps::run(&ps, &open()?),
+        Action::Inspect(inspect) => inspect::run(&inspect, &open()?, json_errors),
+        Action::Top(top) => top::run(&top, &open()?),
+        Action::Stop(stop) => each(&stop.containers, &stop::act(&stop)?),
+        Action::Kill(kill) => each(&kill.containers, &kill::act(&kill)?),
+        Action::Wait(wait) => each(&wait.containers, &wait::act),
+        Action::Rm(rm) => rm::run(&rm, &open()?, json_errors),
+        Action::Info(report) => info::run(&report, &open()?),
+        Action::Plan(plan) => plan::run(*plan),
+        Action::Version(report) => version::run(&report),
+        Action::Completions(completions) => completions_for(completions.shell),
+    }
+}
+
+/// Acts on each container, whichever of the others fail; what fails is told at once.
+fn for_each(
+    engine: &Engine,
+    containers: &[String],
+    json: bool,
+    act: &dyn Fn(&Engine, &ContainerId) -> Result<(), Failure>,
+) -> Result<u8, Failure> {
+    let mut all_done = true;
+    for reference in containers {
+        let done = engine
+            .resolve(reference)
+            .map_err(Failure::from)
+            .and_then(|id| act(engine, &id));
+        if let Err(failure) = done {
+            failure.print(json);
+            all_done = false;
+        }
+    }
+    if all_done { Ok(0) } else { Err(Failure::Told) }
+}
+
+fn completions_for(shell: clap_complete::Shell) -> Result<u8, Failure> {
+    let mut command = args::command(None);
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut command, "hoist", &mut script);
+    output::print(&String::from_utf8_lossy(&script))?;
+    Ok(0)
+}

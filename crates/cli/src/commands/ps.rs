@@ -1,0 +1,106 @@
+//! `hoist ps`.
+
+use hoist::{Engine, Listed};
+use hoist_compute::{ExitStatus, State};
+
+use crate::age::{age, words};
+use crate::args::{Ps, TableFormat};
+use crate::failure::Failure;
+use crate::{output, table};
+
+/// How much of an id and of a command is shown.
+const SHORT_ID: usize = 12;
+const SHORT_COMMAND: usize = 20;
+
+/// Lists the containers.
+pub(crate) fn run(ps: &Ps, engine: &Engine) -> Result<u8, Failure> {
+    let listed = engine.list(ps.all)?;
+    if ps.quiet {
+        let ids: String = listed
+            .iter()
+            .map(|container| format!("{}\n", id(container, ps)))
+            .collect();
+        output::print(&ids)?;
+        return Ok(0);
+    }
+    match ps.format {
+        TableFormat::Json => {
+            for container in &listed {
+                output::print_json(&as_json(container, ps), false)?;
+            }
+        }
+        TableFormat::Table => {
+            let rows: Vec<Vec<String>> =
+                listed.iter().map(|container| row(container, ps)).collect();
+            output::print(&table::render(
+                &["CONTAINER ID", "COMMAND", "CREATED", "STATUS", "NAMES"],
+                &rows,
+            ))?;
+        }
+    }
+    Ok(0)
+}
+
+fn id(container: &Listed, ps: &Ps) -> String {
+    let id = container.summary.id.as_str();
+    if ps.no_trunc {
+        id.to_owned()
+    } else {
+        id.chars().take(SHORT_ID).collect()
+    }
+}
+
+fn command(container: &Listed, ps: &Ps) -> String {
+    let command = table::printable(&container.summary.command.join(" "));
+    if ps.no_trunc {
+        format!("\"{command}\"")
+    } else {
+        format!("\"{}\"", table::shorten(&command, SHORT_COMMAND))
+    }
+}
+
+fn row(container: &Listed, ps: &Ps) -> Vec<String> {
+    vec![
+        id(container, ps),
+        command(container, ps),
+        format!("{} ago", words(age(container.summary.created_at))),
+        status(container),
+        container.name.clone().unwrap_or_default(),
+    ]
+}
+
+fn as_json(container: &Listed, ps: &Ps) -> serde_json::Value {
+    serde_json::json!({
+        "ID": id(container, ps),
+        "Command": command(container, ps),
+        "CreatedAt": hoist::rfc3339(container.summary.created_at),
+        "Names": container.name.clone().unwrap_or_default(),
+        "State": container.summary.state,
+        "Status": status(container),
+    })
+}
+
+fn status(container: &Listed) -> String {
+    let summary = &container.summary;
+    let up = || words(summary.started_at.map(age).unwrap_or_default());
+    match summary.state {
+        State::Created => "Created".to_owned(),
+        State::Running => format!("Up {}", up()),
+        State::Paused => format!("Up {} (Paused)", up()),
+        State::Stopped => match &summary.exit {
+            Some(exit) => format!(
+                "Exited ({}) {} ago",
+                code(exit),
+                words(age(exit.finished_at))
+            ),
+            None => "Exited (unknown)".to_owned(),
+        },
+    }
+}
+
+fn code(exit: &ExitStatus) -> String {
+    match &exit.unknown {
+        Some(reason) => format!("unknown: {reason}"),
+        None => exit.shell_code().to_string(),
+    }
+}

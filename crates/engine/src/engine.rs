@@ -1,0 +1,329 @@
+//! The engine and a container's main path: create, start, attend, finish; exec beside it.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use hoist_compute::{
+    ComputeService, ComputeSystem, Error, ErrorKind, ExitStatus, Features, Phase, Process, Result,
+    State, Stdio, Timeline,
+};
+use hoist_spec::{ContainerId, ContainerSpec, ProcessSpec, Signal};
+
+use crate::{HookContext, Hooks, OomNotice, names::Names, platform};
+
+mod query;
+mod resolve;
+mod stop;
+#[cfg(all(test, unix))]
+mod tests;
+
+pub use query::Listed;
+pub use stop::{Ended, StopOutcome, StopRequest, TERMINATE_LIMIT};
+
+/// How an [`Engine`] is opened.
+#[derive(Clone, Debug, Default)]
+pub struct EngineOptions {
+    /// Where containers are recorded; engines with the same state root see the same containers. By default
+    /// `/run/hoist` for root, and for a user `$XDG_RUNTIME_DIR/hoist` or else `/tmp/hoist-UID`. It is made with mode 0700 where it
+    /// is not there yet.
+    pub state_root: Option<PathBuf>,
+    /// Where to note what takes time in starts.
+    pub timeline: Option<Arc<Timeline>>,
+}
+
+/// A container to be made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunRequest {
+    /// Its id; [`random_id`] makes one.
+    pub id: ContainerId,
+    /// A name that no other container bears, in the form of an id.
+    pub name: Option<String>,
+    /// What to run.
+    pub spec: ContainerSpec,
+    /// Remove the container when its process has ended.
+    pub remove: bool,
+}
+
+/// An id that nobody has: 64 random hexadecimal digits.
+pub fn random_id() -> Result<ContainerId> {
+    let mut bytes = [0; 32];
+    platform::random(&mut bytes)?;
+    let mut text = String::with_capacity(64);
+    for byte in bytes {
+        for digit in [byte >> 4, byte & 15] {
+            text.extend(char::from_digit(u32::from(digit), 16));
+        }
+    }
+    text.parse().map_err(|cause| {
+        Error::new(ErrorKind::System, Phase::Plan, "make a random id").because(cause)
+    })
+}
+
+/// A container that exists, or did a moment ago.
+#[derive(Clone)]
+pub struct Container {
+    system: Arc<dyn ComputeSystem>,
+    name: Option<String>,
+}
+
+impl std::fmt::Debug for Container {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Container")
+            .field("id", self.id())
+            .field("name", &self.name)
+            .finish()
+    }
+}
+
+impl Container {
+    /// Its id.
+    pub fn id(&self) -> &ContainerId {
+        self.system.id()
+    }
+
+    /// Its name, where it has one.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// What it was made from.
+    pub fn spec(&self) -> &ContainerSpec {
+        self.system.spec()
+    }
+
+    /// The backend's own object, for what the engine does not wrap.
+    pub fn system(&self) -> &dyn ComputeSystem {
+        &*self.system
+    }
+
+    fn context(&self) -> HookContext<'_> {
+        HookContext {
+            id: self.id(),
+            name: self.name(),
+            spec: self.spec(),
+        }
+    }
+}
+
+/// Runs containers and looks after them.
+///
+/// All methods may be called from several threads at once; none holds a lock while it waits. An id that does not
+/// exist gives `NotFound`.
+#[derive(Clone)]
+pub struct Engine {
+    service: Arc<dyn ComputeService>,
+    names: Arc<Names>,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine")
+            .field("names", &self.names)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Opens this machine's containers. `Unsupported` on a platform without a backend.
+    pub fn open(options: EngineOptions) -> Result<Self> {
+        let state_root = match options.state_root {
+            Some(path) => path,
+            None => platform::default_state_root()?,
+        };
+        Ok(Self::with_service(
+            platform::service(&state_root, options.timeline)?,
+            &state_root,
+        ))
+    }
+
+    /// An engine over any backend. `state_root` keeps the names of its containers.
+    pub fn with_service(service: Arc<dyn ComputeService>, state_root: &Path) -> Self {
+        Self {
+            service,
+            names: Arc::new(Names::new(state_root)),
+        }
+    }
+
+    /// What this host can do, and why not what it cannot.
+    pub fn features(&self) -> Features {
+        self.service.features()
+    }
+
+    /// Runs a container to its end without attending to it, as [`Engine::run_with`].
+    pub fn run(
+        &self,
+        request: &RunRequest,
+        stdio: Stdio,
+        hooks: &mut Hooks<'_>,
+    ) -> Result<ExitStatus> {
+        self.run_with(request, stdio, hooks, |process| process.wait(None))
+    }
+
+    /// Runs a container to its end: creates and starts it, calls `attend` with its process, calls the post-stop hooks, and
+    /// removes the container where the request says so.
+    ///
+    /// `attend` returns when the process has ended (`foreground::attach`, or [`Process::wait`]); where it fails, the
+    /// container is terminated. What goes wrong after the process's end stands in [`Hooks::failures`], and the status is
+    /// returned all the same. After an error of the start nothing of the container is left.
+    pub fn run_with(
+        &self,
+        request: &RunRequest,
+        stdio: Stdio,
+        hooks: &mut Hooks<'_>,
+        attend: impl FnOnce(&dyn Process) -> Result<ExitStatus>,
+    ) -> Result<ExitStatus> {
+        let container = self.create(request)?;
+        let process = self.start(&container, stdio, hooks)?;
+        let ended = attend(&*process);
+        if ended.is_err() {
+            hooks
+                .failures
+                .extend(self.terminate(&container.system).err());
+        }
+        let finished = self.finish(&container, request.remove, hooks);
+        hooks.failures.extend(finished.err());
+        ended
+    }
+
+    /// Makes a container, its process not started, and gives it its name. After an error nothing of it is left. An id or
+    /// name in use is `AlreadyExists`.
+    pub fn create(&self, request: &RunRequest) -> Result<Container> {
+        let reservation = match &request.name {
+            Some(name) => Some(
+                self.names
+                    .reserve(name, &request.id, |holder| self.exists(holder))?,
+            ),
+            None => None,
+        };
+        let system = self.service.create(&request.id, &request.spec)?;
+        if let Some(reservation) = reservation {
+            reservation.keep();
+        }
+        Ok(Container {
+            system: system.into(),
+            name: request.name.clone(),
+        })
+    }
+
+    /// Opens a container that this or another process has made.
+    pub fn container(&self, id: &ContainerId) -> Result<Container> {
+        Ok(Container {
+            system: self.service.open(id)?.into(),
+            name: self.names.of(id)?,
+        })
+    }
+
+    /// Starts a container's process, with the pre-start hooks before it and the start hook after it.
+    ///
+    /// The caller owns the process, and calls [`Engine::finish`] after its end. Where a hook or the start fails, the
+    /// post-stop hooks are called and the container is removed. A container that is not `Created` gives `InvalidState` and stays.
+    pub fn start(
+        &self,
+        container: &Container,
+        stdio: Stdio,
+        hooks: &mut Hooks<'_>,
+    ) -> Result<Box<dyn Process>> {
+        if !hooks.pre_start.is_empty() && container.system.state()? != State::Created {
+            return Err(Error::new(
+                ErrorKind::InvalidState,
+                Phase::Start,
+                format!("start container {}", container.id()),
+            )
+            .because("it was started before"));
+        }
+        let started = hooks
+            .run_pre_start(&container.context())
+            .and_then(|()| container.system.start(stdio));
+        let error = match started {
+            Ok(process) => {
+                let hooked = hooks.run_start(&container.context(), process.pid(), || {
+                    self.oom_notice(container)
+                });
+                match hooked {
+                    Ok(()) => return Ok(process),
+                    Err(error) => {
+                        hooks
+                            .failures
+                            .extend(self.terminate(&container.system).err());
+                        error
+                    }
+                }
+            }
+            // Somebody else started it, and it is theirs.
+            Err(error)
+                if container
+                    .system
+                    .state()
+                    .is_ok_and(|state| state != State::Created) =>
+            {
+                hooks.run_post_stop(&container.context());
+                return Err(error);
+            }
+            Err(error) => error,
+        };
+        let finished = self.finish(container, true, hooks);
+        hooks.failures.extend(finished.err());
+        Err(error)
+    }
+
+    /// After the end of a container's process: calls the post-stop hooks, and with `remove` removes the container and its name.
+    pub fn finish(&self, container: &Container, remove: bool, hooks: &mut Hooks<'_>) -> Result<()> {
+        hooks.run_post_stop(&container.context());
+        if !remove {
+            return Ok(());
+        }
+        container.system.delete()?;
+        match &container.name {
+            Some(name) => self.names.release_name(name, container.id()),
+            None => Ok(()),
+        }
+    }
+
+    /// Starts a further process in a running container; the caller owns it.
+    ///
+    /// Of the hooks only the start hook is called: the others are the container's. Where it fails, the process is killed.
+    pub fn exec(
+        &self,
+        id: &ContainerId,
+        process: &ProcessSpec,
+        stdio: Stdio,
+        hooks: &mut Hooks<'_>,
+    ) -> Result<Box<dyn Process>> {
+        let system = self.service.open(id)?;
+        let process = system.create_process(process, stdio)?;
+        if hooks.start.is_none() {
+            return Ok(process);
+        }
+        let container = Container {
+            system: system.into(),
+            name: self.names.of(id)?,
+        };
+        let hooked = hooks.run_start(&container.context(), process.pid(), || {
+            self.oom_notice(&container)
+        });
+        match hooked {
+            Ok(()) => Ok(process),
+            Err(error) => {
+                let ended = process
+                    .signal(Signal::KILL)
+                    .and_then(|()| process.wait(Some(TERMINATE_LIMIT)));
+                hooks.failures.extend(ended.err());
+                Err(error)
+            }
+        }
+    }
+
+    fn oom_notice(&self, container: &Container) -> OomNotice {
+        OomNotice::new(Arc::clone(&self.service), container.id().clone())
+    }
+
+    /// Whether there is such a container; one that cannot be read is there too.
+    fn exists(&self, id: &ContainerId) -> Result<bool> {
+        match self.service.open(id) {
+            Ok(_) => Ok(true),
+            Err(error) => Ok(error.kind() != ErrorKind::NotFound),
+        }
+    }
+}

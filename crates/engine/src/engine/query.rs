@@ -1,0 +1,86 @@
+//! What containers are doing.
+
+use std::collections::HashMap;
+
+use hoist_compute::{ProcessEntry, Properties, Query, Result, State, Summary};
+use hoist_spec::ContainerId;
+
+use crate::{Engine, Inspect, inspect::inspect};
+
+/// One container in a list.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listed {
+    /// Its name, where it has one.
+    pub name: Option<String>,
+    /// What the backend says of it.
+    pub summary: Summary,
+}
+
+impl Engine {
+    /// The containers, the newest first; without `all` only those that run or are paused.
+    pub fn list(&self, all: bool) -> Result<Vec<Listed>> {
+        let mut names: HashMap<ContainerId, String> = self
+            .names
+            .all()?
+            .into_iter()
+            .map(|(name, id)| (id, name))
+            .collect();
+        let mut listed: Vec<Listed> = self
+            .service
+            .enumerate()?
+            .into_iter()
+            .filter(|summary| all || runs(summary.state))
+            .map(|summary| Listed {
+                name: names.remove(&summary.id),
+                summary,
+            })
+            .collect();
+        listed.sort_by_key(|container| std::cmp::Reverse(container.summary.created_at));
+        Ok(listed)
+    }
+
+    /// What a list shows of the container.
+    pub fn summary(&self, id: &ContainerId) -> Result<Summary> {
+        Ok(self.properties(id, Query::default())?.summary)
+    }
+
+    /// Whether the container's first process lives, paused or not.
+    pub fn is_running(&self, id: &ContainerId) -> Result<bool> {
+        Ok(runs(self.service.open(id)?.state()?))
+    }
+
+    /// The container's processes.
+    pub fn processes(&self, id: &ContainerId) -> Result<Vec<ProcessEntry>> {
+        let query = Query {
+            statistics: false,
+            processes: true,
+        };
+        Ok(self.properties(id, query)?.processes.unwrap_or_default())
+    }
+
+    /// The ids of the container's processes on this machine.
+    pub fn pids(&self, id: &ContainerId) -> Result<Vec<u32>> {
+        let processes = self.processes(id)?;
+        Ok(processes.iter().map(|process| process.pid).collect())
+    }
+
+    /// What the backend says of the container.
+    pub fn properties(&self, id: &ContainerId, query: Query) -> Result<Properties> {
+        self.service.open(id)?.properties(query)
+    }
+
+    /// Everything known of the container, in the form of `docker inspect`.
+    pub fn inspect(&self, id: &ContainerId) -> Result<Inspect> {
+        let container = self.container(id)?;
+        let properties = container.system.properties(Query::default())?;
+        Ok(inspect(
+            container.name(),
+            container.spec(),
+            &properties.summary,
+        ))
+    }
+}
+
+fn runs(state: State) -> bool {
+    matches!(state, State::Running | State::Paused)
+}

@@ -1,0 +1,208 @@
+//! Ending containers: signals, stop with its escalation, clean.
+//!
+//! Every step has a deadline of its own, counted from its own beginning. A process that cannot be killed (it
+//! sleeps in the kernel) makes an error that names it, never a hang.
+
+use std::{
+    sync::{Arc, mpsc},
+    thread,
+    time::Duration,
+};
+
+use hoist_compute::{ComputeSystem, Error, ErrorKind, ExitStatus, Phase, Query, Result, State};
+use hoist_spec::{ContainerId, Signal};
+
+use crate::Engine;
+
+/// How long the kernel may take to end processes after `SIGKILL` before that is reported as an error.
+pub const TERMINATE_LIMIT: Duration = Duration::from_millis(1500);
+
+/// How long a look at the processes that would not end may take.
+const LOOK_LIMIT: Duration = Duration::from_millis(200);
+
+/// How a container is to be stopped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StopRequest {
+    /// The signal that asks; by default that of the container's spec.
+    pub signal: Option<Signal>,
+    /// How long the container may take after it; by default as its spec says. [`Duration::MAX`]: as long as it likes.
+    pub grace: Option<Duration>,
+}
+
+/// What ended a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It did not run.
+    NotRunning,
+    /// The signal that asks, within the grace period.
+    Signalled,
+    /// Force.
+    Terminated,
+}
+
+/// How a container was stopped.
+#[derive(Debug)]
+pub struct StopOutcome {
+    /// What ended it.
+    pub how: Ended,
+    /// How its first process ended; `None` where that was never started.
+    pub status: Option<ExitStatus>,
+    /// What failed on the way and was made up for by a stronger step.
+    pub failures: Vec<Error>,
+}
+
+impl Engine {
+    /// Sends `signal` to the container's first process.
+    pub fn signal(&self, id: &ContainerId, signal: Signal) -> Result<()> {
+        self.service.open(id)?.signal(signal)
+    }
+
+    /// Ends a container: asks by a signal, waits for the grace period, then terminates it. A container that does not
+    /// run is left as it is. `Timeout`, naming the processes, where even `SIGKILL` does not end it.
+    pub fn stop(&self, id: &ContainerId, request: StopRequest) -> Result<StopOutcome> {
+        let system: Arc<dyn ComputeSystem> = self.service.open(id)?.into();
+        let state = system.state()?;
+        if matches!(state, State::Created | State::Stopped) {
+            return Ok(StopOutcome {
+                how: Ended::NotRunning,
+                status: system.properties(Query::default())?.summary.exit,
+                failures: Vec::new(),
+            });
+        }
+        let mut failures = Vec::new();
+        match ask(&*system, state, request) {
+            Ok(status) => {
+                return Ok(StopOutcome {
+                    how: Ended::Signalled,
+                    status: Some(status),
+                    failures,
+                });
+            }
+            Err(error) if error.kind() == ErrorKind::Timeout => {}
+            Err(error) => failures.push(error),
+        }
+        self.terminate(&system)?;
+        Ok(StopOutcome {
+            how: Ended::Terminated,
+            status: Some(self.wait_after_kill(&system)?),
+            failures,
+        })
+    }
+
+    /// Waits until the container's first process has ended; `Timeout` where `timeout` (none: for ever) runs out first.
+    pub fn wait(&self, id: &ContainerId, timeout: Option<Duration>) -> Result<ExitStatus> {
+        self.service.open(id)?.wait(timeout)
+    }
+
+    /// Removes a container, its record and its name, whatever a crash has left of it. With `force` one that runs is
+    /// terminated first, without it that is `InvalidState`. Cleaning again is success.
+    pub fn clean(&self, id: &ContainerId, force: bool) -> Result<()> {
+        match self.service.open(id) {
+            Ok(system) => {
+                let system: Arc<dyn ComputeSystem> = system.into();
+                if force {
+                    gone_is_done(self.terminate(&system))?;
+                }
+                gone_is_done(system.delete())?;
+            }
+            Err(error) => gone_is_done(Err(error))?,
+        }
+        self.names.release(id)
+    }
+
+    /// Ends every process of the container by force, or says which would not end.
+    pub(super) fn terminate(&self, system: &Arc<dyn ComputeSystem>) -> Result<()> {
+        let killed = Arc::clone(system);
+        match within(TERMINATE_LIMIT, move || killed.terminate())? {
+            Some(result) => result,
+            None => Err(survivors(system)),
+        }
+    }
+
+    fn wait_after_kill(&self, system: &Arc<dyn ComputeSystem>) -> Result<ExitStatus> {
+        match system.wait(Some(TERMINATE_LIMIT)) {
+            Err(error) if error.kind() == ErrorKind::Timeout => {
+                Err(survivors(system).because(error))
+            }
+            other => other,
+        }
+    }
+}
+
+/// Signals the container and waits for its end.
+fn ask(system: &dyn ComputeSystem, state: State, request: StopRequest) -> Result<ExitStatus> {
+    let policy = system.spec().stop;
+    let grace = request
+        .grace
+        .unwrap_or_else(|| Duration::from_secs(policy.timeout_seconds.into()));
+    match system.signal(request.signal.unwrap_or(policy.signal)) {
+        // It ended between the look and the signal.
+        Err(error) if error.kind() == ErrorKind::InvalidState => {}
+        result => result?,
+    }
+    if state == State::Paused {
+        // Frozen processes see no signal.
+        match system.resume() {
+            Err(error) if error.kind() == ErrorKind::InvalidState => {}
+            result => result?,
+        }
+    }
+    system.wait((grace != Duration::MAX).then_some(grace))
+}
+
+/// `Timeout`, with the processes that are left.
+fn survivors(system: &Arc<dyn ComputeSystem>) -> Error {
+    let query = Query {
+        statistics: false,
+        processes: true,
+    };
+    let looked = Arc::clone(system);
+    // Even reading of such a process can block.
+    let left = match within(LOOK_LIMIT, move || looked.properties(query)) {
+        Ok(Some(Ok(properties))) => properties.processes.unwrap_or_default(),
+        _ => Vec::new(),
+    };
+    let error = Error::new(
+        ErrorKind::Timeout,
+        Phase::Operate,
+        format!("end container {} by force", system.id()),
+    );
+    if left.is_empty() {
+        return error.remedy("try again: the processes may still be ending");
+    }
+    let left: Vec<String> = left
+        .iter()
+        .map(|process| format!("{} ({})", process.pid, process.command))
+        .collect();
+    error
+        .because(format!(
+            "still there after SIGKILL: process {}",
+            left.join(", ")
+        ))
+        .remedy("a process that cannot be killed waits inside the kernel, mostly for a file system or device")
+}
+
+/// Runs `work` in a thread of its own and waits for at most `limit`. Work that takes longer goes on, unattended.
+fn within<T: Send + 'static>(
+    limit: Duration,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<Option<T>> {
+    let (done, result) = mpsc::sync_channel(1);
+    thread::Builder::new()
+        .name("hoist-bounded".to_owned())
+        .spawn(move || {
+            // Nobody listens any more when the limit has passed.
+            let _ = done.send(work());
+        })
+        .map_err(|cause| {
+            Error::new(ErrorKind::System, Phase::Operate, "start a thread").because(cause)
+        })?;
+    Ok(result.recv_timeout(limit).ok())
+}
+
+fn gone_is_done(result: Result<()>) -> Result<()> {
+    match result {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}

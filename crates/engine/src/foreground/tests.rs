@@ -1,0 +1,1 @@
+//! Attaching real processes on real consoles, by the fake backend.

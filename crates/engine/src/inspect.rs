@@ -1,0 +1,434 @@
+//! A container in the form of `docker inspect`: the same names and words, as far as Hoist has the thing.
+
+use std::collections::BTreeMap;
+
+use hoist_compute::{State, Summary};
+use hoist_spec::{
+    ContainerSpec, RootSource, SeccompPolicy,
+    oci::{LinuxNamespaceType, LinuxResources, Mount, Process, Spec},
+};
+use serde::Serialize;
+
+use crate::rfc3339;
+
+/// What docker gives for a time that has not come.
+const NEVER: &str = "0001-01-01T00:00:00Z";
+
+/// One container.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Inspect {
+    /// The whole id.
+    pub id: String,
+    /// When it was made (RFC 3339).
+    pub created: String,
+    /// The program.
+    pub path: String,
+    /// Its arguments, without the program.
+    pub args: Vec<String>,
+    /// What it is doing.
+    pub state: InspectState,
+    /// Its name after a `/`, as docker writes it; empty where it has none.
+    pub name: String,
+    /// `linux`.
+    pub platform: &'static str,
+    /// Where its root file system comes from.
+    pub root: RootSource,
+    /// How it was confined.
+    pub host_config: InspectHostConfig,
+    /// Its bind mounts.
+    pub mounts: Vec<InspectMount>,
+    /// What was to be run.
+    pub config: InspectConfig,
+}
+
+/// What a container is doing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct InspectState {
+    /// `created`, `running`, `paused` or `exited`.
+    pub status: &'static str,
+    /// Its first process lives, paused or not.
+    pub running: bool,
+    /// It is paused.
+    pub paused: bool,
+    /// The kernel's out-of-memory killer ended it.
+    #[serde(rename = "OOMKilled")]
+    pub oom_killed: bool,
+    /// Its first process on this machine; 0 where that does not live.
+    pub pid: u32,
+    /// As a shell reports it; 0 where it has not ended.
+    pub exit_code: i32,
+    /// Why the exit code is not known.
+    pub error: String,
+    /// When its process was started.
+    pub started_at: String,
+    /// When its process ended.
+    pub finished_at: String,
+}
+
+/// What was to be run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct InspectConfig {
+    /// Its host name.
+    pub hostname: String,
+    /// Its domain name.
+    pub domainname: String,
+    /// `user[:group]` as given, or the numbers; empty for root.
+    pub user: String,
+    /// It has a terminal.
+    pub tty: bool,
+    /// Its environment.
+    pub env: Vec<String>,
+    /// The program and its arguments.
+    pub cmd: Vec<String>,
+    /// Where it starts.
+    pub working_dir: String,
+    /// Its annotations.
+    pub labels: BTreeMap<String, String>,
+    /// The signal that asks it to end.
+    pub stop_signal: String,
+    /// Seconds from that signal to `SIGKILL`.
+    pub stop_timeout: u32,
+}
+
+/// How a container is confined. A limit that is not set is 0, or `null` where docker has that.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct InspectHostConfig {
+    /// Bind mounts, `source:destination[:ro]`.
+    pub binds: Vec<String>,
+    /// `none`, `host`, or `ns:PATH` of a joined namespace.
+    pub network_mode: String,
+    /// Empty for its own, `host`, or `ns:PATH`.
+    pub pid_mode: String,
+    /// `private`, `host`, or `ns:PATH`.
+    pub ipc_mode: String,
+    /// Empty for its own, `host`, or `ns:PATH`.
+    #[serde(rename = "UTSMode")]
+    pub uts_mode: String,
+    /// Empty for none, `private` for its own, or `ns:PATH`.
+    pub userns_mode: String,
+    /// `private`, `host`, or `ns:PATH`.
+    pub cgroupns_mode: String,
+    /// Where its cgroup is, where the spec says so.
+    pub cgroup_parent: String,
+    /// Its capability bounding set.
+    pub capabilities: Vec<String>,
+    /// `no-new-privileges`, `seccomp=unconfined`, `apparmor=PROFILE`, `label=LABEL`.
+    pub security_opt: Vec<String>,
+    /// Its root file system is read-only.
+    pub readonly_rootfs: bool,
+    /// Paths it sees nothing of.
+    pub masked_paths: Vec<String>,
+    /// Paths it cannot write.
+    pub readonly_paths: Vec<String>,
+    /// Its tmpfs mounts below none of `/dev`, `/proc` and `/sys`, with their options.
+    pub tmpfs: BTreeMap<String, String>,
+    /// An init process is its PID 1.
+    pub init: bool,
+    /// `hoist`.
+    pub runtime: &'static str,
+    /// oom_score_adj (proc(5)).
+    pub oom_score_adj: i32,
+    /// Memory limit in bytes.
+    pub memory: i64,
+    /// Memory reservation in bytes.
+    pub memory_reservation: i64,
+    /// Limit of memory and swap together in bytes; -1 for none.
+    pub memory_swap: i64,
+    /// Processors, in thousand millionths of one; from quota and period.
+    pub nano_cpus: i64,
+    /// Relative weight.
+    pub cpu_shares: u64,
+    /// Microseconds.
+    pub cpu_period: u64,
+    /// Microseconds in each period.
+    pub cpu_quota: i64,
+    /// Processors it may use.
+    pub cpuset_cpus: String,
+    /// Memory nodes it may use.
+    pub cpuset_mems: String,
+    /// The most processes and threads.
+    pub pids_limit: Option<i64>,
+    /// Relative weight of block I/O.
+    pub blkio_weight: u16,
+}
+
+/// One bind mount.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct InspectMount {
+    /// `bind`.
+    pub r#type: &'static str,
+    /// The path on this machine.
+    pub source: String,
+    /// The path in the container.
+    pub destination: String,
+    /// Its options.
+    pub mode: String,
+    /// It can be written.
+    #[serde(rename = "RW")]
+    pub rw: bool,
+    /// Its propagation; `rprivate` where nothing is said.
+    pub propagation: String,
+}
+
+/// Puts together what is known of a container.
+pub(crate) fn inspect(name: Option<&str>, spec: &ContainerSpec, summary: &Summary) -> Inspect {
+    let oci = &spec.oci;
+    let process = oci.process().as_ref();
+    let command = process
+        .and_then(|process| process.args().clone())
+        .unwrap_or_default();
+    let binds = binds(oci);
+    Inspect {
+        id: summary.id.to_string(),
+        created: rfc3339(summary.created_at),
+        path: command.first().cloned().unwrap_or_default(),
+        args: command.iter().skip(1).cloned().collect(),
+        state: state(summary),
+        name: name.map_or_else(String::new, |name| format!("/{name}")),
+        platform: "linux",
+        root: spec.root.clone(),
+        host_config: host_config(spec, &binds),
+        mounts: binds,
+        config: InspectConfig {
+            hostname: oci.hostname().clone().unwrap_or_default(),
+            domainname: oci.domainname().clone().unwrap_or_default(),
+            user: user(spec),
+            tty: process.is_some_and(|process| process.terminal() == Some(true)),
+            env: process
+                .and_then(|process| process.env().clone())
+                .unwrap_or_default(),
+            cmd: command,
+            working_dir: process
+                .map_or_else(String::new, |process| process.cwd().display().to_string()),
+            labels: oci
+                .annotations()
+                .iter()
+                .flatten()
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect(),
+            stop_signal: spec.stop.signal.to_string(),
+            stop_timeout: spec.stop.timeout_seconds,
+        },
+    }
+}
+
+fn state(summary: &Summary) -> InspectState {
+    let exit = summary.exit.as_ref();
+    InspectState {
+        status: match summary.state {
+            State::Created => "created",
+            State::Running => "running",
+            State::Paused => "paused",
+            State::Stopped => "exited",
+        },
+        running: matches!(summary.state, State::Running | State::Paused),
+        paused: summary.state == State::Paused,
+        oom_killed: exit.is_some_and(|exit| exit.oom.is_some()),
+        pid: summary.pid.unwrap_or(0),
+        exit_code: exit.map_or(0, |exit| exit.shell_code()),
+        error: exit
+            .and_then(|exit| exit.unknown.clone())
+            .unwrap_or_default(),
+        started_at: summary.started_at.map_or_else(|| NEVER.to_owned(), rfc3339),
+        finished_at: exit.map_or_else(|| NEVER.to_owned(), |exit| rfc3339(exit.finished_at)),
+    }
+}
+
+fn user(spec: &ContainerSpec) -> String {
+    if let Some(user) = &spec.user {
+        return user.clone();
+    }
+    match spec.oci.process().as_ref().map(Process::user) {
+        Some(user) if (user.uid(), user.gid()) != (0, 0) => {
+            format!("{}:{}", user.uid(), user.gid())
+        }
+        _ => String::new(),
+    }
+}
+
+fn host_config(spec: &ContainerSpec, binds: &[InspectMount]) -> InspectHostConfig {
+    let oci = &spec.oci;
+    let process = oci.process().as_ref();
+    let linux = oci.linux().as_ref();
+    let mut config = InspectHostConfig {
+        binds: binds
+            .iter()
+            .map(|bind| {
+                let read_only = if bind.rw { "" } else { ":ro" };
+                format!("{}:{}{read_only}", bind.source, bind.destination)
+            })
+            .collect(),
+        network_mode: namespace(oci, LinuxNamespaceType::Network, "host", "none"),
+        pid_mode: namespace(oci, LinuxNamespaceType::Pid, "host", ""),
+        ipc_mode: namespace(oci, LinuxNamespaceType::Ipc, "host", "private"),
+        uts_mode: namespace(oci, LinuxNamespaceType::Uts, "host", ""),
+        userns_mode: namespace(oci, LinuxNamespaceType::User, "", "private"),
+        cgroupns_mode: namespace(oci, LinuxNamespaceType::Cgroup, "host", "private"),
+        cgroup_parent: linux
+            .and_then(|linux| linux.cgroups_path().as_ref())
+            .map_or_else(String::new, |path| path.display().to_string()),
+        capabilities: process
+            .and_then(|process| process.capabilities().as_ref())
+            .and_then(|capabilities| capabilities.bounding().as_ref())
+            .map(|bounding| {
+                let mut names: Vec<String> =
+                    bounding.iter().map(|name| format!("CAP_{name}")).collect();
+                names.sort();
+                names
+            })
+            .unwrap_or_default(),
+        security_opt: security_opt(spec),
+        readonly_rootfs: oci
+            .root()
+            .as_ref()
+            .is_some_and(|root| root.readonly() == Some(true)),
+        masked_paths: linux
+            .and_then(|linux| linux.masked_paths().clone())
+            .unwrap_or_default(),
+        readonly_paths: linux
+            .and_then(|linux| linux.readonly_paths().clone())
+            .unwrap_or_default(),
+        tmpfs: tmpfs(oci),
+        init: spec.init,
+        runtime: "hoist",
+        oom_score_adj: process
+            .and_then(|process| process.oom_score_adj())
+            .unwrap_or(0),
+        ..InspectHostConfig::default()
+    };
+    if let Some(resources) = linux.and_then(|linux| linux.resources().as_ref()) {
+        limits(&mut config, resources);
+    }
+    config
+}
+
+fn limits(config: &mut InspectHostConfig, resources: &LinuxResources) {
+    if let Some(memory) = resources.memory() {
+        config.memory = memory.limit().unwrap_or(0);
+        config.memory_reservation = memory.reservation().unwrap_or(0);
+        config.memory_swap = memory.swap().unwrap_or(0);
+    }
+    if let Some(cpu) = resources.cpu() {
+        config.cpu_shares = cpu.shares().unwrap_or(0);
+        config.cpu_period = cpu.period().unwrap_or(0);
+        config.cpu_quota = cpu.quota().unwrap_or(0);
+        config.cpuset_cpus = cpu.cpus().clone().unwrap_or_default();
+        config.cpuset_mems = cpu.mems().clone().unwrap_or_default();
+        if config.cpu_quota > 0 && config.cpu_period > 0 {
+            let nano = i128::from(config.cpu_quota) * 1_000_000_000 / i128::from(config.cpu_period);
+            config.nano_cpus = i64::try_from(nano).unwrap_or(i64::MAX);
+        }
+    }
+    config.pids_limit = resources.pids().as_ref().map(|pids| pids.limit());
+    config.blkio_weight = resources
+        .block_io()
+        .as_ref()
+        .and_then(|block_io| block_io.weight())
+        .unwrap_or(0);
+}
+
+fn namespace(oci: &Spec, kind: LinuxNamespaceType, absent: &str, own: &str) -> String {
+    let namespaces = oci
+        .linux()
+        .as_ref()
+        .and_then(|linux| linux.namespaces().as_ref());
+    match namespaces
+        .into_iter()
+        .flatten()
+        .find(|namespace| namespace.typ() == kind)
+    {
+        None => absent.to_owned(),
+        Some(namespace) => match namespace.path() {
+            None => own.to_owned(),
+            Some(path) => format!("ns:{}", path.display()),
+        },
+    }
+}
+
+fn security_opt(spec: &ContainerSpec) -> Vec<String> {
+    let mut options = Vec::new();
+    if spec.seccomp == SeccompPolicy::Unconfined {
+        options.push("seccomp=unconfined".to_owned());
+    }
+    if let Some(process) = spec.oci.process() {
+        if process.no_new_privileges() == Some(true) {
+            options.push("no-new-privileges".to_owned());
+        }
+        if let Some(profile) = process.apparmor_profile() {
+            options.push(format!("apparmor={profile}"));
+        }
+        if let Some(label) = process.selinux_label() {
+            options.push(format!("label={label}"));
+        }
+    }
+    options
+}
+
+fn options(mount: &Mount) -> &[String] {
+    mount.options().as_deref().unwrap_or_default()
+}
+
+fn binds(oci: &Spec) -> Vec<InspectMount> {
+    const PROPAGATIONS: [&str; 8] = [
+        "private",
+        "rprivate",
+        "shared",
+        "rshared",
+        "slave",
+        "rslave",
+        "unbindable",
+        "runbindable",
+    ];
+    let is_bind = |mount: &&Mount| {
+        options(mount)
+            .iter()
+            .any(|option| option == "bind" || option == "rbind")
+            || mount.typ().as_deref() == Some("bind")
+    };
+    oci.mounts()
+        .iter()
+        .flatten()
+        .filter(is_bind)
+        .map(|mount| InspectMount {
+            r#type: "bind",
+            source: mount
+                .source()
+                .as_ref()
+                .map_or_else(String::new, |source| source.display().to_string()),
+            destination: mount.destination().display().to_string(),
+            mode: options(mount).join(","),
+            rw: !options(mount)
+                .iter()
+                .any(|option| option == "ro" || option == "rro"),
+            propagation: options(mount)
+                .iter()
+                .rfind(|option| PROPAGATIONS.contains(&option.as_str()))
+                .cloned()
+                .unwrap_or_else(|| "rprivate".to_owned()),
+        })
+        .collect()
+}
+
+fn tmpfs(oci: &Spec) -> BTreeMap<String, String> {
+    oci.mounts()
+        .iter()
+        .flatten()
+        .filter(|mount| mount.typ().as_deref() == Some("tmpfs"))
+        .filter(|mount| {
+            ["/dev", "/proc", "/sys"]
+                .iter()
+                .all(|own| !mount.destination().starts_with(own))
+        })
+        .map(|mount| {
+            (
+                mount.destination().display().to_string(),
+                options(mount).join(","),
+            )
+        })
+        .collect()
+}

@@ -1,0 +1,10 @@
+//! The one place that chooses the backend.
+
+#[cfg(target_os = "linux")]
+#[path = "platform/linux.rs"]
+mod chosen;
+#[cfg(not(target_os = "linux"))]
+#[path = "platform/unsupported.rs"]
+mod chosen;
+
+pub(crate) use chosen::{default_state_root, is_linked, random, service};

@@ -1,0 +1,86 @@
+//! The socket to the owner, descriptor 3: messages of a fixed length, with or without descriptors.
+#![allow(unsafe_code, reason = "descriptors that are inherited by number")]
+
+use core::mem::MaybeUninit;
+
+use hoist_init::wire::{Call, Message, MessageKind, Slot};
+use rustix::fd::BorrowedFd;
+use rustix::io::{Errno, IoSlice, IoSliceMut};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+};
+
+use super::fault::{At, Fault, Result};
+use super::slots::Slots;
+
+/// The socket's number.
+pub(crate) const CONTROL: u32 = 3;
+
+/// What the owner says first: how many descriptors come with it, and whether times are wanted.
+const GREETING_LENGTH: usize = 2;
+
+pub(crate) fn socket() -> BorrowedFd<'static> {
+    // SAFETY: the owner puts the socket there before it executes this program, which never closes it before execve.
+    unsafe { super::sys::descriptor(CONTROL as i32) }
+}
+
+/// Receives the owner's greeting; true where the owner wants times.
+pub(crate) fn receive_descriptors(slots: &mut Slots) -> Result<bool> {
+    let mut greeting = [0_u8; GREETING_LENGTH];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(Slot::COUNT))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let received = recvmsg(
+        socket(),
+        &mut [IoSliceMut::new(&mut greeting)],
+        &mut ancillary,
+        RecvFlags::CMSG_CLOEXEC,
+    )
+    .at(Call::Recvmsg)?;
+    let mut index = 0;
+    for message in ancillary.drain() {
+        if let RecvAncillaryMessage::ScmRights(descriptors) = message {
+            for descriptor in descriptors {
+                slots.put(Slot::received(index), descriptor);
+                index = index.wrapping_add(1);
+            }
+        }
+    }
+    if received.bytes != GREETING_LENGTH || index != greeting[0] {
+        return Err(Fault::new(Call::Recvmsg, Errno::BADMSG));
+    }
+    Ok(greeting[1] != 0)
+}
+
+/// Sends a message. It uses write(2), which is all that a seccomp filter must let through.
+pub(crate) fn send(message: Message) -> Result<()> {
+    rustix::io::write(socket(), &message.to_bytes()).at(Call::Write)?;
+    Ok(())
+}
+
+/// Sends a message with a descriptor.
+pub(crate) fn send_with(message: Message, descriptor: BorrowedFd<'_>) -> Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    let descriptors = [descriptor];
+    ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
+    sendmsg(
+        socket(),
+        &[IoSlice::new(&message.to_bytes())],
+        &mut ancillary,
+        SendFlags::NOSIGNAL,
+    )
+    .at(Call::Sendmsg)?;
+    Ok(())
+}
+
+/// Waits for the owner's [`MessageKind::Go`]. An owner that is gone is a fault.
+pub(crate) fn await_go() -> Result<()> {
+    let mut bytes = [0_u8; Message::LENGTH];
+    let length =
+        rustix::io::retry_on_intr(|| rustix::io::read(socket(), &mut bytes)).at(Call::Recvmsg)?;
+    match Message::from_bytes(&bytes[..length]) {
+        Some(message) if message.kind == MessageKind::Go => Ok(()),
+        _ => Err(Fault::new(Call::Recvmsg, Errno::PIPE)),
+    }
+}

@@ -1,0 +1,16 @@
+//! The program's parts. `start` is where the kernel enters, `walk` the loop over the plan's steps.
+
+mod console;
+mod control;
+mod execute;
+mod fault;
+mod identity;
+mod mounts;
+mod network;
+mod procfs;
+mod reap;
+mod root;
+mod slots;
+mod start;
+mod sys;
+mod walk;

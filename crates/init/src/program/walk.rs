@@ -1,0 +1,496 @@
+//! The walk over the plan: first the helper's steps, then, from [`Step::Clone`] on, those of the container's process.
+
+use hoist_init::wire::{Call, Message, MessageKind, Program, Slot, Step};
+use rustix::fd::AsFd;
+use rustix::fs::{Mode, ResolveFlags};
+use rustix::io::Errno;
+use rustix::process::{Resource, Rlimit};
+use rustix::thread::{LinkNameSpaceType, ThreadNameSpaceType, UnshareFlags};
+use rustix::time::{ClockId, clock_gettime};
+
+use super::fault::{At, Fault, Result};
+use super::identity::{self, Identity};
+use super::mounts::{self, Binding, Covers, Node, Overlay};
+use super::root::{self, Target};
+use super::slots::Slots;
+use super::{console, control, execute, network, procfs, sys};
+
+const DONE: i32 = 0;
+const FAILED: i32 = 1;
+const SIGKILL: u32 = 9;
+
+/// Walks the plan that the owner sends. In the container's process this ends in the program that the plan names.
+pub(crate) fn run() -> ! {
+    let mut step = 0;
+    let fault = match Walk::prepare() {
+        Ok(mut walk) => match walk.steps(&mut step) {
+            Ok(()) => sys::exit(DONE),
+            Err(fault) => fault,
+        },
+        Err(fault) => fault,
+    };
+    let message = Message {
+        step,
+        errno: fault.errno.raw_os_error(),
+        call: fault.call as u32,
+        ..Message::of(MessageKind::Failed)
+    };
+    let _ = control::send(message);
+    sys::exit(FAILED)
+}
+
+struct Walk {
+    plan: &'static [u8],
+    slots: Slots,
+    covers: Covers,
+    own_process: procfs::OwnProcess,
+    /// Where the time of each step goes: beginning and end, in nanoseconds of the monotonic clock.
+    times: Option<&'static mut [u8]>,
+}
+
+impl Walk {
+    fn prepare() -> Result<Self> {
+        // The owner blocked every signal, so that none of its handlers could run in this process before execve.
+        sys::set_signal_mask(0).at(Call::Prctl)?;
+        rustix::process::umask(Mode::empty());
+        let mut slots = Slots::new();
+        let wants_times = control::receive_descriptors(&mut slots)?;
+        let plan = map_whole(&slots, Slot::received(0), false)?;
+        let times = if wants_times {
+            Some(map_whole(&slots, Slot::received(2), true)?)
+        } else {
+            None
+        };
+        slots.close(Slot::received(0));
+        Ok(Self {
+            plan,
+            slots,
+            covers: Covers::default(),
+            own_process: procfs::OwnProcess::default(),
+            times,
+        })
+    }
+
+    fn steps(&mut self, index: &mut u32) -> Result<()> {
+        let mut program = Program(self.plan);
+        for step in &mut program {
+            let begun = self.times.is_some().then(now);
+            if self.step(step)? == Goes::Away {
+                return Ok(());
+            }
+            if let Some(begun) = begun {
+                self.keep_time(*index, begun);
+            }
+            *index += 1;
+        }
+        // A plan ends in execve, or in the helper's exit.
+        Err(Fault::new(Call::Decode, Errno::NOEXEC))
+    }
+
+    fn keep_time(&mut self, index: u32, begun: u64) {
+        let first = index as usize * 16;
+        if let Some(place) = self
+            .times
+            .as_mut()
+            .and_then(|times| times.get_mut(first..first + 16))
+        {
+            place[..8].copy_from_slice(&begun.to_ne_bytes());
+            place[8..].copy_from_slice(&now().to_ne_bytes());
+        }
+    }
+
+    fn step(&mut self, step: Step<'_>) -> Result<Goes> {
+        let slots = &mut self.slots;
+        match step {
+            Step::EnterProcess { pidfd, namespaces } => {
+                hide()?;
+                let namespaces = ThreadNameSpaceType::from_bits_retain(namespaces);
+                rustix::thread::move_into_thread_name_spaces(slots.get(pidfd)?, namespaces)
+                    .at(Call::Setns)?;
+            }
+            Step::EnterNamespace {
+                namespace, kind, ..
+            } => {
+                hide()?;
+                let kind = namespace_kind(kind);
+                rustix::thread::move_into_link_name_space(slots.get(namespace)?, kind)
+                    .at(Call::Setns)?;
+            }
+            Step::NewTimeNamespace { offsets } => {
+                unshare(UnshareFlags::NEWTIME)?;
+                if !offsets.is_empty() {
+                    procfs::write_on_host(c"timens_offsets", offsets)?;
+                }
+            }
+            Step::Clone { namespaces, cgroup } => {
+                let cgroup = slots.find(cgroup);
+                let into_cgroup = cgroup.map_or(0, |_| sys::CLONE_INTO_CGROUP);
+                let flags = u64::from(namespaces) | sys::CLONE_PARENT | into_cgroup;
+                // With CLONE_PARENT the child has the exit signal of the helper, which is none: the owner's program
+                // gets no SIGCHLD that it did not expect.
+                if let Some(pid) = sys::clone3(flags, 0, cgroup).at(Call::Clone3)? {
+                    control::send(Message {
+                        value: pid.get().into(),
+                        ..Message::of(MessageKind::Cloned)
+                    })?;
+                    return Ok(Goes::Away);
+                }
+            }
+            Step::AwaitIdMaps {} => {
+                control::await_go()?;
+                rustix::thread::set_thread_res_gid(ROOT_GROUP, ROOT_GROUP, ROOT_GROUP)
+                    .at(Call::Setresgid)?;
+                rustix::thread::set_thread_res_uid(ROOT_USER, ROOT_USER, ROOT_USER)
+                    .at(Call::Setresuid)?;
+            }
+            Step::NewSession {} => {
+                rustix::process::setsid().at(Call::Setsid)?;
+            }
+            Step::JoinCgroup { file, .. } => {
+                rustix::io::write(slots.get(file)?, b"0").at(Call::Write)?;
+                slots.close(file);
+            }
+            Step::NewCgroupNamespace {} => unshare(UnshareFlags::NEWCGROUP)?,
+            Step::SetPropagation { propagation } => mounts::set_propagation(propagation)?,
+            Step::OpenRoot { path, attributes } => {
+                let root = mounts::open_root(path, attributes)?;
+                slots.put(Slot::ROOT, root);
+            }
+            Step::NewFilesystem {
+                kind,
+                source,
+                options,
+                attributes,
+                out,
+            } => {
+                let mount = mounts::new_filesystem(kind, source, options, attributes)?;
+                slots.put(out, mount);
+            }
+            Step::MakeDirectory {
+                root,
+                path,
+                mode,
+                out,
+            } => {
+                let mode = Mode::from_raw_mode(mode.into());
+                let directory = root::open_or_make(
+                    slots.get(root)?,
+                    root::relative(path),
+                    Target::Directory,
+                    mode,
+                    ResolveFlags::empty(),
+                )?;
+                slots.put(out, directory);
+            }
+            Step::MakeFile { path, mode } => {
+                let mode = Mode::from_raw_mode(mode.into());
+                root::open_or_make(
+                    slots.get(Slot::ROOT)?,
+                    root::relative(path),
+                    Target::File,
+                    mode,
+                    ResolveFlags::empty(),
+                )?;
+            }
+            Step::NewOverlay {
+                layers,
+                upper,
+                work,
+                user_attributes,
+                append,
+                attributes,
+                out,
+            } => {
+                let overlay = Overlay {
+                    layers,
+                    upper,
+                    work,
+                    user_attributes,
+                    append,
+                    attributes,
+                };
+                let mount = mounts::new_overlay(&overlay, slots)?;
+                slots.put(out, mount);
+            }
+            Step::AttachRoot {} => mounts::attach_root(slots.get(Slot::ROOT)?)?,
+            Step::Mount {
+                kind,
+                source,
+                options,
+                attributes,
+                propagation,
+                target,
+                no_links,
+                out,
+            } => {
+                let mount = mounts::new_filesystem(kind, source, options, attributes)?;
+                mounts::mount_at(
+                    slots.get(Slot::ROOT)?,
+                    mount.as_fd(),
+                    target,
+                    Target::Directory,
+                    no_links,
+                )?;
+                if propagation != 0 {
+                    sys::mount_setattr(mount.as_fd(), 0, 0, propagation, true)
+                        .at(Call::MountSetattr)?;
+                }
+                slots.put(out, mount);
+            }
+            Step::MountDetached { mount, target } => {
+                mounts::mount_at(
+                    slots.get(Slot::ROOT)?,
+                    slots.get(mount)?,
+                    target,
+                    Target::Directory,
+                    true,
+                )?;
+            }
+            Step::Bind {
+                source,
+                target,
+                recursive,
+                set,
+                clear,
+                attributes_recursive,
+                propagation,
+                device,
+            } => {
+                let binding = Binding {
+                    recursive,
+                    set,
+                    clear,
+                    attributes_recursive,
+                    propagation,
+                    device,
+                };
+                mounts::bind(slots.get(Slot::ROOT)?, source, target, &binding)?;
+            }
+            Step::MakeDevice {
+                path,
+                mode,
+                major,
+                minor,
+                uid,
+                gid,
+            } => {
+                let node = Node {
+                    path,
+                    mode,
+                    device: (major, minor),
+                    owner: (uid, gid),
+                };
+                mounts::make_device(slots.get(Slot::DEV)?, &node)?;
+            }
+            Step::MakeLink {
+                directory,
+                name,
+                content,
+                may_exist,
+            } => match rustix::fs::symlinkat(content, slots.get(directory)?, name) {
+                Err(Errno::EXIST) if may_exist => {}
+                result => result.at(Call::Symlinkat)?,
+            },
+            Step::Mask { path } => self.covers.mask(slots.get(Slot::ROOT)?, path)?,
+            Step::MakeReadOnly { path } => mounts::make_read_only(slots.get(Slot::ROOT)?, path)?,
+            Step::MakeMountReadOnly { mount, .. } => {
+                mounts::make_mount_read_only(slots.get(mount)?)?
+            }
+            Step::PivotRoot {} => mounts::pivot(slots.get(Slot::ROOT)?)?,
+            Step::SetHostname { name } => {
+                rustix::system::sethostname(name.to_bytes()).at(Call::Sethostname)?;
+            }
+            Step::SetDomainname { name } => {
+                rustix::system::setdomainname(name.to_bytes()).at(Call::Setdomainname)?;
+            }
+            Step::LoopbackUp {} => network::loopback_up()?,
+            Step::SetSysctl { path, value } => procfs::write_sysctl(path, value)?,
+            Step::SetLimit {
+                resource,
+                soft,
+                hard,
+            } => set_limit(resource, soft, hard)?,
+            Step::WriteOwnProcess { file, value } => self.own_process.write(file, value)?,
+            Step::SetUmask { mask } => {
+                rustix::process::umask(Mode::from_raw_mode(mask.into()));
+            }
+            Step::OpenConsole {
+                height,
+                width,
+                uid,
+                bind_console,
+            } => {
+                console::open(
+                    &console::Console {
+                        height,
+                        width,
+                        uid,
+                        bind_console,
+                    },
+                    slots,
+                )?;
+            }
+            Step::ChangeDirectory { path } => console::change_directory(path)?,
+            Step::SetIdentity {
+                uid,
+                gid,
+                groups,
+                set_groups,
+                bounding,
+                no_new_privileges,
+            } => {
+                identity::become_identity(&Identity {
+                    uid,
+                    gid,
+                    groups,
+                    set_groups,
+                    bounding,
+                    no_new_privileges,
+                })?;
+            }
+            Step::AwaitRelease {} => {
+                control::send(Message::of(MessageKind::Ready))?;
+                control::await_go()?;
+            }
+            Step::CloseDescriptors { keep_control } => {
+                sys::close_on_exec_from(if keep_control {
+                    control::CONTROL + 1
+                } else {
+                    control::CONTROL
+                })
+                .at(Call::CloseRange)?;
+            }
+            Step::LoadSeccomp { filter, flags } => {
+                sys::load_seccomp(filter, flags).at(Call::Seccomp)?
+            }
+            Step::SetCapabilities {
+                effective,
+                permitted,
+                inheritable,
+                ambient,
+            } => {
+                identity::set_capabilities(
+                    sys::Capabilities {
+                        effective,
+                        permitted,
+                        inheritable,
+                    },
+                    ambient,
+                )?;
+            }
+            Step::Execute {
+                candidates,
+                arguments,
+                environment,
+                init,
+            } => {
+                return Err(if init {
+                    execute::execute_init(
+                        slots.get(Slot::SELF)?,
+                        candidates,
+                        arguments,
+                        environment,
+                    )
+                } else {
+                    execute::execute(candidates, arguments, environment)
+                });
+            }
+            Step::FailHere { errno } => {
+                return Err(Fault::new(Call::None, Errno::from_raw_os_error(errno)));
+            }
+            Step::DieHere {} => {
+                sys::kill(rustix::process::getpid().as_raw_nonzero().get(), SIGKILL)
+                    .at(Call::Kill)?;
+            }
+            Step::OpenFolder { path, out } => {
+                let folder = mounts::open_layer(path)?;
+                slots.put(out, folder);
+            }
+            Step::CloseSlot { slot } => slots.close(slot),
+        }
+        Ok(Goes::On)
+    }
+}
+
+const ROOT_USER: rustix::fs::Uid = rustix::fs::Uid::ROOT;
+const ROOT_GROUP: rustix::fs::Gid = rustix::fs::Gid::ROOT;
+
+/// Whether this process has further steps.
+#[derive(PartialEq, Eq)]
+enum Goes {
+    On,
+    Away,
+}
+
+fn now() -> u64 {
+    let time = clock_gettime(ClockId::Monotonic);
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+fn map_whole(slots: &Slots, slot: Slot, writable: bool) -> Result<&'static mut [u8]> {
+    let file = slots.get(slot)?;
+    let length = rustix::fs::fstat(file).at(Call::Fstat)?.st_size as usize;
+    sys::map(file, length, writable).at(Call::Mmap)
+}
+
+/// Keeps the processes of a container that is about to be entered from looking into this one (CVE-2016-9962).
+fn hide() -> Result<()> {
+    sys::prctl(sys::PR_SET_DUMPABLE, 0, 0).at(Call::Prctl)?;
+    Ok(())
+}
+
+fn unshare(flags: UnshareFlags) -> Result<()> {
+    #[allow(
+        deprecated,
+        reason = "its only danger, CLONE_FILES of a threaded program, is not in question here"
+    )]
+    rustix::thread::unshare(flags).at(Call::Unshare)
+}
+
+fn namespace_kind(kind: u32) -> Option<LinkNameSpaceType> {
+    [
+        LinkNameSpaceType::ControlGroup,
+        LinkNameSpaceType::InterProcessCommunication,
+        LinkNameSpaceType::Network,
+        LinkNameSpaceType::ProcessID,
+        LinkNameSpaceType::Time,
+        LinkNameSpaceType::User,
+        LinkNameSpaceType::HostNameAndNISDomainName,
+        LinkNameSpaceType::Mount,
+    ]
+    .into_iter()
+    .find(|known| *known as u32 == kind)
+}
+
+fn set_limit(resource: u32, soft: u64, hard: u64) -> Result<()> {
+    const RESOURCES: [Resource; 16] = [
+        Resource::Cpu,
+        Resource::Fsize,
+        Resource::Data,
+        Resource::Stack,
+        Resource::Core,
+        Resource::Rss,
+        Resource::Nproc,
+        Resource::Nofile,
+        Resource::Memlock,
+        Resource::As,
+        Resource::Locks,
+        Resource::Sigpending,
+        Resource::Msgqueue,
+        Resource::Nice,
+        Resource::Rtprio,
+        Resource::Rttime,
+    ];
+    let resource = RESOURCES
+        .get(resource as usize)
+        .ok_or(Fault::new(Call::Prlimit, Errno::INVAL))?;
+    let bound = |value: u64| (value != u64::MAX).then_some(value);
+    rustix::process::setrlimit(
+        *resource,
+        Rlimit {
+            current: bound(soft),
+            maximum: bound(hard),
+        },
+    )
+    .at(Call::Prlimit)
+}

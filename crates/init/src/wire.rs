@@ -1,0 +1,709 @@
+//! Steps, their encoding, and the messages on the control socket.
+//!
+//! The encoding is private to one build of Hoist (the helper is embedded in the program that speaks to it), so it has
+//! no versions: native byte order, operands in declaration order, nothing aligned.
+
+use core::ffi::CStr;
+
+/// Where encoded bytes go.
+pub trait Sink {
+    /// Appends `bytes`.
+    fn put(&mut self, bytes: &[u8]);
+}
+
+/// One operand of a step.
+pub trait Operand<'a>: Sized {
+    /// Appends the operand to `sink`.
+    fn encode(&self, sink: &mut impl Sink);
+    /// Takes the operand from the front of `bytes`; `None` where they do not hold one.
+    fn decode(bytes: &mut &'a [u8]) -> Option<Self>;
+}
+
+fn take<'a>(bytes: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
+    let (front, rest) = bytes.split_at_checked(count)?;
+    *bytes = rest;
+    Some(front)
+}
+
+macro_rules! number_operands {
+    ($($number:ty),*) => {$(
+        impl<'a> Operand<'a> for $number {
+            fn encode(&self, sink: &mut impl Sink) {
+                sink.put(&self.to_ne_bytes());
+            }
+            fn decode(bytes: &mut &'a [u8]) -> Option<Self> {
+                Some(Self::from_ne_bytes(take(bytes, size_of::<Self>())?.try_into().ok()?))
+            }
+        }
+    )*};
+}
+number_operands!(u8, u16, u32, i32, u64);
+
+impl<'a> Operand<'a> for bool {
+    fn encode(&self, sink: &mut impl Sink) {
+        u8::from(*self).encode(sink);
+    }
+    fn decode(bytes: &mut &'a [u8]) -> Option<Self> {
+        Some(u8::decode(bytes)? != 0)
+    }
+}
+
+impl<'a> Operand<'a> for &'a [u8] {
+    fn encode(&self, sink: &mut impl Sink) {
+        (self.len() as u32).encode(sink);
+        sink.put(self);
+    }
+    fn decode(bytes: &mut &'a [u8]) -> Option<Self> {
+        let length = u32::decode(bytes)?;
+        take(bytes, length as usize)
+    }
+}
+
+impl<'a> Operand<'a> for &'a CStr {
+    fn encode(&self, sink: &mut impl Sink) {
+        self.to_bytes_with_nul().encode(sink);
+    }
+    fn decode(bytes: &mut &'a [u8]) -> Option<Self> {
+        CStr::from_bytes_with_nul(<&[u8]>::decode(bytes)?).ok()
+    }
+}
+
+/// A sequence of operands of one kind, encoded one behind the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct List<'a> {
+    /// How many there are.
+    pub count: u32,
+    /// Their encoding.
+    pub bytes: &'a [u8],
+}
+
+impl<'a> List<'a> {
+    /// The list without elements.
+    pub const EMPTY: Self = Self {
+        count: 0,
+        bytes: &[],
+    };
+
+    /// The elements, as operands of type `T`; ends early where the bytes hold no such operand.
+    pub fn iter<T: Operand<'a>>(&self) -> impl Iterator<Item = T> + use<'a, T> {
+        let mut rest = self.bytes;
+        (0..self.count).map_while(move |_| T::decode(&mut rest))
+    }
+}
+
+impl<'a> Operand<'a> for List<'a> {
+    fn encode(&self, sink: &mut impl Sink) {
+        self.count.encode(sink);
+        self.bytes.encode(sink);
+    }
+    fn decode(bytes: &mut &'a [u8]) -> Option<Self> {
+        Some(Self {
+            count: u32::decode(bytes)?,
+            bytes: <&[u8]>::decode(bytes)?,
+        })
+    }
+}
+
+/// A name for a descriptor that the helper holds.
+///
+/// The owner hands descriptors over in a fixed order ([`Slot::received`]); steps put further ones in the named slots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slot(pub u8);
+
+impl Slot {
+    /// How many slots there are.
+    pub const COUNT: usize = 64;
+    /// No descriptor.
+    pub const NONE: Self = Self(u8::MAX);
+    /// The container's root.
+    pub const ROOT: Self = Self(0);
+    /// The container's `/dev`.
+    pub const DEV: Self = Self(1);
+    /// The file system that holds an ephemeral writable layer.
+    pub const SCRATCH: Self = Self(2);
+    /// The container's pseudo-terminal file system.
+    pub const DEVPTS: Self = Self(3);
+    /// An upper or work directory while an overlay is made.
+    pub const UPPER: Self = Self(4);
+    /// As [`Slot::UPPER`].
+    pub const WORK: Self = Self(5);
+    /// The directory that the next entries go to.
+    pub const DIRECTORY: Self = Self(6);
+    /// The helper's own sealed program, as handed over by the owner.
+    pub const SELF: Self = Self::received(1);
+
+    /// The slot of the `index`-th descriptor that the owner handed over. The first is the plan, the second
+    /// the helper's own program, the third where times go (where they are asked for).
+    pub const fn received(index: u8) -> Self {
+        Self(16 + index)
+    }
+}
+
+impl<'a> Operand<'a> for Slot {
+    fn encode(&self, sink: &mut impl Sink) {
+        self.0.encode(sink);
+    }
+    fn decode(bytes: &mut &'a [u8]) -> Option<Self> {
+        u8::decode(bytes).map(Self)
+    }
+}
+
+macro_rules! steps {
+    ($($(#[$doc:meta])* $code:literal $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty),* $(,)? })*) => {
+        /// One step of a plan. The program is walked in order; the first failure ends it.
+        #[derive(Clone, Copy, Debug, PartialEq)]
+        pub enum Step<'a> {
+            $($(#[$doc])* $name { $($(#[$field_doc])* $field: $type),* },)*
+        }
+
+        impl Step<'_> {
+            /// What sort of step it is.
+            pub fn name(&self) -> &'static str {
+                match self { $(Self::$name { .. } => stringify!($name),)* }
+            }
+        }
+
+        impl<'a> Operand<'a> for Step<'a> {
+            fn encode(&self, sink: &mut impl Sink) {
+                match self {
+                    $(Self::$name { $($field),* } => { ($code as u8).encode(sink); $($field.encode(sink);)* })*
+                }
+            }
+            fn decode(bytes: &mut &'a [u8]) -> Option<Self> {
+                match u8::decode(bytes)? {
+                    $($code => Some(Self::$name { $($field: Operand::decode(bytes)?),* }),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+steps! {
+    /// Enters several namespaces of a process at once (setns(2) with a pidfd).
+    1 EnterProcess {
+        /// The process.
+        pidfd: Slot,
+        /// `CLONE_NEW*`.
+        namespaces: u32,
+    }
+    /// Enters one namespace by its file.
+    2 EnterNamespace {
+        /// The namespace.
+        namespace: Slot,
+        /// Its `CLONE_NEW*`.
+        kind: u32,
+        /// Its path, for people.
+        path: &'a CStr,
+    }
+    /// Makes a time namespace for the next child and sets its offsets (time_namespaces(7)).
+    3 NewTimeNamespace {
+        /// Lines for `/proc/self/timens_offsets`; none where empty.
+        offsets: &'a CStr,
+    }
+    /// Clones the container's process, a child of the helper's own parent; the steps that follow are its.
+    4 Clone {
+        /// `CLONE_NEW*`.
+        namespaces: u32,
+        /// A cgroup v2 directory to be born in, or none.
+        cgroup: Slot,
+    }
+    /// Waits until the owner has written the id maps, then becomes root of the user namespace.
+    5 AwaitIdMaps {}
+    /// Leaves the caller's session.
+    6 NewSession {}
+    /// Moves itself into a cgroup by writing to the file in this slot.
+    7 JoinCgroup {
+        /// `tasks` or `cgroup.procs`, open for writing.
+        file: Slot,
+        /// The cgroup's path, for people.
+        path: &'a CStr,
+    }
+    /// Makes a cgroup namespace, whose root is the cgroup just joined.
+    8 NewCgroupNamespace {}
+    /// Changes how every mount of the new mount namespace propagates.
+    9 SetPropagation {
+        /// `MS_PRIVATE`, `MS_SLAVE`, ….
+        propagation: u32,
+    }
+    /// Takes a directory of the host, with what is mounted below it, as the root.
+    10 OpenRoot {
+        /// The directory.
+        path: &'a CStr,
+        /// `MOUNT_ATTR_*` to set on it.
+        attributes: u32,
+    }
+    /// Makes a detached file system.
+    11 NewFilesystem {
+        /// Its type.
+        kind: &'a CStr,
+        /// Its source, as shown in mountinfo.
+        source: &'a CStr,
+        /// Pairs of option and value; an empty value makes it a flag.
+        options: List<'a>,
+        /// `MOUNT_ATTR_*`.
+        attributes: u32,
+        /// Where it goes.
+        out: Slot,
+    }
+    /// Makes a directory, and what is missing above it, in the tree of `root`.
+    12 MakeDirectory {
+        /// The tree.
+        root: Slot,
+        /// The path in it.
+        path: &'a CStr,
+        /// Its mode, whatever the umask.
+        mode: u16,
+        /// Where a handle of it goes, or none.
+        out: Slot,
+    }
+    /// Makes a detached overlay.
+    13 NewOverlay {
+        /// The read-only layers, top-most first.
+        layers: List<'a>,
+        /// The writable layer, or none.
+        upper: Slot,
+        /// The work directory beside it.
+        work: Slot,
+        /// Keep overlay attributes in `user.*` (needed in a user namespace).
+        user_attributes: bool,
+        /// Name the layers one by one (Linux 6.8); else in one option.
+        append: bool,
+        /// `MOUNT_ATTR_*`.
+        attributes: u32,
+        /// Where it goes.
+        out: Slot,
+    }
+    /// Attaches the root over `/` of the private mount namespace, so that mounts can be moved onto it.
+    14 AttachRoot {}
+    /// Makes a file system and mounts it in the root.
+    15 Mount {
+        /// Its type.
+        kind: &'a CStr,
+        /// Its source, as shown in mountinfo.
+        source: &'a CStr,
+        /// Pairs of option and value; an empty value makes it a flag.
+        options: List<'a>,
+        /// `MOUNT_ATTR_*`.
+        attributes: u32,
+        /// `MS_PRIVATE`, …; 0 leaves it.
+        propagation: u32,
+        /// Where in the root; made where it is missing.
+        target: &'a CStr,
+        /// Refuse a target that is or lies behind a symbolic link.
+        no_links: bool,
+        /// Where a handle of it goes, or none.
+        out: Slot,
+    }
+    /// Mounts a detached file system in the root.
+    16 MountDetached {
+        /// The file system.
+        mount: Slot,
+        /// Where in the root; made where it is missing.
+        target: &'a CStr,
+    }
+    /// Binds a file or directory of the host into the root.
+    17 Bind {
+        /// The host's path.
+        source: &'a CStr,
+        /// Where in the root; made where it is missing, as file or directory like the source.
+        target: &'a CStr,
+        /// Take what is mounted below the source, too.
+        recursive: bool,
+        /// `MOUNT_ATTR_*` to set.
+        set: u32,
+        /// `MOUNT_ATTR_*` to clear.
+        clear: u32,
+        /// Set and clear on everything below, too.
+        attributes_recursive: bool,
+        /// `MS_PRIVATE`, …; 0 leaves it.
+        propagation: u32,
+        /// Refuse a source that is no character or block device.
+        device: bool,
+    }
+    /// Makes a device in the container's `/dev`.
+    18 MakeDevice {
+        /// Its path below `/dev`.
+        path: &'a CStr,
+        /// `S_IFCHR` or the like, and permissions.
+        mode: u32,
+        /// Major number.
+        major: u32,
+        /// Minor number.
+        minor: u32,
+        /// Owner.
+        uid: u32,
+        /// Group.
+        gid: u32,
+    }
+    /// Makes a symbolic link in the directory of a slot.
+    19 MakeLink {
+        /// The directory.
+        directory: Slot,
+        /// The link's name.
+        name: &'a CStr,
+        /// What it points at.
+        content: &'a CStr,
+        /// An entry of that name is as good.
+        may_exist: bool,
+    }
+    /// Hides a path of the root: a file behind the null device, a directory behind an empty one. A path that does not
+    /// exist stays so.
+    20 Mask {
+        /// The path.
+        path: &'a CStr,
+    }
+    /// Makes a path of the root, and what is mounted below it, read-only. A path that does not exist stays so.
+    21 MakeReadOnly {
+        /// The path.
+        path: &'a CStr,
+    }
+    /// Makes a mount itself read-only; what is mounted in it stays as it is.
+    22 MakeMountReadOnly {
+        /// The mount.
+        mount: Slot,
+        /// Where it is in the container, for people.
+        target: &'a CStr,
+    }
+    /// Changes to the new root and lets go of the host's.
+    23 PivotRoot {}
+    /// Sets the host name of the UTS namespace.
+    24 SetHostname {
+        /// The name.
+        name: &'a CStr,
+    }
+    /// Sets the NIS domain name of the UTS namespace.
+    25 SetDomainname {
+        /// The name.
+        name: &'a CStr,
+    }
+    /// Brings the loopback interface of the network namespace up.
+    26 LoopbackUp {}
+    /// Sets a kernel parameter of the container's namespaces, through a procfs of its own.
+    27 SetSysctl {
+        /// Its path below `/proc/sys`.
+        path: &'a CStr,
+        /// Its value.
+        value: &'a CStr,
+    }
+    /// Sets a resource limit (setrlimit(2)).
+    28 SetLimit {
+        /// `RLIMIT_*`.
+        resource: u32,
+        /// The soft limit.
+        soft: u64,
+        /// The hard limit.
+        hard: u64,
+    }
+    /// Writes to a file of `/proc/self`, through a private procfs handle.
+    29 WriteOwnProcess {
+        /// The file's name.
+        file: &'a CStr,
+        /// What to write.
+        value: &'a CStr,
+    }
+    /// Sets the umask.
+    30 SetUmask {
+        /// The mask.
+        mask: u16,
+    }
+    /// Opens a pseudo-terminal of the container, hands its controlling side to the owner, and takes the other
+    /// as controlling terminal and standard streams.
+    31 OpenConsole {
+        /// Rows; 0 leaves the kernel's.
+        height: u16,
+        /// Columns.
+        width: u16,
+        /// Owner of the terminal.
+        uid: u32,
+        /// Mount it over `/dev/console`, too.
+        bind_console: bool,
+    }
+    /// Changes the working directory, and proves that it lies in the root.
+    32 ChangeDirectory {
+        /// The directory.
+        path: &'a CStr,
+    }
+    /// Sets user, groups, bounding set and no_new_privs, keeping the permitted capabilities for the steps that
+    /// follow, and reads all of it back.
+    33 SetIdentity {
+        /// User id.
+        uid: u32,
+        /// Group id.
+        gid: u32,
+        /// Supplementary group ids.
+        groups: List<'a>,
+        /// setgroups(2) is allowed here.
+        set_groups: bool,
+        /// The bounding set, bit by capability number.
+        bounding: u64,
+        /// no_new_privs (prctl(2)).
+        no_new_privileges: bool,
+    }
+    /// Tells the owner that all is ready, and waits until it lets go.
+    34 AwaitRelease {}
+    /// Marks every descriptor but the standard streams to be closed by execve(2).
+    35 CloseDescriptors {
+        /// Keep the way back to the owner open across the execve of the init process.
+        keep_control: bool,
+    }
+    /// Loads a seccomp filter.
+    36 LoadSeccomp {
+        /// `struct sock_filter` after `struct sock_filter`.
+        filter: &'a [u8],
+        /// `SECCOMP_FILTER_FLAG_*`.
+        flags: u32,
+    }
+    /// Sets the capabilities that the program starts with.
+    37 SetCapabilities {
+        /// Effective.
+        effective: u64,
+        /// Permitted.
+        permitted: u64,
+        /// Inheritable.
+        inheritable: u64,
+        /// Ambient.
+        ambient: u64,
+    }
+    /// Executes the program, or the init process that starts it.
+    38 Execute {
+        /// Paths to try, in order.
+        candidates: List<'a>,
+        /// Its arguments, the zeroth included.
+        arguments: List<'a>,
+        /// Its environment.
+        environment: List<'a>,
+        /// Start it below an init process.
+        init: bool,
+    }
+    /// A fault for tests: fails with this errno.
+    39 FailHere {
+        /// The errno.
+        errno: i32,
+    }
+    /// A fault for tests: the process kills itself.
+    40 DieHere {}
+    /// Opens a folder of the host.
+    43 OpenFolder {
+        /// The folder.
+        path: &'a CStr,
+        /// Where it goes.
+        out: Slot,
+    }
+    /// Closes a slot.
+    41 CloseSlot {
+        /// The slot.
+        slot: Slot,
+    }
+    /// Makes an empty regular file in the tree of the root, where it is missing.
+    42 MakeFile {
+        /// The path.
+        path: &'a CStr,
+        /// Its mode.
+        mode: u16,
+    }
+}
+
+/// An encoded sequence of steps.
+#[derive(Clone, Copy, Debug)]
+pub struct Program<'a>(pub &'a [u8]);
+
+impl<'a> Iterator for Program<'a> {
+    type Item = Step<'a>;
+
+    fn next(&mut self) -> Option<Step<'a>> {
+        Step::decode(&mut self.0)
+    }
+}
+
+macro_rules! calls {
+    ($($code:literal $name:ident $text:literal,)*) => {
+        /// The system call that a step failed in.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Call { $(#[doc = $text] $name = $code),* }
+
+        impl Call {
+            /// Its name, as in the manual.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$name => $text),* }
+            }
+            /// The call with this code.
+            pub fn from_code(code: u32) -> Option<Self> {
+                match code { $($code => Some(Self::$name),)* _ => None }
+            }
+        }
+    };
+}
+
+calls! {
+    0 None "",
+    1 Openat2 "openat2", 2 OpenTree "open_tree", 3 MountSetattr "mount_setattr", 4 MoveMount "move_mount",
+    5 Fsopen "fsopen", 6 Fsconfig "fsconfig", 7 Fsmount "fsmount", 8 Mkdirat "mkdirat", 9 Mknodat "mknodat",
+    10 Symlinkat "symlinkat", 11 Fchdir "fchdir", 12 PivotRoot "pivot_root", 13 Umount2 "umount2",
+    14 Sethostname "sethostname", 15 Setdomainname "setdomainname", 16 Socket "socket", 17 Ioctl "ioctl",
+    18 Write "write", 19 Prlimit "prlimit64", 20 Setsid "setsid", 21 Chdir "chdir", 22 Getcwd "getcwd",
+    23 Setgroups "setgroups", 24 Setresgid "setresgid", 25 Setresuid "setresuid", 26 Prctl "prctl",
+    27 Capset "capset", 28 Seccomp "seccomp", 29 Execve "execve", 30 Setns "setns", 31 Unshare "unshare",
+    32 Clone3 "clone3", 33 Fstat "fstat", 34 Sendmsg "sendmsg", 35 Recvmsg "recvmsg", 36 Mmap "mmap",
+    37 CloseRange "close_range", 38 Openat "openat", 39 Fchmod "fchmod", 40 Fchown "fchown",
+    41 Dup2 "dup2", 42 Mount "mount", 43 Verify "read back", 44 Decode "decode", 45 Fcntl "fcntl", 46 Fstatfs "fstatfs",
+    47 Kill "kill",
+}
+
+/// What a message on the control socket says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum MessageKind {
+    /// Helper to owner: the container's process is there, `value` is its id.
+    Cloned = 1,
+    /// Process to owner: everything is set up; let me go.
+    Ready = 2,
+    /// Helper or process to owner: step `step` failed in `call` with `errno`.
+    Failed = 3,
+    /// Process to owner: the console's controlling side comes with this message.
+    Console = 4,
+    /// Owner to process: go on.
+    Go = 5,
+}
+
+/// A message on the control socket; 24 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// What it says.
+    pub kind: MessageKind,
+    /// The step's index in the program.
+    pub step: u32,
+    /// The error number.
+    pub errno: i32,
+    /// The system call, by [`Call::from_code`].
+    pub call: u32,
+    /// A process id.
+    pub value: u64,
+}
+
+impl Message {
+    /// The length of an encoded message in bytes.
+    pub const LENGTH: usize = 24;
+
+    /// A message that says only its kind.
+    pub fn of(kind: MessageKind) -> Self {
+        Self {
+            kind,
+            step: 0,
+            errno: 0,
+            call: 0,
+            value: 0,
+        }
+    }
+
+    /// The message as bytes.
+    pub fn to_bytes(self) -> [u8; Self::LENGTH] {
+        let mut bytes = [0; Self::LENGTH];
+        bytes[0..4].copy_from_slice(&(self.kind as u32).to_ne_bytes());
+        bytes[4..8].copy_from_slice(&self.step.to_ne_bytes());
+        bytes[8..12].copy_from_slice(&self.errno.to_ne_bytes());
+        bytes[12..16].copy_from_slice(&self.call.to_ne_bytes());
+        bytes[16..24].copy_from_slice(&self.value.to_ne_bytes());
+        bytes
+    }
+
+    /// The message in these bytes, where they are one.
+    pub fn from_bytes(mut bytes: &[u8]) -> Option<Self> {
+        let bytes = &mut bytes;
+        let kind = match u32::decode(bytes)? {
+            1 => MessageKind::Cloned,
+            2 => MessageKind::Ready,
+            3 => MessageKind::Failed,
+            4 => MessageKind::Console,
+            5 => MessageKind::Go,
+            _ => return None,
+        };
+        Some(Self {
+            kind,
+            step: u32::decode(bytes)?,
+            errno: i32::decode(bytes)?,
+            call: u32::decode(bytes)?,
+            value: u64::decode(bytes)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::vec::Vec;
+
+    struct Bytes(Vec<u8>);
+    impl Sink for Bytes {
+        fn put(&mut self, bytes: &[u8]) {
+            self.0.extend_from_slice(bytes);
+        }
+    }
+
+    #[test]
+    fn a_program_is_read_back_as_it_was_written() {
+        let mut options = Bytes(Vec::new());
+        c"size".encode(&mut options);
+        c"64m".encode(&mut options);
+        let steps = [
+            Step::NewSession {},
+            Step::Mount {
+                kind: c"tmpfs",
+                source: c"shm",
+                options: List {
+                    count: 2,
+                    bytes: &options.0,
+                },
+                attributes: 7,
+                propagation: 0,
+                target: c"/dev/shm",
+                no_links: false,
+                out: Slot::NONE,
+            },
+            Step::LoadSeccomp {
+                filter: &[1, 2, 3],
+                flags: 9,
+            },
+        ];
+        let mut bytes = Bytes(Vec::new());
+        steps.iter().for_each(|step| step.encode(&mut bytes));
+        assert!(Program(&bytes.0).eq(steps));
+        let Step::Mount { options, .. } = steps[1] else {
+            unreachable!()
+        };
+        assert!(options.iter::<&CStr>().eq([c"size", c"64m"]));
+    }
+
+    #[test]
+    fn cut_bytes_end_the_program_and_never_panic() {
+        let mut bytes = Bytes(Vec::new());
+        Step::Bind {
+            source: c"/a",
+            target: c"/b",
+            recursive: true,
+            set: 1,
+            clear: 2,
+            attributes_recursive: true,
+            propagation: 3,
+            device: false,
+        }
+        .encode(&mut bytes);
+        for length in 0..bytes.0.len() {
+            assert_eq!(Program(&bytes.0[..length]).count(), 0);
+        }
+    }
+
+    #[test]
+    fn a_message_is_read_back_as_it_was_written() {
+        let message = Message {
+            kind: MessageKind::Failed,
+            step: 7,
+            errno: 13,
+            call: Call::MoveMount as u32,
+            value: 1 << 40,
+        };
+        assert_eq!(Message::from_bytes(&message.to_bytes()), Some(message));
+        assert_eq!(Message::from_bytes(&[0; 24]), None);
+    }
+}

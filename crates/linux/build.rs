@@ -1,0 +1,20 @@
+//! Builds the helper program `hoist-init` for embedding, and what the seccomp code needs.
+
+#[path = "build/helper.rs"]
+mod helper;
+#[path = "build/seccomp.rs"]
+mod seccomp;
+
+use std::{env, error::Error, path::PathBuf};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed=build");
+    println!("cargo:rerun-if-changed=src/seccomp");
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    seccomp::generate(&out, &env::var("CARGO_CFG_TARGET_ARCH")?)?;
+    if env::var("CARGO_CFG_TARGET_OS")? == "linux" {
+        helper::build(&out)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,87 @@
+//! The owner's end of the control socket.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+use hoist_init::wire::{Message, MessageKind, Slot};
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+};
+
+/// A connected pair: the owner's end, and the helper's.
+pub(crate) fn pair() -> io::Result<(Control, OwnedFd)> {
+    let (owner, helper) = socketpair(
+        AddressFamily::UNIX,
+        SocketType::SEQPACKET,
+        SocketFlags::CLOEXEC,
+        None,
+    )?;
+    Ok((Control(owner), helper))
+}
+
+/// The owner's end.
+pub(crate) struct Control(OwnedFd);
+
+impl Control {
+    /// Hands the helper its descriptors, and says whether it is to note times.
+    pub(crate) fn greet(
+        &self,
+        descriptors: &[BorrowedFd<'_>],
+        wants_times: bool,
+    ) -> io::Result<()> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(Slot::COUNT))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        let count = u8::try_from(descriptors.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+        if !ancillary.push(SendAncillaryMessage::ScmRights(descriptors)) {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let greeting = [count, u8::from(wants_times)];
+        sendmsg(
+            &self.0,
+            &[IoSlice::new(&greeting)],
+            &mut ancillary,
+            SendFlags::NOSIGNAL,
+        )?;
+        Ok(())
+    }
+
+    /// Lets the process go on.
+    pub(crate) fn go(&self) -> io::Result<()> {
+        let bytes = Message::of(MessageKind::Go).to_bytes();
+        rustix::net::send(&self.0, &bytes, SendFlags::NOSIGNAL)?;
+        Ok(())
+    }
+
+    /// The next message with the descriptor that may come with it; none when the other end is closed for good.
+    pub(crate) fn receive(&self) -> io::Result<Option<(Message, Option<OwnedFd>)>> {
+        let mut bytes = [0; Message::LENGTH];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let received = loop {
+            match recvmsg(
+                &self.0,
+                &mut [IoSliceMut::new(&mut bytes)],
+                &mut ancillary,
+                RecvFlags::CMSG_CLOEXEC,
+            ) {
+                Err(rustix::io::Errno::INTR) => {}
+                // A helper that died with messages unread by it.
+                Err(rustix::io::Errno::CONNRESET) => return Ok(None),
+                result => break result?,
+            }
+        };
+        if received.bytes == 0 {
+            return Ok(None);
+        }
+        let descriptor = ancillary.drain().find_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+            _ => None,
+        });
+        match Message::from_bytes(&bytes[..received.bytes]) {
+            Some(message) => Ok(Some((message, descriptor))),
+            None => Err(io::ErrorKind::InvalidData.into()),
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! Carrying a plan out: starting the helper, handing it the plan, following its messages, letting the process go.
+
+mod control;
+mod helper;
+mod id_maps;
+mod reap;
+mod spawn;
+mod streams;
+mod times;
+mod verify;
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use hoist_compute::{Error, ErrorKind, OsCode, Phase, Result, Stdio, Streams};
+use hoist_init::wire::{Call, Message, MessageKind};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use self::control::Control;
+pub(crate) use self::reap::{reap, waitid};
+pub(crate) use self::times::Tracer;
+use crate::features::HostFeatures;
+use crate::plan::{Plan, explain};
+
+/// A process that runs its program.
+pub(crate) struct Started {
+    pub(crate) pid: u32,
+    pub(crate) pidfd: OwnedFd,
+    pub(crate) streams: Streams,
+}
+
+/// What a start needs beside the plan.
+pub(crate) struct Start<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) features: &'a HostFeatures,
+    /// What `plan.descriptors` ask for, in their order.
+    pub(crate) descriptors: &'a [BorrowedFd<'a>],
+    pub(crate) tracer: &'a mut Tracer,
+    /// Told the process's id before anything is done in it, to write it down.
+    pub(crate) on_clone: &'a mut dyn FnMut(u32) -> Result<()>,
+}
+
+impl Start<'_> {
+    /// Starts the process; returns when it has executed its program. After an error no process is left.
+    pub(crate) fn run(&mut self, stdio: Stdio) -> Result<Started> {
+        let mut prepared = streams::prepare(stdio).map_err(failed("open the standard streams"))?;
+        let (control, other_end) = control::pair().map_err(failed("make the control socket"))?;
+        let plan = helper::seal("hoist-plan", self.plan.program.as_bytes(), false)
+            .map_err(io::Error::from)
+            .map_err(failed("put the plan into memory"))?;
+        let program = helper::sealed()?;
+        self.tracer.mark("prepare the helper");
+        let [stdin, stdout, stderr] = &prepared.process;
+        let streams = [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()];
+        let helper = spawn::spawn(program.as_fd(), streams, other_end.as_fd())
+            .map_err(failed("start the helper"))?;
+        // What is still held here would keep pipes open that the process must be the last to close.
+        drop(prepared.process);
+        drop(other_end);
+        let mut descriptors = vec![plan.as_fd(), program.as_fd()];
+        let times = self
+            .tracer
+            .share(self.plan.program.iter().count())
+            .map_err(failed("share memory for times"))?;
+        // The slots are counted from a fixed place; without times, the plan takes theirs.
+        descriptors.push(times.as_ref().map_or(plan.as_fd(), |times| times.as_fd()));
+        descriptors.extend_from_slice(self.descriptors);
+        let greeted = control
+            .greet(&descriptors, times.is_some())
+            .map_err(failed("hand the plan to the helper"));
+        self.tracer.mark("start the helper");
+        let mut process = None;
+        let outcome =
+            greeted.and_then(|()| self.follow(&control, &mut process, &mut prepared.caller));
+        drop(control);
+        let reaped = reap(&helper).map_err(failed("wait for the helper"));
+        if let Some(times) = times {
+            self.tracer.collect(&times, self.plan);
+        }
+        match (outcome.and(reaped), process) {
+            (Ok(()), Some((pid, pidfd))) => Ok(Started {
+                pid,
+                pidfd,
+                streams: prepared.caller,
+            }),
+            (Ok(()), None) => Err(died("the helper")),
+            (Err(error), process) => {
+                if let Some((_, pidfd)) = process {
+                    // It may have ended by itself.
+                    let _ = pidfd_send_signal(&pidfd, Signal::KILL);
+                    let _ = reap(&pidfd);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Follows the messages to the end of the socket: the process executed its program, or is no more.
+    fn follow(
+        &mut self,
+        control: &Control,
+        process: &mut Option<(u32, OwnedFd)>,
+        streams: &mut Streams,
+    ) -> Result<()> {
+        let (mut ready, mut released) = (false, false);
+        loop {
+            if let (true, false, Some((pid, _))) = (ready, released, process.as_ref()) {
+                self.tracer.mark("wait for the process");
+                verify::verify(self.plan, *pid)?;
+                control.go().map_err(failed("let the process go"))?;
+                self.tracer.mark("verify and release");
+                released = true;
+            }
+            let Some((message, descriptor)) =
+                control.receive().map_err(failed("listen to the helper"))?
+            else {
+                return if released {
+                    Ok(())
+                } else {
+                    Err(died("the helper"))
+                };
+            };
+            match message.kind {
+                MessageKind::Cloned => {
+                    let pid = message.value as u32;
+                    *process = Some((pid, open(pid)?));
+                    (self.on_clone)(pid)?;
+                    if let Some(maps) = &self.plan.id_maps {
+                        id_maps::write(maps, pid)?;
+                        control.go().map_err(failed("let the process go"))?;
+                    }
+                }
+                MessageKind::Ready => ready = true,
+                MessageKind::Console => streams.console = descriptor.map(Into::into),
+                MessageKind::Failed => return Err(self.explain(&message)),
+                MessageKind::Go => return Err(died("the helper")),
+            }
+        }
+    }
+
+    fn explain(&self, message: &Message) -> Error {
+        let call = Call::from_code(message.call).unwrap_or(Call::None);
+        // The init process does not know the index of the step that made it: that is the last one.
+        let mut steps = self.plan.program.iter();
+        let step = match message.step {
+            u32::MAX => steps.last(),
+            index => steps.nth(index as usize),
+        };
+        match step {
+            Some(step) => explain(&step, call, message.errno, self.features),
+            None => died("the helper").code(OsCode::Errno(message.errno)),
+        }
+    }
+}
+
+/// The process, a child of this program that nobody has waited for: its id cannot have been given to another.
+fn open(pid: u32) -> Result<OwnedFd> {
+    let number = Pid::from_raw(pid as i32).ok_or_else(|| died("the helper"))?;
+    pidfd_open(number, PidfdFlags::empty())
+        .map_err(io::Error::from)
+        .map_err(failed("open the process"))
+}
+
+fn died(who: &str) -> Error {
+    Error::new(ErrorKind::System, Phase::Start, format!("start the process: {who} ended unexpectedly"))
+        .remedy("something on this host killed it: look for an out-of-memory kill or a security module in the kernel's log")
+}
+
+fn failed(what: &'static str) -> impl Fn(io::Error) -> Error {
+    move |error| {
+        let made = Error::new(ErrorKind::System, Phase::Start, what);
+        match error.raw_os_error() {
+            Some(errno) => made.code(OsCode::Errno(errno)),
+            None => made.because(error),
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! What the owner looks at before it lets a container's process go: that the process is where the plan puts it.
+
+use std::fs;
+use std::path::PathBuf;
+
+use hoist_compute::{Error, ErrorKind, Phase, Result};
+
+use crate::plan::{IdMapping, IdMaps, NAMESPACE_KINDS, Plan};
+
+/// Compares the namespaces, the cgroups and the id maps of `pid` with the plan.
+pub(crate) fn verify(plan: &Plan, pid: u32) -> Result<()> {
+    namespaces(plan, pid)?;
+    if let Some(cgroup) = &plan.cgroup {
+        cgroups(&cgroup.name, pid)?;
+    }
+    match &plan.id_maps {
+        Some(maps) => id_maps(maps, pid),
+        None => Ok(()),
+    }
+}
+
+fn mismatch(what: String) -> Error {
+    Error::new(
+        ErrorKind::System,
+        Phase::Start,
+        format!("compare the process with the plan: {what}"),
+    )
+}
+
+fn unreadable(path: PathBuf) -> impl FnOnce(std::io::Error) -> Error {
+    move |error| {
+        Error::new(
+            ErrorKind::System,
+            Phase::Start,
+            "compare the process with the plan",
+        )
+        .about(path.display().to_string())
+        .because(error)
+    }
+}
+
+fn namespace_of(process: &str, name: &str) -> Result<PathBuf> {
+    let path = PathBuf::from(format!("/proc/{process}/ns/{name}"));
+    fs::read_link(&path).map_err(unreadable(path))
+}
+
+fn namespaces(plan: &Plan, pid: u32) -> Result<()> {
+    let pid = pid.to_string();
+    for (kind, name) in NAMESPACE_KINDS {
+        let is_own = plan.namespaces.makes(kind);
+        if is_own && namespace_of(&pid, name)? == namespace_of("self", name)? {
+            return Err(mismatch(format!("it shares the host's {name} namespace")));
+        }
+    }
+    for (kind, path) in &plan.namespaces.joined {
+        let name = crate::plan::namespace_name(*kind);
+        let wanted = fs::metadata(path).map_err(unreadable(path.into()))?;
+        let link = PathBuf::from(format!("/proc/{pid}/ns/{name}"));
+        let found = fs::metadata(&link).map_err(unreadable(link))?;
+        if std::os::unix::fs::MetadataExt::ino(&wanted)
+            != std::os::unix::fs::MetadataExt::ino(&found)
+        {
+            return Err(mismatch(format!(
+                "it is not in the {name} namespace {path}"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn cgroups(name: &str, pid: u32) -> Result<()> {
+    let path = PathBuf::from(format!("/proc/{pid}/cgroup"));
+    let text = fs::read_to_string(&path).map_err(unreadable(path))?;
+    let is_elsewhere = |line: &&str| {
+        let place = line.splitn(3, ':').nth(2).unwrap_or_default();
+        !place
+            .strip_suffix(name)
+            .is_some_and(|above| above.ends_with('/'))
+    };
+    // A hierarchy that is mounted nowhere has the process in its root.
+    let stray = text
+        .lines()
+        .filter(is_elsewhere)
+        .find(|line| line.splitn(3, ':').nth(2) != Some("/"));
+    match stray {
+        Some(line) => Err(mismatch(format!("it is in cgroup {line}, not in {name}"))),
+        None if text.lines().all(|line| is_elsewhere(&line)) => {
+            Err(mismatch(format!("it is in no cgroup {name}")))
+        }
+        None => Ok(()),
+    }
+}
+
+fn id_maps(maps: &IdMaps, pid: u32) -> Result<()> {
+    for (file, wanted) in [("uid_map", &maps.users), ("gid_map", &maps.groups)] {
+        let path = PathBuf::from(format!("/proc/{pid}/{file}"));
+        let text = fs::read_to_string(&path).map_err(unreadable(path))?;
+        let found = text.lines().map(|line| {
+            let mut numbers = line
+                .split_ascii_whitespace()
+                .map(|number| number.parse().unwrap_or(u32::MAX));
+            let mut next = || numbers.next().unwrap_or(u32::MAX);
+            IdMapping {
+                inside: next(),
+                outside: next(),
+                count: next(),
+            }
+        });
+        if !found.eq(wanted.iter().copied()) {
+            return Err(mismatch(format!("its {file} is {:?}", text.trim())));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,58 @@
+//! The features that a start needs, read without trying anything out.
+
+use std::io;
+
+use rustix::{
+    fs::stat,
+    process::{getegid, geteuid},
+    system::uname,
+    thread::{CapabilitySet, capabilities},
+};
+
+use super::{HostFeatures, KernelVersion};
+use crate::cgroup;
+
+/// The inode of the first user namespace, fixed by the kernel (`PROC_USER_INIT_INO`, linux/proc_ns.h).
+const FIRST_USER_NAMESPACE: u64 = 0xEFFF_FFFD;
+
+impl HostFeatures {
+    /// The features of this host for this process: some ten system calls, no child process.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's cgroup hierarchies cannot be looked at.
+    pub fn quick() -> io::Result<Self> {
+        // A release that no kernel would give is taken for the oldest.
+        let kernel = uname()
+            .release()
+            .to_str()
+            .ok()
+            .and_then(|release| release.parse().ok())
+            .unwrap_or(KernelVersion::OLDEST);
+        let uid = geteuid().as_raw();
+        let administrator =
+            capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_ADMIN));
+        Ok(Self {
+            uid,
+            gid: getegid().as_raw(),
+            privileged: uid == 0 && administrator,
+            initial_user_namespace: stat(c"/proc/self/ns/user")
+                .is_ok_and(|namespace| namespace.st_ino == FIRST_USER_NAMESPACE),
+            cgroup: cgroup::detect()?,
+            ..Self::assume(kernel)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_host_is_looked_at() {
+        let features = HostFeatures::quick().unwrap();
+        assert!(features.kernel >= KernelVersion::OLDEST);
+        assert_eq!(features.uid, geteuid().as_raw());
+        assert!(!features.privileged || features.uid == 0);
+    }
+}

@@ -1,0 +1,145 @@
+//! From a failed step to an error that says what was tried, why it failed and what to do.
+
+use hoist_compute::{Error, ErrorKind, OsCode, Phase};
+use hoist_init::wire::{Call, Step};
+
+use super::constants::namespace;
+use super::words::{list_first, text, words};
+use crate::features::HostFeatures;
+
+const EPERM: i32 = 1;
+const ENOENT: i32 = 2;
+const EBADF: i32 = 9;
+const EACCES: i32 = 13;
+const EBUSY: i32 = 16;
+const ENODEV: i32 = 19;
+const EINVAL: i32 = 22;
+const ENOSPC: i32 = 28;
+const ELOOP: i32 = 40;
+const EUSERS: i32 = 87;
+
+/// The error for `step`, which failed in `call` with `errno`.
+pub(crate) fn explain(step: &Step<'_>, call: Call, errno: i32, features: &HostFeatures) -> Error {
+    let phase = match step {
+        Step::Execute { .. } | Step::ChangeDirectory { .. } => Phase::Execute,
+        _ => Phase::Start,
+    };
+    let kind = match (phase, errno) {
+        (Phase::Execute, ENOENT) => ErrorKind::NotFound,
+        (_, EPERM | EACCES) if call != Call::Verify => ErrorKind::PermissionDenied,
+        _ => ErrorKind::System,
+    };
+    let mut error = Error::new(kind, phase, operation(step, errno)).code(OsCode::Errno(errno));
+    if call != Call::None {
+        error = error.call(call.name());
+    }
+    if let Some(subject) = subject(step) {
+        error = error.about(subject);
+    }
+    match remedy(step, call, errno, features) {
+        Some(remedy) => error.remedy(remedy),
+        None => error,
+    }
+}
+
+fn operation(step: &Step<'_>, errno: i32) -> String {
+    match step {
+        Step::Execute {
+            candidates,
+            arguments,
+            ..
+        } if candidates.count != 1 && errno == ENOENT => {
+            format!(
+                "execute {:?}, which is in no directory of $PATH",
+                list_first(*arguments)
+            )
+        }
+        Step::Execute { arguments, .. } => format!("execute {:?}", list_first(*arguments)),
+        other => words(other),
+    }
+}
+
+/// The path or name that the step is about.
+fn subject(step: &Step<'_>) -> Option<String> {
+    let path = match *step {
+        Step::OpenRoot { path, .. }
+        | Step::OpenFolder { path, .. }
+        | Step::MakeDirectory { path, .. }
+        | Step::MakeFile { path, .. }
+        | Step::Mask { path }
+        | Step::MakeReadOnly { path }
+        | Step::ChangeDirectory { path }
+        | Step::JoinCgroup { path, .. }
+        | Step::MakeDevice { path, .. } => path,
+        Step::Mount { target, .. } | Step::MountDetached { target, .. } => target,
+        Step::Bind { source, .. } => source,
+        Step::Execute { arguments, .. } => return Some(list_first(arguments)),
+        _ => return None,
+    };
+    Some(text(path).into_owned())
+}
+
+fn remedy(step: &Step<'_>, call: Call, errno: i32, features: &HostFeatures) -> Option<String> {
+    let ordinary = !features.privileged;
+    let words = match (step, call, errno) {
+        (Step::Clone { namespaces, .. }, _, EPERM | EACCES)
+            if namespaces & namespace::USER != 0 =>
+        {
+            "this host lets an ordinary user make no user namespace: run Hoist as root, or allow it \
+             (sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0; in a docker \
+             container: --security-opt seccomp=unconfined); `hoist info` tells what stands in the way"
+        }
+        (Step::Clone { .. }, _, EPERM) => {
+            "making namespaces needs CAP_SYS_ADMIN: run Hoist as root on the host, or in a container that has it"
+        }
+        (Step::Clone { .. }, _, ENOSPC | EUSERS) => {
+            "this host's limit on namespaces is reached: raise the sysctls below user.max_*_namespaces"
+        }
+        (Step::Mount { kind, .. }, _, EPERM) if ordinary && text(kind) == "proc" => {
+            "the kernel gives an ordinary user a new proc only where all of the host's /proc can be seen: Hoist is probably \
+             in a container with masked paths; run that one with --security-opt systempaths=unconfined, or Hoist as root"
+        }
+        (
+            Step::SetPropagation { .. } | Step::OpenRoot { .. } | Step::NewFilesystem { .. },
+            _,
+            EPERM,
+        ) => {
+            "mounting is forbidden here: a seccomp filter or a security module of this host or container refuses it"
+        }
+        (Step::NewOverlay { .. }, _, EPERM | EINVAL | ENODEV) if ordinary => {
+            "overlayfs in a user namespace needs Linux 5.11 and layers on a file system that allows it"
+        }
+        (Step::NewOverlay { .. }, _, ENODEV) => "this kernel has no overlayfs: modprobe overlay",
+        (Step::OpenRoot { .. }, _, ENOENT) => "give --rootfs a directory that exists",
+        (Step::Bind { device: true, .. }, _, ENOENT | ENODEV) => {
+            "this host's /dev lacks the device, or has something else there"
+        }
+        (Step::Bind { .. }, Call::OpenTree, ENOENT) => {
+            "make the source first: a bind mount does not create it"
+        }
+        (Step::Mount { no_links: true, .. }, Call::Openat2, ELOOP) => {
+            "the root has a symbolic link where a real directory must be; it may have been put there to break out"
+        }
+        (Step::JoinCgroup { .. }, _, EBUSY) => {
+            "the cgroup is governed by someone else: choose another cgroups path"
+        }
+        (Step::SetCapabilities { .. } | Step::SetIdentity { .. }, Call::Capset, EPERM) => {
+            "Hoist cannot give a capability that it does not have itself: see CapPrm in /proc/self/status"
+        }
+        (Step::LoadSeccomp { .. }, _, EINVAL) => {
+            "this kernel has no seccomp filters (CONFIG_SECCOMP_FILTER)"
+        }
+        (Step::OpenConsole { .. }, _, ENOENT | EBADF) => {
+            "a console needs a devpts mounted on the container's /dev/pts"
+        }
+        (Step::WriteOwnProcess { .. }, _, EACCES) => {
+            "lowering the OOM score needs CAP_SYS_RESOURCE"
+        }
+        (Step::SetLimit { .. }, _, EPERM) => "raising a hard limit needs CAP_SYS_RESOURCE",
+        (Step::ChangeDirectory { .. }, _, ENOENT) => {
+            "make the directory, or choose another with --workdir"
+        }
+        _ => return None,
+    };
+    Some(words.to_owned())
+}

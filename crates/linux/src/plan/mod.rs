@@ -1,0 +1,599 @@
+//! From a spec to a plan: what will be done to start a container, or a process in one, as a plain value.
+//!
+//! [`plan`] and [`plan_process`] are pure: they look at the spec, at what the host can do and at what was read of the root
+//! beforehand, and touch nothing. `execute` carries a plan out; [`Plan::steps`] tells it in words.
+
+mod constants;
+mod devices;
+mod error;
+mod explain;
+mod mounts;
+mod namespaces;
+mod process;
+mod program;
+mod root;
+mod user_namespace;
+mod words;
+
+use hoist_init::wire::{Slot, Step};
+use hoist_spec::oci::Spec;
+use hoist_spec::{ContainerId, ContainerSpec, ProcessSpec};
+
+pub(crate) use constants::namespace::PID as PID_NAMESPACE;
+pub use error::PlanError;
+pub(crate) use explain::explain;
+pub(crate) use namespaces::{KINDS as NAMESPACE_KINDS, Namespaces, name as namespace_name};
+pub use program::Descriptor;
+pub use user_namespace::{IdMapping, IdMaps};
+pub use words::{Lane, PlannedStep};
+
+use self::constants::{namespace, propagation};
+use self::process::{ProcessPlan, Sets};
+use self::program::{Descriptors, Steps, c_string};
+use crate::cgroup::layout::{Base, Layout, Unusable, Version};
+use crate::cgroup::limits::{DeviceControl, Limits, plan_limits};
+use crate::features::HostFeatures;
+use crate::root_facts::RootFacts;
+use crate::seccomp::filter_for;
+use crate::user;
+
+/// What will be done to start a container's first process, or a further one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// The cgroup to make; none for a further process, and where the caller may make none.
+    pub(crate) cgroup: Option<CgroupPlan>,
+    /// How ids are mapped, where the container gets a user namespace.
+    pub(crate) id_maps: Option<IdMaps>,
+    /// The container's namespaces.
+    pub(crate) namespaces: Namespaces,
+    /// What the helper gets.
+    pub(crate) descriptors: Vec<Descriptor>,
+    /// What the helper and the process do.
+    pub(crate) program: Steps,
+}
+
+/// The cgroup that a container gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CgroupPlan {
+    pub(crate) base: Base,
+    pub(crate) name: String,
+    pub(crate) limits: Limits,
+    /// The directories, for people.
+    pub(crate) directories: Vec<String>,
+}
+
+/// What the parts of a plan are made from.
+pub(crate) struct Context<'a> {
+    pub(crate) features: &'a HostFeatures,
+    pub(crate) facts: &'a RootFacts,
+    pub(crate) namespaces: &'a Namespaces,
+    pub(crate) id_maps: Option<&'a IdMaps>,
+    pub(crate) cgroup: Option<&'a CgroupPlan>,
+}
+
+impl Context<'_> {
+    fn in_user_namespace(&self) -> bool {
+        self.namespaces.has(namespace::USER) || !self.features.initial_user_namespace
+    }
+
+    /// mknod(2) of devices is for the first user namespace only.
+    fn may_make_devices(&self) -> bool {
+        !self.in_user_namespace()
+    }
+}
+
+/// Plans the start of a container.
+///
+/// # Errors
+///
+/// A [`PlanError`] where the spec is wrong, or asks for what this host or this version cannot do.
+pub fn plan(
+    id: &ContainerId,
+    spec: &ContainerSpec,
+    features: &HostFeatures,
+    facts: &RootFacts,
+) -> Result<Plan, PlanError> {
+    let oci = &spec.oci;
+    let process = oci
+        .process()
+        .as_ref()
+        .ok_or_else(|| PlanError::invalid("process", "", "the spec has none"))?;
+    refuse_unknown(oci)?;
+    let mut namespaces = Namespaces::of(oci)?;
+    let id_maps = IdMaps::of(oci, &mut namespaces, features)?;
+    let cgroup = plan_cgroup(id, oci, features, &namespaces)?;
+    let identity = user::resolve(spec.user.as_deref(), process.user(), facts)?;
+    if let Some(maps) = &id_maps {
+        maps.check(&identity)?;
+    }
+    if let Some(target) = facts.linked_targets.first() {
+        return Err(PlanError::invalid(
+            "root",
+            target,
+            "it is not a real directory, and mounts must go there",
+        ));
+    }
+    let context = Context {
+        features,
+        facts,
+        namespaces: &namespaces,
+        id_maps: id_maps.as_ref(),
+        cgroup: cgroup.as_ref(),
+    };
+
+    let mut steps = Steps::default();
+    let mut descriptors = Descriptors::default();
+    namespaces.join(&mut steps, &mut descriptors)?;
+    if namespaces.makes(namespace::TIME) {
+        steps.push(Step::NewTimeNamespace {
+            offsets: &c_string("time offsets", &time_offsets(oci))?,
+        });
+    }
+    clone(
+        &mut steps,
+        &mut descriptors,
+        namespaces.at_clone(),
+        cgroup.is_some(),
+        features,
+    );
+    if id_maps.is_some() {
+        steps.push(Step::AwaitIdMaps {});
+    }
+    steps.push(Step::NewSession {});
+    if let Some(cgroup) = &cgroup {
+        join_cgroups(&mut steps, &mut descriptors, &cgroup.directories, features)?;
+    }
+    if namespaces.makes(namespace::CGROUP) {
+        steps.push(Step::NewCgroupNamespace {});
+    }
+    file_systems(&mut steps, spec, &context)?;
+    names_and_network(&mut steps, oci, &namespaces)?;
+    let sets = Sets::of(process.capabilities().as_ref());
+    let seccomp = oci
+        .linux()
+        .as_ref()
+        .and_then(|linux| linux.seccomp().as_ref());
+    let filter = filter_for(spec.seccomp, seccomp, sets.all().bits())?;
+    ProcessPlan {
+        oci: process,
+        identity: &identity,
+        id_maps: id_maps.as_ref(),
+        filter: filter.as_ref(),
+        init: spec.init,
+        bind_console: true,
+    }
+    .make(&mut steps)?;
+    Ok(Plan {
+        cgroup,
+        id_maps,
+        namespaces,
+        descriptors: descriptors.0,
+        program: steps,
+    })
+}
+
+/// What must be known of a running container to start a further process in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunningContainer {
+    /// The kinds of namespaces in which it differs from the host (`CLONE_NEW*`).
+    pub namespaces: u32,
+    /// How its ids are mapped, where it has a user namespace.
+    pub id_maps: Option<IdMaps>,
+    /// The directories of its cgroup, one per hierarchy of the layout; none where it has no cgroup.
+    pub cgroup_directories: Vec<String>,
+}
+
+/// Plans the start of a further process in a running container made from `spec`.
+///
+/// # Errors
+///
+/// As [`plan`].
+pub fn plan_process(
+    spec: &ContainerSpec,
+    process: &ProcessSpec,
+    container: &RunningContainer,
+    features: &HostFeatures,
+    facts: &RootFacts,
+) -> Result<Plan, PlanError> {
+    let identity = user::resolve(process.user.as_deref(), process.oci.user(), facts)?;
+    if let Some(maps) = &container.id_maps {
+        maps.check(&identity)?;
+    }
+    let mut steps = Steps::default();
+    let mut descriptors = Descriptors::default();
+    let pidfd = descriptors.add(Descriptor::ContainerProcess);
+    steps.push(Step::EnterProcess {
+        pidfd,
+        namespaces: container.namespaces,
+    });
+    // From within a user namespace the host's cgroup would not let the clone in; the file that was opened outside does.
+    let may_be_born_there =
+        container.namespaces & namespace::USER == 0 && !container.cgroup_directories.is_empty();
+    clone(&mut steps, &mut descriptors, 0, may_be_born_there, features);
+    steps.push(Step::NewSession {});
+    join_cgroups(
+        &mut steps,
+        &mut descriptors,
+        &container.cgroup_directories,
+        features,
+    )?;
+    let sets = Sets::of(process.oci.capabilities().as_ref());
+    let seccomp = spec
+        .oci
+        .linux()
+        .as_ref()
+        .and_then(|linux| linux.seccomp().as_ref());
+    let filter = filter_for(spec.seccomp, seccomp, sets.all().bits())?;
+    ProcessPlan {
+        oci: &process.oci,
+        identity: &identity,
+        id_maps: container.id_maps.as_ref(),
+        filter: filter.as_ref(),
+        init: false,
+        bind_console: false,
+    }
+    .make(&mut steps)?;
+    Ok(Plan {
+        cgroup: None,
+        id_maps: None,
+        namespaces: Namespaces {
+            new: 0,
+            joined: Vec::new(),
+        },
+        descriptors: descriptors.0,
+        program: steps,
+    })
+}
+
+fn clone(
+    steps: &mut Steps,
+    descriptors: &mut Descriptors,
+    namespaces: u32,
+    into_cgroup: bool,
+    features: &HostFeatures,
+) {
+    // Born in its cgroup of the unified hierarchy: moving it there later takes a lock that all of the machine shares.
+    let cgroup = if into_cgroup && features.cgroup.unified().is_some() {
+        descriptors.add(Descriptor::CgroupDirectory)
+    } else {
+        Slot::NONE
+    };
+    steps.push(Step::Clone { namespaces, cgroup });
+}
+
+/// The v1 hierarchies have no birth: the process moves itself, which spares the lock as long as it is alone.
+fn join_cgroups(
+    steps: &mut Steps,
+    descriptors: &mut Descriptors,
+    directories: &[String],
+    features: &HostFeatures,
+) -> Result<(), PlanError> {
+    let born = steps
+        .iter()
+        .any(|step| matches!(step, Step::Clone { cgroup, .. } if cgroup != Slot::NONE));
+    for (hierarchy, directory) in directories.iter().enumerate() {
+        let version = features
+            .cgroup
+            .hierarchies
+            .get(hierarchy)
+            .map(|hierarchy| hierarchy.version);
+        if version == Some(Version::V2) && born {
+            continue;
+        }
+        let file = descriptors.add(Descriptor::CgroupJoin { hierarchy });
+        steps.push(Step::JoinCgroup {
+            file,
+            path: &c_string("cgroup", directory)?,
+        });
+    }
+    Ok(())
+}
+
+fn plan_cgroup(
+    id: &ContainerId,
+    oci: &Spec,
+    features: &HostFeatures,
+    namespaces: &Namespaces,
+) -> Result<Option<CgroupPlan>, PlanError> {
+    let linux = oci.linux().as_ref();
+    let resources = linux
+        .and_then(|linux| linux.resources().clone())
+        .unwrap_or_default();
+    let in_user_namespace = namespaces.has(namespace::USER) || !features.initial_user_namespace;
+    let devices = if in_user_namespace {
+        DeviceControl::Leave
+    } else {
+        DeviceControl::Enforce
+    };
+    if !features.privileged {
+        // No limit is dropped silently: with an empty layout each that is asked for is an error with this reason.
+        let reason =
+            "an ordinary user may make no cgroup here; run Hoist as root to set limits".to_owned();
+        let nothing = Layout {
+            unusable: vec![Unusable {
+                controllers: Vec::new(),
+                reason,
+            }],
+            ..Layout::default()
+        };
+        plan_limits(&resources, &nothing, devices)?;
+        return Ok(None);
+    }
+    let limits = plan_limits(&resources, &features.cgroup, devices)?;
+    if features.cgroup.hierarchies.is_empty() {
+        return Ok(None);
+    }
+    let name = match linux.and_then(|linux| linux.cgroups_path().as_ref()) {
+        Some(path) => cgroup_name(&path.display().to_string())?,
+        None => format!("hoist/{id}"),
+    };
+    let hierarchies = features.cgroup.hierarchies.iter();
+    let directories = hierarchies
+        .map(|hierarchy| {
+            hierarchy
+                .directory(Base::Mount, &name)
+                .display()
+                .to_string()
+        })
+        .collect();
+    Ok(Some(CgroupPlan {
+        base: Base::Mount,
+        name,
+        limits,
+        directories,
+    }))
+}
+
+fn cgroup_name(path: &str) -> Result<String, PlanError> {
+    let name = path.trim_matches('/');
+    if name.is_empty() || name.split('/').any(|part| matches!(part, "" | "." | "..")) {
+        return Err(PlanError::invalid(
+            "cgroups path",
+            path,
+            "it is no path below the root of a cgroup hierarchy",
+        ));
+    }
+    if path.contains(':') {
+        return Err(PlanError::unsupported(
+            format!("cgroups path {path}"),
+            "the systemd cgroup driver is not there yet",
+        ));
+    }
+    Ok(name.to_owned())
+}
+
+fn file_systems(
+    steps: &mut Steps,
+    spec: &ContainerSpec,
+    context: &Context<'_>,
+) -> Result<(), PlanError> {
+    let oci = &spec.oci;
+    let linux = oci.linux().as_ref();
+    let mounts = oci.mounts().as_deref().unwrap_or_default();
+    // A bind mount that is to follow the host's needs the host's mounts as slaves; else nothing of them comes in.
+    let follows = mounts
+        .iter()
+        .flat_map(|mount| mount.options().iter().flatten())
+        .any(|option| matches!(option.as_str(), "slave" | "rslave" | "shared" | "rshared"));
+    match linux
+        .and_then(|linux| linux.rootfs_propagation().as_deref())
+        .unwrap_or("private")
+    {
+        "" | "private" | "rprivate" | "slave" | "rslave" => {}
+        other => {
+            return Err(PlanError::unsupported(
+                format!("root propagation {other}"),
+                "only private and slave are there",
+            ));
+        }
+    }
+    steps.push(Step::SetPropagation {
+        propagation: if follows {
+            propagation::SLAVE
+        } else {
+            propagation::PRIVATE
+        },
+    });
+    root::make(steps, &spec.root, context)?;
+    mounts::make(steps, mounts, context)?;
+    devices::make(steps, oci, context)?;
+    let masked = linux
+        .and_then(|linux| linux.masked_paths().as_deref())
+        .unwrap_or_default();
+    for path in masked {
+        steps.push(Step::Mask {
+            path: &c_string("masked path", path)?,
+        });
+    }
+    let read_only = linux
+        .and_then(|linux| linux.readonly_paths().as_deref())
+        .unwrap_or_default();
+    for path in read_only {
+        steps.push(Step::MakeReadOnly {
+            path: &c_string("read-only path", path)?,
+        });
+    }
+    if oci
+        .root()
+        .as_ref()
+        .and_then(|root| root.readonly())
+        .unwrap_or(false)
+    {
+        root::make_read_only(steps, &spec.root, context)?;
+    }
+    steps.push(Step::PivotRoot {});
+    Ok(())
+}
+
+fn names_and_network(
+    steps: &mut Steps,
+    oci: &Spec,
+    namespaces: &Namespaces,
+) -> Result<(), PlanError> {
+    let own = |what: &str, name: &str| -> Result<(), PlanError> {
+        if namespaces.has(namespace::UTS) {
+            return Ok(());
+        }
+        Err(PlanError::invalid(
+            what,
+            name,
+            "the container shares the host's UTS namespace, whose name it would change",
+        ))
+    };
+    if let Some(name) = oci.hostname().as_deref().filter(|name| !name.is_empty()) {
+        own("hostname", name)?;
+        steps.push(Step::SetHostname {
+            name: &c_string("hostname", name)?,
+        });
+    }
+    if let Some(name) = oci.domainname().as_deref().filter(|name| !name.is_empty()) {
+        own("domain name", name)?;
+        steps.push(Step::SetDomainname {
+            name: &c_string("domain name", name)?,
+        });
+    }
+    if namespaces.makes(namespace::NETWORK) {
+        steps.push(Step::LoopbackUp {});
+    }
+    let mut parameters: Vec<_> = oci
+        .linux()
+        .as_ref()
+        .and_then(|linux| linux.sysctl().as_ref())
+        .into_iter()
+        .flatten()
+        .collect();
+    parameters.sort();
+    for (name, value) in parameters {
+        require_namespace(name, namespaces)?;
+        let path = c_string("sysctl", &name.replace('.', "/"))?;
+        steps.push(Step::SetSysctl {
+            path: &path,
+            value: &c_string("sysctl", value)?,
+        });
+    }
+    Ok(())
+}
+
+/// Refuses a kernel parameter that is not of one of the container's own namespaces: it would change the host.
+fn require_namespace(name: &str, namespaces: &Namespaces) -> Result<(), PlanError> {
+    const IPC: [&str; 8] = [
+        "kernel.msgmax",
+        "kernel.msgmnb",
+        "kernel.msgmni",
+        "kernel.sem",
+        "kernel.shmall",
+        "kernel.shmmax",
+        "kernel.shmmni",
+        "kernel.shm_rmid_forced",
+    ];
+    let dotted = name.replace('/', ".");
+    let kind = if dotted.split('.').any(|part| part.is_empty()) {
+        None
+    } else if IPC.contains(&dotted.as_str()) || dotted.starts_with("fs.mqueue.") {
+        Some(namespace::IPC)
+    } else if dotted.starts_with("net.") {
+        Some(namespace::NETWORK)
+    } else if matches!(dotted.as_str(), "kernel.domainname" | "kernel.hostname") {
+        Some(namespace::UTS)
+    } else {
+        None
+    };
+    match kind {
+        Some(kind) if namespaces.has(kind) => Ok(()),
+        Some(kind) => Err(PlanError::invalid(
+            "sysctl",
+            name,
+            format!(
+                "the container shares the host's {} namespace, whose parameter it would change",
+                namespaces::name(kind)
+            ),
+        )),
+        None => Err(PlanError::invalid(
+            "sysctl",
+            name,
+            "it is no parameter of a namespace; it would change the host",
+        )),
+    }
+}
+
+fn time_offsets(oci: &Spec) -> String {
+    let offsets = oci
+        .linux()
+        .as_ref()
+        .and_then(|linux| linux.time_offsets().as_ref());
+    let mut lines: Vec<String> = offsets
+        .into_iter()
+        .flatten()
+        .map(|(clock, offset)| {
+            format!(
+                "{clock} {} {}\n",
+                offset.secs().unwrap_or_default(),
+                offset.nanosecs().unwrap_or_default()
+            )
+        })
+        .collect();
+    lines.sort();
+    lines.concat()
+}
+
+/// Refuses what a spec may ask for and this version does not do: isolation is never dropped silently.
+fn refuse_unknown(oci: &Spec) -> Result<(), PlanError> {
+    let process = oci.process().as_ref();
+    let linux = oci.linux().as_ref();
+    let asked = [
+        (
+            "an AppArmor profile",
+            process.is_some_and(|process| is_set(process.apparmor_profile())),
+        ),
+        (
+            "an SELinux label",
+            process.is_some_and(|process| is_set(process.selinux_label())),
+        ),
+        (
+            "a mount label",
+            linux.is_some_and(|linux| is_set(linux.mount_label())),
+        ),
+        (
+            "a scheduler",
+            process.is_some_and(|process| process.scheduler().is_some()),
+        ),
+        (
+            "an I/O priority",
+            process.is_some_and(|process| process.io_priority().is_some()),
+        ),
+        (
+            "a CPU affinity for exec",
+            process.is_some_and(|process| process.exec_cpu_affinity().is_some()),
+        ),
+        (
+            "Intel RDT",
+            linux.is_some_and(|linux| linux.intel_rdt().is_some()),
+        ),
+        (
+            "a personality",
+            linux.is_some_and(|linux| linux.personality().is_some()),
+        ),
+        (
+            "network devices",
+            linux.is_some_and(|linux| {
+                linux
+                    .net_devices()
+                    .as_ref()
+                    .is_some_and(|all| !all.is_empty())
+            }),
+        ),
+        (
+            "a memory policy",
+            linux.is_some_and(|linux| linux.memory_policy().is_some()),
+        ),
+        ("OCI hooks", oci.hooks().is_some()),
+    ];
+    match asked.iter().find(|(_, asked)| *asked) {
+        Some((what, _)) => Err(PlanError::unsupported(*what, "it is not there yet")),
+        None => Ok(()),
+    }
+}
+
+fn is_set(text: &Option<String>) -> bool {
+    text.as_deref().is_some_and(|text| !text.is_empty())
+}

@@ -1,0 +1,407 @@
+//! Steps for the mounts of a spec: their OCI options read, and `cgroup` put together from the host's hierarchies.
+
+use hoist_init::wire::{Slot, Step};
+use hoist_spec::oci::Mount;
+
+use super::constants::{attribute, namespace, propagation};
+use super::program::{ListBytes, Steps, c_string};
+use super::{Context, PlanError};
+use crate::cgroup::layout::{Hierarchy, Version};
+
+/// Appends a step per mount, or several for `cgroup`.
+pub(crate) fn make(
+    steps: &mut Steps,
+    mounts: &[Mount],
+    context: &Context<'_>,
+) -> Result<(), PlanError> {
+    for mount in mounts {
+        let target = mount.destination().display().to_string();
+        if context.facts.climbing_targets.contains(&target) {
+            return Err(PlanError::invalid(
+                "mount target",
+                target,
+                "a symbolic link in the root leads out of the root",
+            ));
+        }
+        let options = Options::read(mount)?;
+        let source = mount
+            .source()
+            .as_ref()
+            .map(|source| source.display().to_string());
+        let kind = match mount.typ().as_deref() {
+            _ if options.bind => "bind",
+            None | Some("none") => "bind",
+            Some(kind) => kind,
+        };
+        match kind {
+            "bind" => {
+                let source = source.ok_or_else(|| {
+                    PlanError::invalid("mount", &target, "a bind mount needs a source")
+                })?;
+                bind(steps, &source, &target, &options)?;
+            }
+            "cgroup" | "cgroup2" => cgroups(steps, &target, &options, context)?,
+            // A sysfs shows the network namespace it was mounted in, and is refused in one that belongs to the host.
+            "sysfs"
+                if context.in_user_namespace() && !context.namespaces.makes(namespace::NETWORK) =>
+            {
+                let options = Options {
+                    recursive: true,
+                    ..options
+                };
+                bind(steps, "/sys", &target, &options)?;
+            }
+            kind => filesystem(
+                steps,
+                kind,
+                source.as_deref().unwrap_or(kind),
+                &target,
+                &options,
+                context,
+            )?,
+        }
+    }
+    Ok(())
+}
+
+/// The handle that later steps need of a mount.
+fn slot_of(target: &str) -> Slot {
+    match target.trim_end_matches('/') {
+        "/dev" => Slot::DEV,
+        "/dev/pts" => Slot::DEVPTS,
+        _ => Slot::NONE,
+    }
+}
+
+/// Targets that must be directories of the root's own: whoever leads them elsewhere by a link leads the mounts below them,
+/// too.
+fn must_be_real(target: &str) -> bool {
+    matches!(target.trim_end_matches('/'), "/proc" | "/sys" | "/dev")
+}
+
+fn filesystem(
+    steps: &mut Steps,
+    kind: &str,
+    source: &str,
+    target: &str,
+    options: &Options,
+    context: &Context<'_>,
+) -> Result<(), PlanError> {
+    let data = options.data.iter().filter(|(key, value)| {
+        // In a user namespace a file system cannot be given to ids that have no number outside.
+        let id = value.parse().unwrap_or_default();
+        match (key.as_str(), context.id_maps) {
+            ("uid", Some(maps)) => maps.maps_user(id),
+            ("gid", Some(maps)) => maps.maps_group(id),
+            _ => true,
+        }
+    });
+    let words = data.flat_map(|(key, value)| [key.as_str(), value.as_str()]);
+    let data = ListBytes::of_texts("mount option", words)?;
+    steps.push(Step::Mount {
+        kind: &c_string("mount type", kind)?,
+        source: &c_string("mount source", source)?,
+        options: data.as_list(),
+        attributes: options.set,
+        propagation: options.propagation,
+        target: &c_string("mount target", target)?,
+        no_links: must_be_real(target),
+        out: slot_of(target),
+    });
+    Ok(())
+}
+
+fn bind(steps: &mut Steps, source: &str, target: &str, options: &Options) -> Result<(), PlanError> {
+    steps.push(Step::Bind {
+        source: &c_string("mount source", source)?,
+        target: &c_string("mount target", target)?,
+        recursive: options.recursive,
+        set: options.set,
+        clear: options.clear,
+        attributes_recursive: options.attributes_recursive,
+        propagation: if options.propagation == 0 {
+            propagation::PRIVATE
+        } else {
+            options.propagation
+        },
+        device: false,
+    });
+    Ok(())
+}
+
+/// The container's view of its cgroups: on a v2 host one file system; else a tmpfs with one per hierarchy, as on the host.
+fn cgroups(
+    steps: &mut Steps,
+    target: &str,
+    options: &Options,
+    context: &Context<'_>,
+) -> Result<(), PlanError> {
+    let hierarchies = &context.features.cgroup.hierarchies;
+    let own_namespace = context.namespaces.makes(namespace::CGROUP);
+    if let [only] = hierarchies.as_slice()
+        && only.version == Version::V2
+    {
+        return hierarchy(steps, only, target, options, own_namespace, context);
+    }
+    let words = ListBytes::of_texts("mount option", ["mode", "755"])?;
+    let text = c_string("mount target", target)?;
+    steps.push(Step::Mount {
+        kind: c"tmpfs",
+        source: c"tmpfs",
+        options: words.as_list(),
+        attributes: options.set & !attribute::RDONLY,
+        propagation: options.propagation,
+        target: &text,
+        no_links: false,
+        out: Slot::DIRECTORY,
+    });
+    for one in hierarchies {
+        let name = match one.version {
+            Version::V2 => "unified".to_owned(),
+            Version::V1 => one.label().trim_start_matches("name=").to_owned(),
+        };
+        hierarchy(
+            steps,
+            one,
+            &format!("{target}/{name}"),
+            options,
+            own_namespace,
+            context,
+        )?;
+        // Programs look for a controller by its own name.
+        for controller in one
+            .controllers
+            .iter()
+            .filter(|_| one.version == Version::V1 && one.controllers.len() > 1)
+        {
+            steps.push(Step::MakeLink {
+                directory: Slot::DIRECTORY,
+                name: &c_string("controller", controller)?,
+                content: &c_string("controller", &name)?,
+                may_exist: true,
+            });
+        }
+    }
+    if options.set & attribute::RDONLY != 0 {
+        steps.push(Step::MakeMountReadOnly {
+            mount: Slot::DIRECTORY,
+            target: &text,
+        });
+    }
+    steps.push(Step::CloseSlot {
+        slot: Slot::DIRECTORY,
+    });
+    Ok(())
+}
+
+fn hierarchy(
+    steps: &mut Steps,
+    hierarchy: &Hierarchy,
+    target: &str,
+    options: &Options,
+    own_namespace: bool,
+    context: &Context<'_>,
+) -> Result<(), PlanError> {
+    if !own_namespace {
+        // The file system would show the whole host's tree: only the container's own part is shown.
+        let Some(cgroup) = context.cgroup else {
+            return Err(PlanError::unsupported(
+                "mount cgroup",
+                "the container has neither a cgroup of its own nor a cgroup namespace",
+            ));
+        };
+        let source = hierarchy
+            .directory(cgroup.base, &cgroup.name)
+            .display()
+            .to_string();
+        return bind(
+            steps,
+            &source,
+            target,
+            &Options {
+                recursive: false,
+                ..options.clone()
+            },
+        );
+    }
+    let (kind, words) = match hierarchy.version {
+        Version::V2 => (c"cgroup2", Vec::new()),
+        Version::V1 => (c"cgroup", v1_options(hierarchy)),
+    };
+    let words = ListBytes::of_texts("mount option", words)?;
+    steps.push(Step::Mount {
+        kind,
+        source: c"cgroup",
+        options: words.as_list(),
+        attributes: options.set,
+        propagation: options.propagation,
+        target: &c_string("mount target", target)?,
+        no_links: false,
+        out: Slot::NONE,
+    });
+    Ok(())
+}
+
+/// A v1 hierarchy is told by its controllers, each a flag, or by its name (cgroups(7)).
+fn v1_options(hierarchy: &Hierarchy) -> Vec<&str> {
+    let mut words = Vec::new();
+    for controller in &hierarchy.controllers {
+        match controller.strip_prefix("name=") {
+            Some(name) => words.extend(["none", "", "name", name]),
+            None => words.extend([controller.as_str(), ""]),
+        }
+    }
+    words
+}
+
+/// The options of one mount, sorted (OCI runtime spec, `mounts`, "options").
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Options {
+    bind: bool,
+    recursive: bool,
+    set: u32,
+    clear: u32,
+    attributes_recursive: bool,
+    propagation: u32,
+    data: Vec<(String, String)>,
+}
+
+/// Options that change one attribute: the bits to clear, then those to set.
+const ATTRIBUTES: [(&str, u32, u32); 17] = [
+    ("ro", 0, attribute::RDONLY),
+    ("rw", attribute::RDONLY, 0),
+    ("nosuid", 0, attribute::NOSUID),
+    ("suid", attribute::NOSUID, 0),
+    ("nodev", 0, attribute::NODEV),
+    ("dev", attribute::NODEV, 0),
+    ("noexec", 0, attribute::NOEXEC),
+    ("exec", attribute::NOEXEC, 0),
+    ("noatime", attribute::ATIME, attribute::NOATIME),
+    ("atime", attribute::ATIME, 0),
+    ("relatime", attribute::ATIME, 0),
+    ("norelatime", attribute::ATIME, 0),
+    ("strictatime", attribute::ATIME, attribute::STRICTATIME),
+    ("nostrictatime", attribute::ATIME, 0),
+    ("nodiratime", 0, attribute::NODIRATIME),
+    ("diratime", attribute::NODIRATIME, 0),
+    ("nosymfollow", 0, attribute::NOSYMFOLLOW),
+];
+
+const PROPAGATIONS: [(&str, u32); 4] = [
+    ("private", propagation::PRIVATE),
+    ("slave", propagation::SLAVE),
+    ("shared", propagation::SHARED),
+    ("unbindable", propagation::UNBINDABLE),
+];
+
+impl Options {
+    fn read(mount: &Mount) -> Result<Self, PlanError> {
+        let mut options = Self::default();
+        for word in mount.options().iter().flatten() {
+            options.read_one(word, mount)?;
+        }
+        Ok(options)
+    }
+
+    fn read_one(&mut self, word: &str, mount: &Mount) -> Result<(), PlanError> {
+        if let Some((_, clear, set)) = ATTRIBUTES.iter().find(|(name, _, _)| *name == word) {
+            self.change(*clear, *set);
+            return Ok(());
+        }
+        // `rro` and the like: the same for everything mounted below. (`rw` and `relatime` were found above.)
+        if let Some((_, clear, set)) = word
+            .strip_prefix('r')
+            .and_then(|rest| ATTRIBUTES.iter().find(|(name, _, _)| *name == rest))
+        {
+            self.change(*clear, *set);
+            self.attributes_recursive = true;
+            return Ok(());
+        }
+        let plain = word.strip_prefix('r').unwrap_or(word);
+        if let Some((_, kind)) = PROPAGATIONS.iter().find(|(name, _)| *name == plain) {
+            self.propagation = *kind;
+            return Ok(());
+        }
+        match word {
+            "bind" => self.bind = true,
+            "rbind" => (self.bind, self.recursive) = (true, true),
+            "defaults" | "sync" | "async" | "dirsync" | "mand" | "nomand" | "silent" | "loud" => {}
+            "idmap" | "ridmap" | "tmpcopyup" | "copy-symlink" | "iversion" | "noiversion"
+            | "lazytime" | "nolazytime" => {
+                return Err(PlanError::unsupported(
+                    format!("mount option {word} of {}", mount.destination().display()),
+                    "it is not there yet",
+                ));
+            }
+            data => {
+                let (key, value) = data.split_once('=').unwrap_or((data, ""));
+                self.data.push((key.to_owned(), value.to_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    fn change(&mut self, clear: u32, set: u32) {
+        self.set = self.set & !clear | set;
+        // The kernel wants the whole field of access times cleared before one of its values is set.
+        let whole = if (clear | set) & attribute::ATIME != 0 {
+            attribute::ATIME
+        } else {
+            0
+        };
+        self.clear = (self.clear | clear | whole) & !(set & !attribute::ATIME);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hoist_spec::oci::MountBuilder;
+
+    use super::*;
+
+    fn read(words: &[&str]) -> Options {
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        Options::read(
+            &MountBuilder::default()
+                .destination("/x")
+                .options(words)
+                .build()
+                .unwrap(),
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn attributes_data_and_propagation_are_told_apart() {
+        let options = read(&["nosuid", "ro", "size=64m", "rslave", "noswap"]);
+        assert_eq!(options.set, attribute::NOSUID | attribute::RDONLY);
+        assert_eq!(options.propagation, propagation::SLAVE);
+        assert_eq!(
+            options.data,
+            [
+                ("size".into(), "64m".into()),
+                ("noswap".into(), String::new())
+            ]
+        );
+        assert!(!options.attributes_recursive);
+    }
+
+    #[test]
+    fn the_last_of_two_contrary_options_holds() {
+        assert_eq!(read(&["ro", "rw"]).set, 0);
+        assert_eq!(read(&["ro", "rw"]).clear, attribute::RDONLY);
+        assert_eq!(read(&["rw", "ro"]).set, attribute::RDONLY);
+        assert_eq!(read(&["rw", "ro"]).clear, 0);
+        assert_eq!(
+            read(&["noatime", "strictatime"]).set,
+            attribute::STRICTATIME
+        );
+    }
+
+    #[test]
+    fn the_recursive_form_reaches_everything_below() {
+        let options = read(&["rbind", "rro"]);
+        assert!(options.bind && options.recursive && options.attributes_recursive);
+        assert_eq!(options.set, attribute::RDONLY);
+    }
+}

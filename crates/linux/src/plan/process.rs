@@ -1,0 +1,240 @@
+//! Steps that make a process what the spec says and execute its program: the same for the first process of a container
+//! and for every further one.
+
+use hoist_init::wire::Step;
+use hoist_spec::oci::{Capabilities, PosixRlimitType, Process};
+use hoist_spec::{CapabilitySet, capability_number};
+
+use super::PlanError;
+use super::program::{ListBytes, Steps, c_string};
+use super::user_namespace::IdMaps;
+use crate::seccomp::Filter;
+use crate::user::Identity;
+
+/// `$PATH` where the environment has none, as docker has it.
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What a process is, apart from where it runs.
+pub(crate) struct ProcessPlan<'a> {
+    pub(crate) oci: &'a Process,
+    pub(crate) identity: &'a Identity,
+    pub(crate) id_maps: Option<&'a IdMaps>,
+    pub(crate) filter: Option<&'a Filter>,
+    /// Run it below an init process.
+    pub(crate) init: bool,
+    /// Mount its console over `/dev/console`.
+    pub(crate) bind_console: bool,
+}
+
+impl ProcessPlan<'_> {
+    /// Appends the steps from the console to the execve.
+    pub(crate) fn make(&self, steps: &mut Steps) -> Result<(), PlanError> {
+        self.limits(steps);
+        if let Some(score) = self.oci.oom_score_adj() {
+            let value = c_string("OOM score", &score.to_string())?;
+            steps.push(Step::WriteOwnProcess {
+                file: c"oom_score_adj",
+                value: &value,
+            });
+        }
+        if self.oci.terminal().unwrap_or(false) {
+            let size = self.oci.console_size();
+            let cells = |cells: Option<u64>| {
+                cells.map_or(0, |cells| u16::try_from(cells).unwrap_or(u16::MAX))
+            };
+            steps.push(Step::OpenConsole {
+                height: cells(size.map(|size| size.height())),
+                width: cells(size.map(|size| size.width())),
+                uid: self.identity.uid,
+                bind_console: self.bind_console,
+            });
+        }
+        let directory = self.oci.cwd().display().to_string();
+        let directory = if directory.is_empty() {
+            "/".to_owned()
+        } else {
+            directory
+        };
+        steps.push(Step::ChangeDirectory {
+            path: &c_string("working directory", &directory)?,
+        });
+        steps.push(Step::SetUmask {
+            mask: self.oci.user().umask().unwrap_or(0o022) as u16,
+        });
+        self.identity_and_release(steps);
+        self.execute(steps)
+    }
+
+    fn limits(&self, steps: &mut Steps) {
+        for limit in self.oci.rlimits().iter().flatten() {
+            steps.push(Step::SetLimit {
+                resource: resource(limit.typ()),
+                soft: limit.soft(),
+                hard: limit.hard(),
+            });
+        }
+    }
+
+    fn identity_and_release(&self, steps: &mut Steps) {
+        let sets = Sets::of(self.oci.capabilities().as_ref());
+        let no_new_privileges = self.oci.no_new_privileges().unwrap_or(false);
+        let mut groups = ListBytes::default();
+        self.identity
+            .groups
+            .iter()
+            .for_each(|group| groups.push(*group));
+        steps.push(Step::SetIdentity {
+            uid: self.identity.uid,
+            gid: self.identity.gid,
+            groups: groups.as_list(),
+            set_groups: !self.id_maps.is_some_and(|maps| maps.deny_setgroups),
+            bounding: sets.bounding,
+            no_new_privileges,
+        });
+        // The owner is told before the filter is loaded: after it, this process makes only the calls that it must.
+        steps.push(Step::AwaitRelease {});
+        steps.push(Step::CloseDescriptors {
+            keep_control: self.init,
+        });
+        let capabilities = Step::SetCapabilities {
+            effective: sets.effective,
+            permitted: sets.permitted,
+            inheritable: sets.inheritable,
+            ambient: sets.ambient,
+        };
+        let bytes = self.filter.map(Filter::to_bytes).unwrap_or_default();
+        let filter = self.filter.map(|filter| Step::LoadSeccomp {
+            filter: &bytes,
+            flags: filter.flags,
+        });
+        // Without no_new_privs, loading a filter needs CAP_SYS_ADMIN; with it, the filter comes last.
+        let (first, last) = if no_new_privileges {
+            (Some(capabilities), filter)
+        } else {
+            (filter, Some(capabilities))
+        };
+        first
+            .into_iter()
+            .chain(last)
+            .for_each(|step| steps.push(step));
+    }
+
+    fn execute(&self, steps: &mut Steps) -> Result<(), PlanError> {
+        let arguments = self.oci.args().as_deref().unwrap_or_default();
+        let program = arguments
+            .first()
+            .filter(|program| !program.is_empty())
+            .ok_or_else(|| PlanError::invalid("command", "", "no program is named"))?;
+        let environment = environment(self.oci, self.identity);
+        let path = environment
+            .iter()
+            .rev()
+            .find_map(|entry| entry.strip_prefix("PATH="))
+            .unwrap_or(DEFAULT_PATH);
+        let candidates = ListBytes::of_texts("command", candidates(program, path))?;
+        let arguments = ListBytes::of_texts("argument", arguments)?;
+        let environment = ListBytes::of_texts("environment", &environment)?;
+        steps.push(Step::Execute {
+            candidates: candidates.as_list(),
+            arguments: arguments.as_list(),
+            environment: environment.as_list(),
+            init: self.init,
+        });
+        Ok(())
+    }
+}
+
+/// The spec's environment, with `HOME` where it has none.
+fn environment(oci: &Process, identity: &Identity) -> Vec<String> {
+    let mut environment = oci.env().clone().unwrap_or_default();
+    if !environment.iter().any(|entry| entry.starts_with("HOME=")) {
+        environment.push(format!("HOME={}", identity.home));
+    }
+    environment
+}
+
+/// The paths to try for a program: its own where it has a slash, else one per absolute directory of `path`.
+fn candidates(program: &str, path: &str) -> Vec<String> {
+    if program.contains('/') {
+        return vec![program.to_owned()];
+    }
+    path.split(':')
+        .filter(|directory| directory.starts_with('/'))
+        .map(|directory| format!("{}/{program}", directory.trim_end_matches('/')))
+        .collect()
+}
+
+/// The capability sets of a process, bit by number.
+#[derive(Default)]
+pub(crate) struct Sets {
+    pub(crate) bounding: u64,
+    effective: u64,
+    permitted: u64,
+    inheritable: u64,
+    ambient: u64,
+}
+
+impl Sets {
+    /// The sets of an OCI process; none at all where it names none.
+    pub(crate) fn of(oci: Option<&hoist_spec::oci::LinuxCapabilities>) -> Self {
+        let Some(oci) = oci else {
+            return Self::default();
+        };
+        let bits = |set: &Option<Capabilities>| {
+            set.iter().flatten().fold(0, |bits, capability| {
+                bits | 1_u64 << capability_number(*capability)
+            })
+        };
+        Self {
+            bounding: bits(oci.bounding()),
+            effective: bits(oci.effective()),
+            permitted: bits(oci.permitted()),
+            inheritable: bits(oci.inheritable()),
+            ambient: bits(oci.ambient()),
+        }
+    }
+
+    /// Everything that any of the sets holds.
+    pub(crate) fn all(&self) -> CapabilitySet {
+        CapabilitySet::from_bits(
+            self.bounding | self.effective | self.permitted | self.inheritable | self.ambient,
+        )
+    }
+}
+
+/// `RLIMIT_*` (getrlimit(2), x86 and ARM numbering).
+fn resource(kind: PosixRlimitType) -> u32 {
+    match kind {
+        PosixRlimitType::RlimitCpu => 0,
+        PosixRlimitType::RlimitFsize => 1,
+        PosixRlimitType::RlimitData => 2,
+        PosixRlimitType::RlimitStack => 3,
+        PosixRlimitType::RlimitCore => 4,
+        PosixRlimitType::RlimitRss => 5,
+        PosixRlimitType::RlimitNproc => 6,
+        PosixRlimitType::RlimitNofile => 7,
+        PosixRlimitType::RlimitMemlock => 8,
+        PosixRlimitType::RlimitAs => 9,
+        PosixRlimitType::RlimitLocks => 10,
+        PosixRlimitType::RlimitSigpending => 11,
+        PosixRlimitType::RlimitMsgqueue => 12,
+        PosixRlimitType::RlimitNice => 13,
+        PosixRlimitType::RlimitRtprio => 14,
+        PosixRlimitType::RlimitRttime => 15,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_without_a_slash_is_looked_for_along_the_path() {
+        assert_eq!(
+            candidates("sh", "/usr/bin:bin::/bin/"),
+            ["/usr/bin/sh", "/bin/sh"]
+        );
+        assert_eq!(candidates("./sh", "/usr/bin"), ["./sh"]);
+        assert_eq!(candidates("/bin/sh", "/usr/bin"), ["/bin/sh"]);
+    }
+}

@@ -1,0 +1,110 @@
+//! A program under construction: steps of the wire format, appended one by one.
+
+use std::ffi::CString;
+
+use hoist_init::wire::{List, Operand, Program, Sink, Slot, Step};
+
+use super::PlanError;
+
+/// Encoded steps. Printing a plan decodes them again, so there is one list of steps and not two.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Steps {
+    bytes: Vec<u8>,
+}
+
+impl Steps {
+    /// Appends a step.
+    pub(crate) fn push(&mut self, step: Step<'_>) {
+        step.encode(&mut Bytes(&mut self.bytes));
+    }
+
+    /// The steps, in order.
+    pub(crate) fn iter(&self) -> Program<'_> {
+        Program(&self.bytes)
+    }
+
+    /// The encoding, as the helper reads it.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+struct Bytes<'a>(&'a mut Vec<u8>);
+
+impl Sink for Bytes<'_> {
+    fn put(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+}
+
+/// A list operand under construction.
+#[derive(Default)]
+pub(crate) struct ListBytes {
+    count: u32,
+    bytes: Vec<u8>,
+}
+
+impl ListBytes {
+    /// Appends an element.
+    pub(crate) fn push<'a>(&mut self, element: impl Operand<'a>) {
+        element.encode(&mut Bytes(&mut self.bytes));
+        self.count += 1;
+    }
+
+    /// The list of these strings.
+    pub(crate) fn of_texts<T: AsRef<str>>(
+        what: &str,
+        texts: impl IntoIterator<Item = T>,
+    ) -> Result<Self, PlanError> {
+        let mut list = Self::default();
+        for text in texts {
+            list.push(c_string(what, text.as_ref())?.as_c_str());
+        }
+        Ok(list)
+    }
+
+    /// The list as an operand.
+    pub(crate) fn as_list(&self) -> List<'_> {
+        List {
+            count: self.count,
+            bytes: &self.bytes,
+        }
+    }
+}
+
+/// `text` as the kernel takes it. A NUL in it is the requester's fault, in what `what` names.
+pub(crate) fn c_string(what: &str, text: &str) -> Result<CString, PlanError> {
+    CString::new(text).map_err(|_| PlanError::invalid(what, text, "it contains a NUL character"))
+}
+
+/// The descriptors that the owner hands to the helper, in order; each has the slot of its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Descriptor {
+    /// The file by which a process joins the container's cgroup in this hierarchy.
+    CgroupJoin {
+        /// The index in the layout's hierarchies.
+        hierarchy: usize,
+    },
+    /// The directory of the container's cgroup in the unified hierarchy.
+    CgroupDirectory,
+    /// A namespace of the host, by its path.
+    Namespace(String),
+    /// The container's first process, as a pidfd.
+    ContainerProcess,
+}
+
+/// How many descriptors come before the first of [`Descriptor`]: the plan, the helper, the file of times.
+const FIRST_SLOT: u8 = 3;
+
+/// The descriptors that a program's steps refer to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Descriptors(pub(crate) Vec<Descriptor>);
+
+impl Descriptors {
+    /// The slot that `descriptor` will be in.
+    pub(crate) fn add(&mut self, descriptor: Descriptor) -> Slot {
+        let slot = Slot::received(FIRST_SLOT + self.0.len() as u8);
+        self.0.push(descriptor);
+        slot
+    }
+}

@@ -1,0 +1,255 @@
+//! A process that this program has started: it alone can wait for it as its parent.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use hoist_compute::{Error, ErrorKind, ExitStatus, Phase, Process, Readiness, Result, Streams};
+use hoist_spec::{ConsoleSize, Signal};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::pidfd_send_signal;
+use rustix::termios::{Winsize, tcsetwinsize};
+
+use crate::execute::waitid;
+use crate::service::system;
+
+/// `CLD_EXITED` (waitid(2)).
+const CLD_EXITED: i32 = 1;
+
+/// What becomes of an exit status when it is known: it is recorded, and completed with what only the record's keeper knows.
+pub(crate) type OnExit = Box<dyn FnOnce(ExitStatus) -> ExitStatus + Send>;
+
+/// A child of this program.
+pub(crate) struct OwnedProcess {
+    pub(crate) pid: u32,
+    pub(crate) pidfd: OwnedFd,
+    exit: Mutex<Exit>,
+}
+
+enum Exit {
+    Awaited(Option<OnExit>),
+    Known(ExitStatus),
+}
+
+impl OwnedProcess {
+    pub(crate) fn new(pid: u32, pidfd: OwnedFd, on_exit: Option<OnExit>) -> Self {
+        Self {
+            pid,
+            pidfd,
+            exit: Mutex::new(Exit::Awaited(on_exit)),
+        }
+    }
+
+    /// Waits for its end, at most until `deadline`. Any number of threads may wait: the first to see the end reaps, all get
+    /// the same status.
+    pub(crate) fn wait(&self, timeout: Option<Duration>) -> Result<ExitStatus> {
+        if let Exit::Known(status) = &*self.exit() {
+            return Ok(status.clone());
+        }
+        if !wait_for(self.pidfd.as_fd(), timeout)? {
+            return Err(timed_out(self.pid));
+        }
+        let mut exit = self.exit();
+        let on_exit = match &mut *exit {
+            Exit::Known(status) => return Ok(status.clone()),
+            Exit::Awaited(on_exit) => on_exit.take(),
+        };
+        let status = match waitid(&self.pidfd) {
+            Ok((CLD_EXITED, code)) => ExitStatus::exited(code),
+            Ok((_, signal)) => match Signal::from_number(signal) {
+                Some(signal) => ExitStatus::signalled(signal),
+                None => ExitStatus::unknown(format!("it was ended by signal {signal}")),
+            },
+            Err(error) => ExitStatus::unknown(format!("somebody else waited for it: {error}")),
+        };
+        let status = match on_exit {
+            Some(on_exit) => on_exit(status),
+            None => status,
+        };
+        *exit = Exit::Known(status.clone());
+        Ok(status)
+    }
+
+    /// Its status, where it has ended.
+    pub(crate) fn try_wait(&self) -> Result<Option<ExitStatus>> {
+        match self.wait(Some(Duration::ZERO)) {
+            Ok(status) => Ok(Some(status)),
+            Err(error) if error.kind() == ErrorKind::Timeout => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
+        if self.try_wait()?.is_some() {
+            return Err(not_running("signal the process"));
+        }
+        send(self.pidfd.as_fd(), signal)
+    }
+
+    fn exit(&self) -> MutexGuard<'_, Exit> {
+        self.exit
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+/// Sends a signal by pidfd: never to another process that has come to bear the same id.
+pub(crate) fn send(pidfd: BorrowedFd<'_>, signal: Signal) -> Result<()> {
+    let number = rustix::process::Signal::from_named_raw(signal.number()).ok_or_else(|| {
+        Error::new(
+            ErrorKind::Unsupported,
+            Phase::Operate,
+            format!("send {signal}"),
+        )
+    });
+    match number.map(|number| pidfd_send_signal(pidfd, number)) {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(rustix::io::Errno::SRCH)) => Err(not_running("signal the process")),
+        Ok(Err(errno)) => Err(system(format!("send {signal}"), errno.into())),
+        Err(_) => raw::send_real_time(pidfd, signal),
+    }
+}
+
+/// Signals that have no name in rustix.
+#[allow(unsafe_code, reason = "pidfd_send_signal(2) of real-time signals")]
+mod raw {
+    use std::os::fd::{AsRawFd, BorrowedFd};
+    use std::ptr::null;
+
+    use hoist_compute::Result;
+    use hoist_spec::Signal;
+
+    pub(super) fn send_real_time(pidfd: BorrowedFd<'_>, signal: Signal) -> Result<()> {
+        // SAFETY: the descriptor is open; a null `siginfo_t` asks for the usual one.
+        let sent = unsafe {
+            libc::syscall(
+                libc::SYS_pidfd_send_signal,
+                pidfd.as_raw_fd(),
+                signal.number(),
+                null::<u8>(),
+                0,
+            )
+        };
+        let error = std::io::Error::last_os_error();
+        match (sent, error.raw_os_error()) {
+            (0, _) => Ok(()),
+            (_, Some(libc::ESRCH)) => Err(super::not_running("signal the process")),
+            _ => Err(super::system(format!("send {signal}"), error)),
+        }
+    }
+}
+
+pub(crate) fn not_running(what: &str) -> Error {
+    Error::new(
+        ErrorKind::InvalidState,
+        Phase::Operate,
+        format!("{what}: it is not running"),
+    )
+}
+
+pub(crate) fn timed_out(pid: u32) -> Error {
+    Error::new(
+        ErrorKind::Timeout,
+        Phase::Operate,
+        format!("wait for process {pid}: it has not ended in time"),
+    )
+}
+
+/// Waits until a pidfd is ready; false where the time runs out first.
+pub(crate) fn wait_for(pidfd: BorrowedFd<'_>, timeout: Option<Duration>) -> Result<bool> {
+    let deadline = timeout.map(|timeout| Instant::now() + timeout);
+    loop {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let left = left.map(|left| Timespec {
+            tv_sec: left.as_secs() as i64,
+            tv_nsec: left.subsec_nanos().into(),
+        });
+        let mut descriptors = [PollFd::new(&pidfd, PollFlags::IN)];
+        match poll(&mut descriptors, left.as_ref()) {
+            Ok(0) => return Ok(false),
+            Ok(_) => return Ok(true),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(errno) => return Err(system("wait for the process", errno.into())),
+        }
+    }
+}
+
+/// A process with the caller's ends of its streams.
+pub(crate) struct LinuxProcess {
+    process: Arc<OwnedProcess>,
+    streams: Mutex<Streams>,
+    /// The console's controlling side, for its size.
+    console: Option<OwnedFd>,
+}
+
+impl LinuxProcess {
+    pub(crate) fn new(process: Arc<OwnedProcess>, streams: Streams) -> io::Result<Self> {
+        let console = streams
+            .console
+            .as_ref()
+            .map(|console| console.as_fd().try_clone_to_owned())
+            .transpose()?;
+        Ok(Self {
+            process,
+            streams: Mutex::new(streams),
+            console,
+        })
+    }
+}
+
+impl Process for LinuxProcess {
+    fn pid(&self) -> u32 {
+        self.process.pid
+    }
+
+    fn take_streams(&self) -> Streams {
+        std::mem::take(
+            &mut *self
+                .streams
+                .lock()
+                .unwrap_or_else(|poisoned| poisoned.into_inner()),
+        )
+    }
+
+    fn wait(&self, timeout: Option<Duration>) -> Result<ExitStatus> {
+        self.process.wait(timeout)
+    }
+
+    fn readiness(&self) -> Readiness<'_> {
+        self.process.pidfd.as_fd()
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
+        self.process.signal(signal)
+    }
+
+    fn resize_console(&self, size: ConsoleSize) -> Result<()> {
+        let console = self
+            .console
+            .as_ref()
+            .filter(|_| matches!(self.process.try_wait(), Ok(None)))
+            .ok_or_else(|| {
+                Error::new(
+                    ErrorKind::InvalidState,
+                    Phase::Operate,
+                    "resize the console: there is none, or it has ended",
+                )
+            })?;
+        let size = Winsize {
+            ws_row: size.height,
+            ws_col: size.width,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        tcsetwinsize(console, size).map_err(|errno| system("resize the console", errno.into()))
+    }
+
+    fn close_stdin(&self) -> Result<()> {
+        self.streams
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .stdin = None;
+        Ok(())
+    }
+}

@@ -1,0 +1,101 @@
+//! Reading [`RootFacts`]: the few files and checks that one spec needs of its root, and no more.
+
+use hoist_spec::{
+    ContainerSpec, ProcessSpec, RootSource,
+    oci::{Mount, Process},
+};
+
+use super::{LARGEST_FILE, Root, RootError};
+use crate::{
+    accounts,
+    root_facts::{HostRoot, RootFacts},
+    user::UserRequest,
+};
+
+/// The directories that the kernel's own file systems are mounted on; a link there was made to deceive.
+const KERNEL_DIRECTORIES: [&str; 3] = ["proc", "sys", "dev"];
+
+impl RootFacts {
+    /// Reads what planning the container of `spec` needs of the root that it names.
+    pub fn read(spec: &ContainerSpec) -> Result<Self, RootError> {
+        let root = Root::open(&spec.root)?;
+        let mut facts = Self::default();
+        if let Some(process) = spec.oci.process() {
+            facts.read_accounts(&root, spec.user.as_deref(), process)?;
+        }
+        let mounts = spec.oci.mounts().as_deref().unwrap_or_default();
+        facts.climbing_targets = destinations(mounts)
+            .filter_map(|target| match root.climbs_out(target) {
+                Ok(climbs) => climbs.then(|| Ok(target.to_owned())),
+                Err(error) => Some(Err(error)),
+            })
+            .collect::<Result<_, _>>()?;
+        match spec.root {
+            // The composed root has directories of its own in these places.
+            RootSource::Host => facts.host_root = Some(HostRoot::read()?),
+            RootSource::Directory(_) | RootSource::Layers { .. } => {
+                for name in KERNEL_DIRECTORIES {
+                    if destinations(mounts).any(|target| is_at_or_below(target, name))
+                        && root.is_other_than_directory(name)?
+                    {
+                        facts.linked_targets.push(format!("/{name}"));
+                    }
+                }
+            }
+        }
+        Ok(facts)
+    }
+
+    /// Reads what planning a further process needs of the running container's `root`.
+    pub fn read_for_process(root: &Root, process: &ProcessSpec) -> Result<Self, RootError> {
+        let mut facts = Self::default();
+        facts.read_accounts(root, process.user.as_deref(), &process.oci)?;
+        Ok(facts)
+    }
+
+    /// Keeps the lines that `user`, or the numbers of `process`, can be about. A request that is wrong in
+    /// itself needs no lines: resolving it says so.
+    fn read_accounts(
+        &mut self,
+        root: &Root,
+        user: Option<&str>,
+        process: &Process,
+    ) -> Result<(), RootError> {
+        let Ok(request) = UserRequest::of(user, process.user()) else {
+            return Ok(());
+        };
+        if request.needs_passwd() || !has_home(process) {
+            let text = root.read_file("/etc/passwd", LARGEST_FILE)?;
+            self.passwd = accounts::passwd(&text.unwrap_or_default())
+                .find(|entry| request.is_user(entry))
+                .into_iter()
+                .collect();
+        }
+        if request.needs_group(!self.passwd.is_empty()) {
+            let name = self.passwd.first().map(|entry| entry.name.as_str());
+            let text = root.read_file("/etc/group", LARGEST_FILE)?;
+            self.group = accounts::group(&text.unwrap_or_default(), name)
+                .filter(|entry| request.is_group(entry, name))
+                .collect();
+        }
+        Ok(())
+    }
+}
+
+fn has_home(process: &Process) -> bool {
+    process
+        .env()
+        .iter()
+        .flatten()
+        .any(|variable| variable.starts_with("HOME="))
+}
+
+fn destinations(mounts: &[Mount]) -> impl Iterator<Item = &str> {
+    mounts
+        .iter()
+        .filter_map(|mount| mount.destination().to_str())
+}
+
+fn is_at_or_below(target: &str, name: &str) -> bool {
+    target.split('/').find(|part| !matches!(*part, "" | ".")) == Some(name)
+}

@@ -1,0 +1,91 @@
+//! Looking up system call numbers by name.
+//!
+//! The tables themselves are made by the build script, one for each family of ABIs that share a
+//! kernel, in a form that needs no relocation: opening the program costs nothing for them.
+
+use hoist_spec::oci::Arch;
+
+/// The bit that marks a call of the x32 ABI (`__X32_SYSCALL_BIT`).
+pub(crate) const X32_BIT: u32 = 0x4000_0000;
+
+/// Where the calls begin that only 32-bit Arm has (`__ARM_NR_BASE`).
+pub(crate) const ARM_PRIVATE: u32 = 0xf_0000;
+
+/// The system calls of a family of ABIs.
+#[derive(Clone, Copy)]
+pub(crate) struct SyscallTable<'a> {
+    /// All names, sorted, one after the other.
+    pub(crate) names: &'a str,
+    /// Where each name ends.
+    pub(crate) ends: &'a [u16],
+    /// The numbers of each name, one per ABI of the family; [`Self::ABSENT`] where an ABI lacks it.
+    pub(crate) numbers: &'a [[u32; 3]],
+}
+
+impl SyscallTable<'_> {
+    pub(crate) const ABSENT: u32 = u32::MAX;
+
+    /// The numbers of a call; `None` for a name that no ABI of the family has.
+    pub(crate) fn numbers(&self, name: &str) -> Option<[u32; 3]> {
+        let (mut low, mut high) = (0, self.ends.len());
+        while low < high {
+            let middle = (low + high) / 2;
+            match self.name(middle).cmp(name) {
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Equal => return self.numbers.get(middle).copied(),
+                std::cmp::Ordering::Greater => high = middle,
+            }
+        }
+        None
+    }
+
+    pub(crate) fn name(&self, index: usize) -> &str {
+        let start = match index {
+            0 => 0,
+            _ => self.ends[index - 1],
+        };
+        &self.names[usize::from(start)..usize::from(self.ends[index])]
+    }
+}
+
+/// One way to enter a kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Abi {
+    /// Its name in OCI documents.
+    pub(crate) arch: Arch,
+    /// What the kernel puts into `seccomp_data.arch` (`AUDIT_ARCH_*` of `linux/audit.h`).
+    pub(crate) audit: u32,
+    /// Its column in the table.
+    pub(crate) column: usize,
+}
+
+/// A host: the ABIs of its kernel, the native one first, and their calls.
+#[derive(Clone, Copy)]
+pub(crate) struct Host<'a> {
+    pub(crate) abis: &'a [Abi],
+    pub(crate) syscalls: SyscallTable<'a>,
+}
+
+/// The ABIs of a 64-bit x86 kernel.
+#[allow(dead_code, reason = "each host uses its own")]
+pub(crate) const X86_ABIS: &[Abi] = &[
+    abi(Arch::ScmpArchX86_64, 0xc000_003e, 0),
+    abi(Arch::ScmpArchX86, 0x4000_0003, 1),
+    // x32 enters as x86-64 does, with a bit set in the number.
+    abi(Arch::ScmpArchX32, 0xc000_003e, 2),
+];
+
+/// The ABIs of a 64-bit Arm kernel.
+#[allow(dead_code, reason = "each host uses its own")]
+pub(crate) const ARM_ABIS: &[Abi] = &[
+    abi(Arch::ScmpArchAarch64, 0xc000_00b7, 0),
+    abi(Arch::ScmpArchArm, 0x4000_0028, 1),
+];
+
+const fn abi(arch: Arch, audit: u32, column: usize) -> Abi {
+    Abi {
+        arch,
+        audit,
+        column,
+    }
+}

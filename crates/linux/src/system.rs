@@ -1,0 +1,711 @@
+//! One container: the contract's operations on it.
+
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use hoist_compute::{
+    ComputeSystem, Error, ErrorKind, ExitStatus, OomKill, Phase, Process, Properties, Query,
+    Result, State, Stdio, Summary, Timestamp,
+};
+use hoist_spec::oci::LinuxResources;
+use hoist_spec::{ContainerId, ContainerSpec, ProcessSpec, Signal};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use crate::cgroup::{Cgroup, Version};
+use crate::execute::{Start, Started, Tracer};
+use crate::features::HostFeatures;
+use crate::plan::{Descriptor, Plan, RunningContainer, plan, plan_process};
+use crate::process::{LinuxProcess, OnExit, OwnedProcess, not_running, send, timed_out, wait_for};
+use crate::record::{Folder, ProcessIdentity, Record};
+use crate::root::Root;
+use crate::root_facts::RootFacts;
+use crate::service::{Shared, boot_id, not_found, system};
+use crate::{proc_pid, removal};
+
+/// How long a container may take to end by force, to freeze, or to thaw.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the owner may take to write down an exit that everybody can see.
+const OWNER_PATIENCE: Duration = Duration::from_secs(10);
+
+/// A container, opened.
+pub(crate) struct LinuxSystem {
+    shared: Arc<Shared>,
+    id: ContainerId,
+    spec: ContainerSpec,
+    folder: Folder,
+    /// What its maker has at hand: the start need not plan and open again.
+    made: Mutex<(Option<Plan>, Option<Cgroup>)>,
+}
+
+impl LinuxSystem {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        id: ContainerId,
+        spec: ContainerSpec,
+        plan: Option<Plan>,
+        cgroup: Option<Cgroup>,
+    ) -> Self {
+        let folder = shared.folder(&id);
+        Self {
+            shared,
+            id,
+            spec,
+            folder,
+            made: Mutex::new((plan, cgroup)),
+        }
+    }
+
+    fn record(&self) -> Result<Record> {
+        self.folder
+            .read_record()
+            .map_err(|error| not_found(&self.id, &self.folder, error))
+    }
+
+    fn lock(&self) -> Result<File> {
+        self.folder.lock()?.ok_or_else(|| {
+            not_found(
+                &self.id,
+                &self.folder,
+                Error::new(ErrorKind::NotFound, Phase::Operate, "open the record"),
+            )
+        })
+    }
+
+    fn plan(&self) -> Result<(Plan, Option<Cgroup>)> {
+        let (planned, cgroup) = std::mem::take(
+            &mut *self
+                .made
+                .lock()
+                .unwrap_or_else(|poisoned| poisoned.into_inner()),
+        );
+        let planned = match planned {
+            Some(planned) => planned,
+            None => {
+                let facts = RootFacts::read(&self.spec).map_err(Error::from)?;
+                plan(&self.id, &self.spec, self.shared.features()?, &facts)?
+            }
+        };
+        Ok((planned, cgroup))
+    }
+
+    fn state_of(&self, record: &Record) -> Result<State> {
+        if record.exit.is_some() {
+            return Ok(State::Stopped);
+        }
+        if let Some(owned) = self.shared.owned(&self.id)
+            && owned.try_wait()?.is_some()
+        {
+            return Ok(State::Stopped);
+        }
+        let Some(process) = record.process else {
+            return Ok(State::Created);
+        };
+        if record.boot_id != boot_id()? || !is_alive(process)? {
+            return Ok(State::Stopped);
+        }
+        if record.started_at.is_none() {
+            return Ok(State::Created);
+        }
+        let frozen = match open_cgroup(record)? {
+            Some(cgroup) => cgroup.frozen().map_err(operate)?,
+            None => false,
+        };
+        Ok(if frozen {
+            State::Paused
+        } else {
+            State::Running
+        })
+    }
+
+    /// The record of a container in one of `states`; otherwise the error of `what`.
+    fn in_state(&self, states: &[State], what: &str) -> Result<Record> {
+        let record = self.record()?;
+        let state = self.state_of(&record)?;
+        if states.contains(&state) {
+            Ok(record)
+        } else {
+            Err(wrong_state(&self.id, what, state))
+        }
+    }
+
+    fn cgroup_of(&self, record: &Record, what: &str) -> Result<Cgroup> {
+        open_cgroup(record)?.ok_or_else(|| {
+            Error::new(
+                ErrorKind::Unsupported,
+                Phase::Operate,
+                format!("{what} container {}", self.id),
+            )
+            .because("it has no cgroup: an ordinary user may make none here")
+            .remedy("run it as root")
+        })
+    }
+
+    fn on_exit(&self, record: Record) -> OnExit {
+        let folder = self.folder.clone();
+        let mut record = record;
+        Box::new(move |mut status| {
+            if status.signal == Some(Signal::KILL) {
+                status.oom = oom_kill(&record);
+            }
+            // A process namespace takes all its processes with its first; without one the cgroup is what holds them.
+            if record.namespaces & crate::plan::PID_NAMESPACE == 0
+                && let Ok(Some(cgroup)) = open_cgroup(&record)
+            {
+                let _ = cgroup.kill_all(PATIENCE);
+            }
+            record.exit = Some(status.clone());
+            // The container may be gone by now, removed by force; then nobody asks for its status again.
+            if folder.exists() {
+                let _ = folder.write_record(&record);
+            }
+            status
+        })
+    }
+
+    fn running_container(&self, record: &Record) -> RunningContainer {
+        let directories = record.cgroup.iter().flat_map(|cgroup| &cgroup.directories);
+        RunningContainer {
+            namespaces: record.namespaces,
+            id_maps: record.id_maps.clone(),
+            cgroup_directories: directories
+                .map(|directory| directory.path.display().to_string())
+                .collect(),
+        }
+    }
+}
+
+impl ComputeSystem for LinuxSystem {
+    fn id(&self) -> &ContainerId {
+        &self.id
+    }
+
+    fn spec(&self) -> &ContainerSpec {
+        &self.spec
+    }
+
+    fn start(&self, stdio: Stdio) -> Result<Box<dyn Process>> {
+        let stdio = with_console_size(&self.spec.oci, stdio)?;
+        let _lock = self.lock()?;
+        let mut record = self.in_state(&[State::Created], "start")?;
+        let mut tracer = Tracer::new(self.shared.timeline.clone());
+        let features = self.shared.features()?;
+        let (plan, cgroup) = self.plan()?;
+        let cgroup = match cgroup {
+            Some(cgroup) => Some(cgroup),
+            None => open_cgroup(&record)?,
+        };
+        record.cgroup = cgroup.as_ref().map(Cgroup::record);
+        let descriptors = Descriptors::open(&plan, features, cgroup.as_ref(), None)?;
+        record.owner = ProcessIdentity::of(std::process::id()).ok();
+        tracer.mark("open the cgroup's files");
+        let before = record.clone();
+        let folder = &self.folder;
+        let started = Start {
+            plan: &plan,
+            features,
+            descriptors: &descriptors.as_fds(),
+            tracer: &mut tracer,
+            on_clone: &mut |pid| {
+                record.process = ProcessIdentity::of(pid).ok();
+                folder.write_record(&record)
+            },
+        }
+        .run(stdio);
+        let Started {
+            pid,
+            pidfd,
+            streams,
+        } = match started {
+            Ok(started) => started,
+            Err(error) => {
+                let _ = folder.write_record(&before);
+                *self
+                    .made
+                    .lock()
+                    .unwrap_or_else(|poisoned| poisoned.into_inner()) = (Some(plan), cgroup);
+                return Err(error);
+            }
+        };
+        record.started_at = Some(Timestamp::now());
+        let written = folder.write_record(&record);
+        tracer.mark("write the record");
+        let process = Arc::new(OwnedProcess::new(pid, pidfd, Some(self.on_exit(record))));
+        let mut owned = self
+            .shared
+            .owned
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        owned.insert(self.id.clone(), process.clone());
+        drop(owned);
+        written?;
+        let process = LinuxProcess::new(process, streams)
+            .map_err(|error| system("keep the console", error))?;
+        Ok(Box::new(process))
+    }
+
+    fn create_process(&self, process: &ProcessSpec, stdio: Stdio) -> Result<Box<dyn Process>> {
+        let record = self.in_state(&[State::Running], "start a process in")?;
+        let first = open_process(&record)?.ok_or_else(|| not_running("start a process"))?;
+        let features = self.shared.features()?;
+        let root = root_of(&record, &first)?;
+        let facts = RootFacts::read_for_process(&root, process).map_err(Error::from)?;
+        let plan = plan_process(
+            &self.spec,
+            process,
+            &self.running_container(&record),
+            features,
+            &facts,
+        )?;
+        let cgroup = open_cgroup(&record)?;
+        let descriptors = Descriptors::open(&plan, features, cgroup.as_ref(), Some(first.as_fd()))?;
+        let mut tracer = Tracer::new(self.shared.timeline.clone());
+        let started = Start {
+            plan: &plan,
+            features,
+            descriptors: &descriptors.as_fds(),
+            tracer: &mut tracer,
+            on_clone: &mut |_| Ok(()),
+        }
+        .run(stdio);
+        let Started {
+            pid,
+            pidfd,
+            streams,
+        } = started.map_err(|error| {
+            // What fails while the container ends fails because of that.
+            match wait_for(first.as_fd(), Some(Duration::ZERO)) {
+                Ok(true) => {
+                    wrong_state(&self.id, "start a process in", State::Stopped).because(error)
+                }
+                _ => error,
+            }
+        })?;
+        let process = Arc::new(OwnedProcess::new(pid, pidfd, None));
+        let process = LinuxProcess::new(process, streams)
+            .map_err(|error| system("keep the console", error))?;
+        Ok(Box::new(process))
+    }
+
+    fn pause(&self) -> Result<()> {
+        let record = self.in_state(&[State::Running], "pause")?;
+        self.cgroup_of(&record, "pause")?
+            .freeze(PATIENCE)
+            .map_err(operate)
+    }
+
+    fn resume(&self) -> Result<()> {
+        let record = self.in_state(&[State::Paused], "resume")?;
+        self.cgroup_of(&record, "resume")?
+            .thaw(PATIENCE)
+            .map_err(operate)
+    }
+
+    fn modify(&self, resources: &LinuxResources) -> Result<()> {
+        let record = self.in_state(&[State::Created, State::Running, State::Paused], "update")?;
+        self.cgroup_of(&record, "update")?
+            .modify(resources)
+            .map_err(operate)
+    }
+
+    fn state(&self) -> Result<State> {
+        self.state_of(&self.record()?)
+    }
+
+    fn properties(&self, query: Query) -> Result<Properties> {
+        let record = self.record()?;
+        let state = self.state_of(&record)?;
+        let alive = matches!(state, State::Running | State::Paused);
+        let exit = match state {
+            State::Stopped => self.wait(Some(Duration::ZERO)).ok(),
+            _ => None,
+        };
+        let cgroup = if query.statistics || query.processes {
+            open_cgroup(&record)?
+        } else {
+            None
+        };
+        let statistics = match &cgroup {
+            Some(cgroup) if query.statistics => Some(cgroup.statistics().map_err(operate)?),
+            _ => query.statistics.then(Default::default),
+        };
+        let processes = match query.processes {
+            true if alive => Some(processes(&record, cgroup.as_ref())?),
+            true => Some(Vec::new()),
+            false => None,
+        };
+        let arguments = self
+            .spec
+            .oci
+            .process()
+            .as_ref()
+            .and_then(|process| process.args().clone());
+        let summary = Summary {
+            id: self.id.clone(),
+            state,
+            pid: record.process.filter(|_| alive).map(|process| process.pid),
+            command: arguments.unwrap_or_default(),
+            created_at: record.created_at,
+            started_at: record.started_at,
+            exit,
+        };
+        Ok(Properties {
+            summary,
+            processes,
+            statistics,
+        })
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
+        if let Some(owned) = self.shared.owned(&self.id) {
+            return owned.signal(signal);
+        }
+        let record = self.in_state(&[State::Running, State::Paused], "signal")?;
+        let process = open_process(&record)?.ok_or_else(|| not_running("signal the container"))?;
+        send(process.as_fd(), signal)
+    }
+
+    fn shutdown(&self) -> Result<()> {
+        self.signal(self.spec.stop.signal)
+    }
+
+    fn terminate(&self) -> Result<()> {
+        let record = self.record()?;
+        let state = self.state_of(&record)?;
+        if !matches!(state, State::Running | State::Paused) {
+            return Ok(());
+        }
+        let Some(process) = open_process(&record)? else {
+            return Ok(());
+        };
+        let pid = record.process.map_or(0, |process| process.pid);
+        let only_by_cgroup = record.namespaces & crate::plan::PID_NAMESPACE == 0;
+        match open_cgroup(&record)? {
+            Some(cgroup) if only_by_cgroup || state == State::Paused => {
+                cgroup.kill_all(PATIENCE).map_err(operate)?;
+            }
+            _ => match send(process.as_fd(), Signal::KILL) {
+                Err(error) if error.kind() != ErrorKind::InvalidState => return Err(error),
+                _ => {}
+            },
+        }
+        if !wait_for(process.as_fd(), Some(PATIENCE))? {
+            return Err(timed_out(pid));
+        }
+        // Where this program is the owner, the exit is written down before the call returns.
+        self.shared
+            .owned(&self.id)
+            .map_or(Ok(()), |owned| owned.try_wait().map(|_| ()))
+    }
+
+    fn wait(&self, timeout: Option<Duration>) -> Result<ExitStatus> {
+        if let Some(owned) = self.shared.owned(&self.id) {
+            return owned.wait(timeout);
+        }
+        let deadline = timeout.map(|timeout| Instant::now() + timeout);
+        let left = || deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let mut pause = Duration::from_millis(1);
+        loop {
+            let record = self.record()?;
+            if let Some(exit) = record.exit {
+                return Ok(exit);
+            }
+            match record.process.filter(|_| record.started_at.is_some()) {
+                Some(process) => {
+                    if let Some(pidfd) = open_process(&record)?
+                        && !wait_for(pidfd.as_fd(), left())?
+                    {
+                        return Err(timed_out(process.pid));
+                    }
+                    return self.exit_after_end(&record);
+                }
+                // Not yet started: somebody else will.
+                None if left().is_some_and(|left| left.is_zero()) => return Err(timed_out(0)),
+                None => std::thread::sleep(pause),
+            }
+            pause = (pause * 2).min(Duration::from_millis(100));
+        }
+    }
+
+    fn delete(&self) -> Result<()> {
+        let Some(_lock) = self.folder.lock()? else {
+            return Ok(());
+        };
+        match self.folder.read_record() {
+            Ok(record) => {
+                let state = self.state_of(&record)?;
+                if matches!(state, State::Running | State::Paused) {
+                    let remedy =
+                        format!("stop it first, or force it: hoist rm --force {}", self.id);
+                    return Err(wrong_state(&self.id, "delete", state).remedy(remedy));
+                }
+                removal::remove_cgroup(&record)?;
+            }
+            // The making ended before the record was written: then nothing else was made.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        self.folder.remove()?;
+        self.shared
+            .owned
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .remove(&self.id);
+        Ok(())
+    }
+}
+
+impl LinuxSystem {
+    /// The exit status of a container whose process is seen to have ended, and whose owner is another program.
+    fn exit_after_end(&self, record: &Record) -> Result<ExitStatus> {
+        let deadline = Instant::now() + OWNER_PATIENCE;
+        let mut pause = Duration::from_micros(200);
+        loop {
+            // Looked at before the record: an owner that ends now has written it.
+            let owner_is_there = record.boot_id == boot_id()?
+                && record
+                    .owner
+                    .is_some_and(|owner| is_alive(owner).unwrap_or(false));
+            if let Some(exit) = self.record()?.exit {
+                return Ok(exit);
+            }
+            if !owner_is_there || Instant::now() > deadline {
+                return Ok(ExitStatus::unknown("supervisor lost"));
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(50));
+        }
+    }
+}
+
+/// Whether a process is there and has not ended.
+fn is_alive(process: ProcessIdentity) -> Result<bool> {
+    let stat = proc_pid::stat(process.pid).map_err(|error| system("look at the process", error))?;
+    Ok(stat.is_some_and(|stat| {
+        stat.start_ticks == process.start_ticks && !matches!(stat.state, 'Z' | 'X')
+    }))
+}
+
+/// The container's first process; none where it has ended and been reaped.
+fn open_process(record: &Record) -> Result<Option<OwnedFd>> {
+    let Some(process) = record
+        .process
+        .filter(|_| boot_id().is_ok_and(|boot| boot == record.boot_id))
+    else {
+        return Ok(None);
+    };
+    let Some(pid) = Pid::from_raw(process.pid as i32) else {
+        return Ok(None);
+    };
+    match pidfd_open(pid, PidfdFlags::empty()) {
+        // Only now is it certain whose process this is: the descriptor holds it fast.
+        Ok(pidfd) => Ok(process.exists().then_some(pidfd)),
+        Err(rustix::io::Errno::SRCH) => Ok(None),
+        Err(errno) => Err(system("open the process", errno.into())),
+    }
+}
+
+/// The root that the container's first process sees.
+fn root_of(record: &Record, first: &OwnedFd) -> Result<Root> {
+    use rustix::fs::{Mode, OFlags};
+    let pid = record.process.map_or(0, |process| process.pid);
+    let path = format!("/proc/{pid}/root");
+    let root = rustix::fs::open(
+        &path,
+        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
+    .map_err(|errno| system(format!("open {path}"), errno.into()))?;
+    // The process held by the pidfd still lives, so the path was its own.
+    match wait_for(first.as_fd(), Some(Duration::ZERO))? {
+        false => Ok(Root::directory(root)),
+        true => Err(not_running("open the container's root")),
+    }
+}
+
+fn open_cgroup(record: &Record) -> Result<Option<Cgroup>> {
+    record
+        .cgroup
+        .as_ref()
+        .map(Cgroup::open)
+        .transpose()
+        .map_err(operate)
+}
+
+fn operate(error: crate::cgroup::CgroupError) -> Error {
+    error.into_error(Phase::Operate)
+}
+
+fn oom_kill(record: &Record) -> Option<OomKill> {
+    let cgroup = open_cgroup(record).ok()??;
+    if cgroup.oom_kills().ok()? == 0 {
+        return None;
+    }
+    let path = cgroup
+        .memory_path()
+        .map(|path| path.display().to_string())
+        .unwrap_or_default();
+    Some(OomKill {
+        cgroup: path,
+        limit_bytes: cgroup.memory_limit().ok().flatten(),
+    })
+}
+
+fn processes(record: &Record, cgroup: Option<&Cgroup>) -> Result<Vec<hoist_compute::ProcessEntry>> {
+    let pids = match (cgroup, record.process) {
+        (Some(cgroup), _) => cgroup.pids().map_err(operate)?,
+        (None, Some(process)) => match proc_pid::pid_namespace(process.pid) {
+            Ok(Some(namespace)) => proc_pid::pids_in_namespace(namespace)
+                .map_err(|error| system("list the processes", error))?,
+            Ok(None) => Vec::new(),
+            Err(error) => return Err(system("look at the process", error)),
+        },
+        (None, None) => Vec::new(),
+    };
+    let mut entries = Vec::with_capacity(pids.len());
+    for pid in pids {
+        entries.extend(proc_pid::entry(pid).map_err(|error| system("look at a process", error))?);
+    }
+    entries.sort_by_key(|entry| entry.pid);
+    Ok(entries)
+}
+
+fn wrong_state(id: &ContainerId, what: &str, state: State) -> Error {
+    let state = match state {
+        State::Created => "created and not started",
+        State::Running => "running",
+        State::Paused => "paused",
+        State::Stopped => "stopped",
+    };
+    Error::new(
+        ErrorKind::InvalidState,
+        Phase::Operate,
+        format!("{what} container {id}: it is {state}"),
+    )
+    .about(id.as_str())
+}
+
+/// A console is asked for in the spec and handed over at the start: the two must agree.
+fn with_console_size(oci: &hoist_spec::oci::Spec, stdio: Stdio) -> Result<Stdio> {
+    let asked = oci
+        .process()
+        .as_ref()
+        .and_then(|process| process.terminal())
+        .unwrap_or(false);
+    match (asked, &stdio) {
+        (true, Stdio::Console(_)) | (false, Stdio::Streams { .. }) => Ok(stdio),
+        (true, _) => Err(Error::new(
+            ErrorKind::InvalidSpec,
+            Phase::Plan,
+            "start with streams: the spec asks for a terminal",
+        )),
+        (false, _) => Err(Error::new(
+            ErrorKind::InvalidSpec,
+            Phase::Plan,
+            "start with a console: the spec asks for no terminal",
+        )),
+    }
+}
+
+/// The descriptors that a plan hands to the helper, in order.
+struct Descriptors<'a>(Vec<Handed<'a>>);
+
+enum Handed<'a> {
+    Owned(OwnedFd),
+    Borrowed(BorrowedFd<'a>),
+}
+
+impl Handed<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Owned(descriptor) => descriptor.as_fd(),
+            Self::Borrowed(descriptor) => *descriptor,
+        }
+    }
+}
+
+impl<'a> Descriptors<'a> {
+    fn open(
+        plan: &Plan,
+        features: &HostFeatures,
+        cgroup: Option<&Cgroup>,
+        first: Option<BorrowedFd<'a>>,
+    ) -> Result<Self> {
+        let mut files = cgroup
+            .map(Cgroup::join_files)
+            .transpose()
+            .map_err(operate)?;
+        let mut tasks = files
+            .as_mut()
+            .map(|files| std::mem::take(&mut files.tasks))
+            .unwrap_or_default()
+            .into_iter();
+        let missing = || {
+            Error::new(
+                ErrorKind::System,
+                Phase::Start,
+                "hand over the cgroup: it is not there",
+            )
+        };
+        let mut handed = Vec::with_capacity(plan.descriptors.len());
+        for descriptor in &plan.descriptors {
+            handed.push(match descriptor {
+                Descriptor::CgroupJoin { hierarchy } => {
+                    let version = features
+                        .cgroup
+                        .hierarchies
+                        .get(*hierarchy)
+                        .map(|hierarchy| hierarchy.version);
+                    let file = match version {
+                        Some(Version::V2) => {
+                            files.as_mut().and_then(|files| files.unified_procs.take())
+                        }
+                        _ => tasks.next(),
+                    };
+                    Handed::Owned(file.ok_or_else(missing)?)
+                }
+                Descriptor::CgroupDirectory => Handed::Owned(
+                    files
+                        .as_mut()
+                        .and_then(|files| files.unified.take())
+                        .ok_or_else(missing)?,
+                ),
+                Descriptor::Namespace(path) => Handed::Owned(open_namespace(path)?),
+                Descriptor::ContainerProcess => {
+                    Handed::Borrowed(first.ok_or_else(|| not_running("enter the container"))?)
+                }
+            });
+        }
+        Ok(Self(handed))
+    }
+
+    fn as_fds(&self) -> Vec<BorrowedFd<'_>> {
+        self.0.iter().map(Handed::as_fd).collect()
+    }
+}
+
+fn open_namespace(path: &str) -> Result<OwnedFd> {
+    use rustix::fs::{Mode, OFlags, fstatfs};
+    /// `NSFS_MAGIC` (statfs(2)).
+    const NSFS_MAGIC: u64 = 0x6e73_6673;
+    let failed = |errno: rustix::io::Errno| {
+        Error::new(
+            ErrorKind::InvalidSpec,
+            Phase::Plan,
+            format!("open namespace {path}"),
+        )
+        .code(hoist_compute::OsCode::Errno(errno.raw_os_error()))
+    };
+    // A path of the caller's may be a fifo: it is not waited for.
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let namespace = rustix::fs::open(path, flags, Mode::empty()).map_err(failed)?;
+    if fstatfs(&namespace).map_err(failed)?.f_type as u64 != NSFS_MAGIC {
+        return Err(Error::new(
+            ErrorKind::InvalidSpec,
+            Phase::Plan,
+            format!("open namespace {path}: it is no namespace"),
+        ));
+    }
+    Ok(namespace)
+}

@@ -1,0 +1,250 @@
+//! A container's description read from an OCI bundle's `config.json`.
+
+use std::path::Path;
+
+use oci_spec::runtime::Spec;
+use serde_json::Value;
+
+use crate::{
+    ContainerSpec, Fault, Faults, RootSource, SeccompPolicy, StopPolicy,
+    json::{self, JsonPath, Segment},
+};
+
+/// What a bundle describes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bundle {
+    /// The container.
+    pub spec: ContainerSpec,
+    /// Fields that Hoist does not know and that ask for no isolation: they have no effect.
+    pub ignored: Faults,
+}
+
+/// Sections in which an unknown field asks for something that a container would run without.
+const CONFINING: [&str; 4] = ["linux", "process", "mounts", "root"];
+
+impl ContainerSpec {
+    /// Reads a bundle's `config.json`, of any version 1.x of the OCI runtime spec; a relative `root.path`
+    /// is seen from `bundle_dir`.
+    ///
+    /// # Errors
+    /// The first field of a wrong type, by path and line; a version, root or process that is missing or
+    /// cannot be; and every unknown field below `linux`, `process`, `mounts` and `root`.
+    pub fn from_bundle_json(config_json: &str, bundle_dir: &Path) -> Result<Bundle, Faults> {
+        let mut oci: Spec = json::read(config_json, "config.json")?;
+        let mut faults = Faults::default();
+        let mut ignored = Faults::default();
+
+        let version = oci.version();
+        if version.split('.').next() != Some("1") {
+            faults.push(Fault::of_value(
+                "ociVersion",
+                version,
+                "is not version 1 of the OCI runtime spec",
+            ));
+        }
+        let root = match oci.root_mut() {
+            Some(root) if !root.path().as_os_str().is_empty() => {
+                let path = bundle_dir.join(root.path());
+                root.set_path(path.clone());
+                path
+            }
+            _ => {
+                faults.push(Fault::new("root.path", "is missing"));
+                Path::new("").to_path_buf()
+            }
+        };
+        if let Some(process) = oci.process() {
+            if !process.cwd().to_string_lossy().starts_with('/') {
+                faults.push(Fault::of_value(
+                    "process.cwd",
+                    process.cwd().to_string_lossy(),
+                    "is not an absolute path",
+                ));
+            }
+            if process.args().as_ref().is_none_or(Vec::is_empty) {
+                faults.push(Fault::new("process.args", "is empty"));
+            }
+        }
+        for path in unknown_fields(config_json, &oci) {
+            let confining = matches!(
+                path.0.first(),
+                Some(Segment::Key(section)) if CONFINING.contains(&section.as_str())
+            );
+            let fault = Fault::new(path.to_string(), "is not known");
+            if confining {
+                faults.push(fault);
+            } else {
+                ignored.push(fault);
+            }
+        }
+        faults.into_result(Bundle {
+            spec: Self {
+                oci,
+                root: RootSource::Directory(root),
+                user: None,
+                seccomp: SeccompPolicy::Oci,
+                init: false,
+                stop: StopPolicy::default(),
+            },
+            ignored,
+        })
+    }
+}
+
+/// Fields of the text that `spec`, read from it, has not kept. A field that says nothing (`null`, an empty
+/// list or object) asks for nothing.
+fn unknown_fields(text: &str, spec: &Spec) -> Vec<JsonPath> {
+    let (Ok(given), Ok(kept)) = (serde_json::from_str(text), serde_json::to_value(spec)) else {
+        return Vec::new();
+    };
+    let mut unknown = Vec::new();
+    compare(&given, &kept, &mut Vec::new(), &mut unknown);
+    unknown
+}
+
+fn compare(given: &Value, kept: &Value, path: &mut Vec<Segment>, unknown: &mut Vec<JsonPath>) {
+    match (given, kept) {
+        (Value::Object(given), Value::Object(kept)) => {
+            for (key, value) in given {
+                path.push(Segment::Key(key.clone()));
+                match kept.get(key) {
+                    Some(kept) => compare(value, kept, path, unknown),
+                    None if says_nothing(value) => {}
+                    None => unknown.push(JsonPath(path.clone())),
+                }
+                path.pop();
+            }
+        }
+        (Value::Array(given), Value::Array(kept)) => {
+            for (index, (value, kept)) in given.iter().zip(kept).enumerate() {
+                path.push(Segment::Index(index));
+                compare(value, kept, path, unknown);
+                path.pop();
+            }
+        }
+        _ => {}
+    }
+}
+
+fn says_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(list) => list.is_empty(),
+        Value::Object(members) => members.values().all(says_nothing),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn config() -> Value {
+        json!({
+            "ociVersion": "1.0.2-dev",
+            "root": {"path": "rootfs", "readonly": true},
+            "process": {
+                "user": {"uid": 0, "gid": 0},
+                "args": ["sh"],
+                "cwd": "/",
+                "capabilities": {"bounding": ["CAP_KILL", "CAP_CHOWN"], "inheritable": []},
+                "rlimits": [{"type": "RLIMIT_NOFILE", "hard": 1024, "soft": 1024}],
+            },
+            "hostname": "runc",
+            "mounts": [{"destination": "/proc", "type": "proc", "source": "proc"}],
+            "annotations": {"org.example": "x"},
+            "linux": {
+                "resources": {"devices": [{"allow": false, "access": "rwm"}], "memory": {"limit": null}},
+                "namespaces": [{"type": "pid"}, {"type": "mount"}],
+                "sysctl": {"net.ipv4.ip_forward": "1"},
+                "maskedPaths": ["/proc/kcore"],
+                "seccomp": {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": []},
+                "intelRdt": {"schemata": []},
+            },
+        })
+    }
+
+    fn read(config: &Value) -> Result<Bundle, Faults> {
+        ContainerSpec::from_bundle_json(&config.to_string(), Path::new("/bundle"))
+    }
+
+    #[test]
+    fn a_bundle_becomes_a_container_with_its_root_beside_it() {
+        let bundle = read(&config()).unwrap();
+        assert!(bundle.ignored.is_empty(), "{}", bundle.ignored);
+        assert_eq!(
+            bundle.spec.root,
+            RootSource::Directory(Path::new("/bundle").join("rootfs"))
+        );
+        assert_eq!(bundle.spec.seccomp, SeccompPolicy::Oci);
+        assert_eq!(bundle.spec.oci.hostname().as_deref(), Some("runc"));
+    }
+
+    #[test]
+    fn unknown_fields_that_may_ask_for_isolation_are_refused_by_name() {
+        let mut config = config();
+        config["linux"]["newWall"] = json!({"height": 3});
+        config["linux"]["namespaces"][1]["depth"] = json!(2);
+        config["process"]["sandbox"] = json!("tight");
+        config["mounts"][0]["idmap"] = json!(true);
+        let faults = read(&config).unwrap_err();
+        let fields: Vec<_> = faults.iter().map(|fault| fault.field.as_str()).collect();
+        assert_eq!(
+            fields,
+            [
+                "linux.namespaces[1].depth",
+                "linux.newWall",
+                "mounts[0].idmap",
+                "process.sandbox"
+            ]
+        );
+    }
+
+    #[test]
+    fn other_unknown_fields_are_told_and_ignored() {
+        let mut config = config();
+        config["freebsd"] = json!({"jail": {"host": "new"}});
+        config["linux"]["nothing"] = json!({"asked": [], "for": null});
+        let bundle = read(&config).unwrap();
+        assert_eq!(bundle.ignored.to_string(), "freebsd: is not known");
+    }
+
+    #[test]
+    fn a_bundle_without_root_version_or_program_names_each() {
+        let mut config = config();
+        config["ociVersion"] = json!("2.0.0");
+        config["root"] = json!({"path": ""});
+        config["process"]["cwd"] = json!("tmp");
+        config["process"]["args"] = json!([]);
+        let faults = read(&config).unwrap_err();
+        let fields: Vec<_> = faults.iter().map(|fault| fault.field.as_str()).collect();
+        assert_eq!(
+            fields,
+            ["ociVersion", "root.path", "process.cwd", "process.args"]
+        );
+    }
+
+    #[test]
+    fn a_wrong_type_is_named_by_its_path() {
+        let mut config = config();
+        config["linux"]["resources"]["memory"]["limit"] = json!("lots");
+        let faults = read(&config).unwrap_err();
+        assert!(
+            faults.to_string().starts_with("linux.resources.memory.limit: invalid type"),
+            "{faults}"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_reading_panic(cut in 0_usize..900, junk in r#"[{}\[\]",:0-9a-z]{0,9}"#) {
+            let mut text = config().to_string();
+            text.truncate(cut);
+            text.push_str(&junk);
+            let _ = ContainerSpec::from_bundle_json(&text, Path::new("/bundle"));
+        }
+    }
+}

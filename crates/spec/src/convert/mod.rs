@@ -1,0 +1,156 @@
+//! What a command means on Linux: its faults, and the OCI runtime spec with docker's defaults.
+//!
+//! Where a default differs from docker's, the place says why. The built-in seccomp profile is not built
+//! here, as few callers need it as JSON: [`ContainerSpec::to_oci`] places it.
+
+mod defaults;
+mod environment;
+mod export;
+mod mounts;
+mod profile;
+mod resources;
+mod security;
+mod process;
+mod validate;
+
+use std::path::PathBuf;
+
+pub use profile::native_architecture;
+pub(crate) use security::{SeccompChoice, SecurityOption};
+
+use oci_spec::runtime::{Linux, LinuxNamespace, LinuxNamespaceType, Root, Spec};
+
+use crate::{
+    Command, ContainerSpec, Faults, NetworkMode, RootSource, SeccompPolicy, StopPolicy,
+    WritableLayer,
+};
+
+/// The OCI runtime spec that is written.
+const OCI_VERSION: &str = "1.2.0";
+
+/// How much of an id becomes the host name, as docker has it.
+const HOSTNAME_OF_ID: usize = 12;
+
+impl Command {
+    /// Whether a Linux container can be made of it.
+    ///
+    /// # Errors
+    /// Everything that is wrong or contradictory, by field.
+    pub fn validate(&self) -> Result<(), Faults> {
+        validate::command(self).into_result(())
+    }
+
+    /// What a Linux backend makes: the OCI runtime spec 1.2 with docker's defaults, and what stands
+    /// beside it.
+    ///
+    /// # Errors
+    /// As [`validate`](Self::validate).
+    pub fn to_container_spec(&self) -> Result<ContainerSpec, Faults> {
+        self.validate()?;
+        let security = security::Security::of(self)?;
+        let hostname = self.effective_hostname();
+
+        let mut root = Root::default();
+        root.set_path(PathBuf::from(if self.rootfs.is_empty() {
+            "rootfs"
+        } else {
+            &self.rootfs
+        }))
+        .set_readonly(Some(self.readonly_rootfs));
+
+        let mut spec = Spec::default();
+        spec.set_version(OCI_VERSION.to_owned())
+            .set_root(Some(root))
+            .set_process(Some(process::first(self, &hostname, &security)))
+            .set_mounts(Some(mounts::all(&self.mounts)))
+            .set_hostname(Some(hostname).filter(|name| !name.is_empty()))
+            .set_annotations(None);
+
+        let mut linux = Linux::default();
+        linux
+            .set_namespaces(Some(self.namespaces()))
+            .set_resources(Some(resources::of(&self.resources)))
+            .set_rootfs_propagation(mounts::root_propagation(&self.mounts).map(str::to_owned));
+        let paths = |paths: &[&str]| {
+            let hidden = security.system_paths.then_some(paths);
+            Some(hidden.into_iter().flatten().map(|path| (*path).to_owned()).collect())
+        };
+        linux
+            .set_masked_paths(paths(&defaults::MASKED_PATHS))
+            .set_readonly_paths(paths(&defaults::READONLY_PATHS));
+        let seccomp = match security.seccomp {
+            SeccompChoice::Default => SeccompPolicy::Default,
+            SeccompChoice::Unconfined => SeccompPolicy::Unconfined,
+            SeccompChoice::Profile(text) => {
+                linux.set_seccomp(Some(profile::resolve(text, security.capabilities)?));
+                SeccompPolicy::Oci
+            }
+        };
+        spec.set_linux(Some(linux));
+
+        let stop = StopPolicy::default();
+        Ok(ContainerSpec {
+            oci: spec,
+            root: self.root_source(),
+            user: Some(self.process_config.user.clone()).filter(|user| !user.is_empty()),
+            seccomp,
+            init: self.init,
+            stop: StopPolicy {
+                signal: self.stop_signal.unwrap_or(stop.signal),
+                timeout_seconds: self.stop_timeout.unwrap_or(stop.timeout_seconds),
+            },
+        })
+    }
+
+    fn effective_hostname(&self) -> String {
+        if !self.hostname.is_empty() {
+            return self.hostname.clone();
+        }
+        // An id may hold a '+', which no host name can.
+        self.id
+            .chars()
+            .take(HOSTNAME_OF_ID)
+            .map(|character| if character == '+' { '-' } else { character })
+            .collect()
+    }
+
+    fn namespaces(&self) -> Vec<LinuxNamespace> {
+        let host_network = self.network.mode == Some(NetworkMode::Host);
+        [
+            LinuxNamespaceType::Mount,
+            LinuxNamespaceType::Pid,
+            LinuxNamespaceType::Network,
+            LinuxNamespaceType::Ipc,
+            LinuxNamespaceType::Uts,
+            LinuxNamespaceType::Cgroup,
+        ]
+        .into_iter()
+        .filter(|kind| !(host_network && *kind == LinuxNamespaceType::Network))
+        .map(|kind| {
+            let mut namespace = LinuxNamespace::default();
+            namespace.set_typ(kind);
+            namespace
+        })
+        .collect()
+    }
+
+    fn root_source(&self) -> RootSource {
+        if !self.rootfs.is_empty() {
+            return RootSource::Directory(PathBuf::from(&self.rootfs));
+        }
+        if self.layer_paths.is_empty() {
+            return RootSource::Host;
+        }
+        RootSource::Layers {
+            layers: self.layer_paths.iter().map(PathBuf::from).collect(),
+            writable: if self.layer_folder.is_empty() {
+                WritableLayer::Ephemeral
+            } else {
+                WritableLayer::Folder(PathBuf::from(&self.layer_folder))
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,257 @@
+//! `--volume`, `--mount` and `--tmpfs`.
+
+use super::{OptionFacts, absolute, quantity};
+use crate::{Fault, Mount};
+
+const NO_VOLUMES: &str = "asks for a named volume, and there are none yet: give a directory of this \
+                          machine, with a slash in it, such as ./data";
+
+/// `SOURCE:TARGET[:OPTION,…]`
+pub(super) fn volume(text: &str, facts: &OptionFacts<'_>) -> Result<Mount, Fault> {
+    let fault = |reason: &str| Fault::of_value("--volume", text, reason);
+    let mut parts = text.split(':');
+    let source = parts.next().unwrap_or_default();
+    let target = parts.next().ok_or_else(|| {
+        fault("has no source, which asks for a volume of its own, and there are none yet: write SOURCE:TARGET")
+    })?;
+    let options = parts.next();
+    if parts.next().is_some() {
+        return Err(fault("has too many parts: write SOURCE:TARGET[:OPTIONS]"));
+    }
+    if source.is_empty() || target.is_empty() {
+        return Err(fault("has an empty part: write SOURCE:TARGET[:OPTIONS]"));
+    }
+    let mut mount = Mount::bind(source_path(source, facts).ok_or_else(|| fault(NO_VOLUMES))?, target);
+    for option in options.into_iter().flat_map(|options| options.split(',')) {
+        match option {
+            "rw" => {}
+            "ro" => mount.writable = false,
+            // Advice for Docker Desktop's file sharing; here every mount is consistent.
+            "consistent" | "cached" | "delegated" => {}
+            "z" | "Z" => {
+                return Err(fault("asks for SELinux labels on the source, which is not supported yet"));
+            }
+            "nocopy" => return Err(fault("has \"nocopy\", which is for named volumes")),
+            other => mount.options.push(other.to_owned()),
+        }
+    }
+    Ok(mount)
+}
+
+/// `type=bind|tmpfs,source=…,target=…,…`, in the way of a line of CSV.
+pub(super) fn mount(text: &str, facts: &OptionFacts<'_>) -> Result<Mount, Fault> {
+    let fault = |reason: String| Fault::of_value("--mount", text, reason);
+    let fields = csv(text).ok_or_else(|| fault("has a '\"' that is not closed".to_owned()))?;
+    let mut kind = "volume".to_owned();
+    let mut mount = Mount { writable: true, ..Mount::default() };
+    let (mut recursive, mut bind_keys, mut tmpfs_keys) = (true, false, false);
+    for field in &fields {
+        let (key, value) = match field.split_once('=') {
+            Some((key, value)) => (key, Some(value)),
+            None => (field.as_str(), None),
+        };
+        let key = key.to_ascii_lowercase();
+        bind_keys |= key.starts_with("bind-");
+        tmpfs_keys |= key.starts_with("tmpfs-");
+        let flag = || match value {
+            None | Some("true" | "1") => Ok(true),
+            Some("false" | "0") => Ok(false),
+            Some(_) => Err(fault(format!("has a {key} that is neither true nor false"))),
+        };
+        match (key.as_str(), value) {
+            ("readonly" | "ro", _) => mount.writable = !flag()?,
+            ("bind-nonrecursive", _) => recursive = !flag()?,
+            ("type", Some(value)) => kind = value.to_ascii_lowercase(),
+            ("source" | "src", Some(value)) => value.clone_into(&mut mount.source),
+            ("target" | "dst" | "destination", Some(value)) => {
+                value.clone_into(&mut mount.destination);
+            }
+            ("bind-propagation", Some(value)) => mount.options.push(value.to_ascii_lowercase()),
+            ("bind-recursive", Some("enabled")) | ("consistency", Some(_)) => {}
+            ("bind-recursive", Some("disabled")) => recursive = false,
+            ("tmpfs-size", Some(value)) => {
+                let size = quantity::bytes(value)
+                    .ok_or_else(|| fault("has a tmpfs-size that is no size such as 64m".to_owned()))?;
+                mount.options.push(format!("size={size}"));
+            }
+            ("tmpfs-mode", Some(value)) => {
+                let mode = u32::from_str_radix(value, 8)
+                    .ok()
+                    .filter(|mode| *mode <= 0o7777)
+                    .ok_or_else(|| fault("has a tmpfs-mode that is no octal mode such as 1777".to_owned()))?;
+                mount.options.push(format!("mode={mode:o}"));
+            }
+            (_, None) => return Err(fault(format!("has {field:?}, which must be KEY=VALUE"))),
+            _ => return Err(fault(format!("has {field:?}, which is not known"))),
+        }
+    }
+    match kind.as_str() {
+        "bind" if tmpfs_keys => return Err(fault("mixes tmpfs-* with type bind".to_owned())),
+        "bind" => {
+            if mount.source.is_empty() {
+                return Err(fault("has no source".to_owned()));
+            }
+            mount.source = absolute(mount.source, facts);
+            if !recursive {
+                mount.options.push("bind".to_owned());
+            }
+        }
+        "tmpfs" if bind_keys => return Err(fault("mixes bind-* with type tmpfs".to_owned())),
+        "tmpfs" => mount.kind = kind,
+        "volume" => return Err(fault("asks for a volume, and there are none yet: use type=bind or type=tmpfs".to_owned())),
+        _ => return Err(fault(format!("has the type {kind}: use bind or tmpfs"))),
+    }
+    if mount.destination.is_empty() {
+        return Err(fault("has no target".to_owned()));
+    }
+    Ok(mount)
+}
+
+/// `TARGET[:OPTION,…]`
+pub(super) fn tmpfs(text: &str) -> Mount {
+    let (target, options) = text.split_once(':').unwrap_or((text, ""));
+    let mut mount = Mount::tmpfs(target);
+    for option in options.split(',').filter(|option| !option.is_empty()) {
+        match option {
+            "rw" => mount.writable = true,
+            "ro" => mount.writable = false,
+            other => mount.options.push(other.to_owned()),
+        }
+    }
+    mount
+}
+
+/// The path of a source; `None` where it is the name of a volume.
+fn source_path(source: &str, facts: &OptionFacts<'_>) -> Option<String> {
+    let is_path = source.contains('/') || matches!(source, "." | "..");
+    is_path.then(|| absolute(source.to_owned(), facts))
+}
+
+/// The fields of a line of CSV: a field in quotes may hold commas, and a quote as two.
+fn csv(line: &str) -> Option<Vec<String>> {
+    let mut fields = Vec::new();
+    let mut rest = line;
+    loop {
+        let mut field = String::new();
+        if let Some(mut quoted) = rest.strip_prefix('"') {
+            loop {
+                let (part, after) = quoted.split_once('"')?;
+                field.push_str(part);
+                match after.strip_prefix('"') {
+                    Some(more) => {
+                        field.push('"');
+                        quoted = more;
+                    }
+                    None => {
+                        rest = after;
+                        break;
+                    }
+                }
+            }
+        }
+        let (plain, after) = rest.split_once(',').map_or((rest, None), |(plain, after)| (plain, Some(after)));
+        field.push_str(plain);
+        fields.push(field);
+        match after {
+            Some(after) => rest = after,
+            None => return Some(fields),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn with_facts<T>(test: impl FnOnce(&OptionFacts<'_>) -> T) -> T {
+        test(&OptionFacts {
+            environment: &|_| None,
+            current_dir: Path::new("/home/me"),
+            read_file: &|_| Err(std::io::ErrorKind::NotFound.into()),
+        })
+    }
+
+    #[test]
+    fn a_volume_is_a_bind_mount_seen_from_the_working_directory() {
+        with_facts(|facts| {
+            let bind = |source: &str| Mount::bind(source, "/t");
+            for (text, mount) in [
+                ("/s:/t", bind("/s")),
+                ("/s:/t:rw", bind("/s")),
+                ("/s:/t:ro", bind("/s").read_only()),
+                ("/s:/t:ro,rslave", bind("/s").read_only().option("rslave")),
+                ("./s:/t:cached", bind("/home/me/s")),
+                (".:/t", bind("/home/me")),
+                ("a/b:/t", bind("/home/me/a/b")),
+            ] {
+                assert_eq!(volume(text, facts), Ok(mount), "{text}");
+            }
+            for text in ["", "/t", "data:/t", ":/t", "/s:", "/s:/t:ro:x", "/s:/t:Z"] {
+                assert!(volume(text, facts).is_err(), "{text}");
+            }
+        });
+    }
+
+    #[test]
+    fn a_mount_is_read_by_its_keys() {
+        with_facts(|facts| {
+            for (text, wanted) in [
+                ("type=bind,source=/s,target=/t", Mount::bind("/s", "/t")),
+                ("type=bind,src=./s,dst=/t,ro", Mount::bind("/home/me/s", "/t").read_only()),
+                ("type=bind,src=/s,destination=/t,readonly=false", Mount::bind("/s", "/t")),
+                (
+                    "type=bind,\"src=/a,b\"\"c\",dst=/t,bind-propagation=rslave",
+                    Mount::bind("/a,b\"c", "/t").option("rslave"),
+                ),
+                ("type=bind,src=/s,dst=/t,bind-nonrecursive", Mount::bind("/s", "/t").option("bind")),
+                (
+                    "type=tmpfs,target=/t,tmpfs-size=64m,tmpfs-mode=1770",
+                    Mount::tmpfs("/t").option("size=67108864").option("mode=1770"),
+                ),
+            ] {
+                assert_eq!(mount(text, facts).map(|mount| Mount { kind: mount.kind.replace("bind", ""), ..mount }), Ok(wanted), "{text}");
+            }
+            for text in [
+                "",
+                "source=data,target=/t",
+                "type=volume,target=/t",
+                "type=npipe,source=/s,target=/t",
+                "type=bind,target=/t",
+                "type=bind,source=/s",
+                "type=bind,source=/s,target=/t,readonly=maybe",
+                "type=bind,source=/s,target=/t,tmpfs-size=1m",
+                "type=tmpfs,target=/t,bind-propagation=shared",
+                "type=tmpfs,target=/t,tmpfs-size=x",
+                "type=tmpfs,target=/t,tmpfs-mode=9",
+                "type=tmpfs,target",
+                "type=tmpfs,target=/t,odd=1",
+                "\"type=tmpfs",
+            ] {
+                assert!(mount(text, facts).is_err(), "{text}");
+            }
+        });
+    }
+
+    #[test]
+    fn a_tmpfs_takes_the_kernels_options() {
+        assert_eq!(
+            tmpfs("/run:rw,size=64m,mode=1777"),
+            Mount::tmpfs("/run").option("size=64m").option("mode=1777")
+        );
+        assert_eq!(tmpfs("/run:ro"), Mount::tmpfs("/run").read_only());
+        assert_eq!(tmpfs("/run"), Mount::tmpfs("/run"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_reading_panic(text in r#"[a-z=,:."/0-9-]{0,40}|\PC{0,20}"#) {
+            with_facts(|facts| {
+                let _ = (volume(&text, facts), mount(&text, facts), tmpfs(&text));
+            });
+        }
+    }
+}

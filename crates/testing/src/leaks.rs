@@ -1,0 +1,242 @@
+//! What containers may leave behind, counted before and after.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::probe::report;
+
+/// How long what is being removed by the kernel (a dying process, an empty cgroup) may still be seen.
+const SETTLE: Duration = Duration::from_secs(5);
+
+/// What there is, by kind: mounts, cgroups, descriptors and processes of this process, records, temporary files.
+///
+/// Containers are told from other people's by `tag`, which stands in their ids and in the environment of
+/// their processes ([`crate::spec`] puts it there).
+#[derive(Clone, Debug)]
+pub struct Leaks {
+    tag: String,
+    folders: Vec<PathBuf>,
+    before: Counts,
+}
+
+type Counts = BTreeMap<&'static str, Vec<String>>;
+
+impl Leaks {
+    /// Looks before. `folders` are those where records and other files are made.
+    pub fn before(tag: &str, folders: &[&Path]) -> Self {
+        let folders: Vec<PathBuf> = folders.iter().map(|folder| folder.to_path_buf()).collect();
+        Self {
+            before: count(tag, &folders),
+            tag: tag.to_owned(),
+            folders,
+        }
+    }
+
+    /// Looks after: what there is more than before, kind by kind; `Ok` where there is nothing.
+    pub fn after(&self) -> Result<(), String> {
+        let deadline = Instant::now() + SETTLE;
+        loop {
+            let more = more(&self.before, &count(&self.tag, &self.folders));
+            if more.is_empty() {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                return Err(format!("left behind:\n{}", more.join("\n")));
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// As [`Leaks::after`], as a failed test.
+    ///
+    /// # Panics
+    ///
+    /// Where anything was left behind.
+    pub fn assert_none(&self) {
+        if let Err(text) = self.after() {
+            panic!("{text}");
+        }
+    }
+}
+
+fn more(before: &Counts, after: &Counts) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (kind, now) in after {
+        let mut old = before.get(kind).cloned().unwrap_or_default();
+        for item in now {
+            match old.iter().position(|known| known == item) {
+                Some(known) => drop(old.swap_remove(known)),
+                None => lines.push(format!("  {kind}: {item}")),
+            }
+        }
+    }
+    lines
+}
+
+fn count(tag: &str, folders: &[PathBuf]) -> Counts {
+    let processes = processes(tag);
+    [
+        ("mount", mounts()),
+        ("cgroup", cgroups(tag)),
+        ("descriptor", descriptors()),
+        ("process", processes),
+        (
+            "file",
+            folders.iter().flat_map(|folder| entries(folder)).collect(),
+        ),
+        ("temporary file", temporary(tag)),
+    ]
+    .into()
+}
+
+fn mounts() -> Vec<String> {
+    // A docker daemon beside the tests mounts and unmounts as its own containers come and go.
+    let foreign = [
+        "/var/lib/docker",
+        "/run/docker",
+        "/run/containerd",
+        "/var/lib/containers",
+    ];
+    report::mounts()
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|mount| {
+            !foreign
+                .iter()
+                .any(|folder| mount.target.starts_with(folder))
+        })
+        .map(|mount| format!("{} on {} ({})", mount.source, mount.target, mount.kind))
+        .collect()
+}
+
+/// The cgroup directories of every hierarchy whose path bears the tag.
+fn cgroups(tag: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for mount in report::mounts().unwrap_or_default() {
+        if mount.kind == "cgroup" || mount.kind == "cgroup2" {
+            walk(Path::new(&mount.target), &mut |path| {
+                if path.to_string_lossy().contains(tag) {
+                    found.push(path.display().to_string());
+                }
+            });
+        }
+    }
+    found.sort();
+    found.dedup();
+    found
+}
+
+fn walk(folder: &Path, visit: &mut dyn FnMut(&Path)) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            visit(&entry.path());
+            walk(&entry.path(), visit);
+        }
+    }
+}
+
+fn descriptors() -> Vec<String> {
+    report::descriptors()
+        .into_values()
+        // A number tells a pipe from another, and a new pipe in the place of an old one is no leak.
+        .map(|target| {
+            target
+                .split_once(":[")
+                .map_or(target.clone(), |(kind, _)| kind.to_owned())
+        })
+        .collect()
+}
+
+/// Children of this process, ended ones included, and processes whose environment bears the tag.
+fn processes(tag: &str) -> Vec<String> {
+    let own = std::process::id();
+    let mut found = Vec::new();
+    for pid in report::names("/proc")
+        .iter()
+        .filter_map(|name| name.parse::<u32>().ok())
+    {
+        let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else {
+            continue;
+        };
+        // pid (name) state parent …; the name may hold anything, a parenthesis too.
+        let mut fields = stat
+            .rsplit_once(')')
+            .map_or("", |(_, rest)| rest)
+            .split_whitespace();
+        let state = fields.next().unwrap_or("?").to_owned();
+        let is_child = fields.next().and_then(|parent| parent.parse().ok()) == Some(own);
+        let is_tagged = fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environment| {
+            environment
+                .split(|byte| *byte == 0)
+                .any(|variable| variable.strip_prefix(b"HOIST_TEST_TAG=") == Some(tag.as_bytes()))
+        });
+        if pid != own && (is_child || is_tagged) {
+            let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            found.push(format!(
+                "{pid} ({state}) {}",
+                String::from_utf8_lossy(&command).replace('\0', " ")
+            ));
+        }
+    }
+    found
+}
+
+fn entries(folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        found.push(entry.path().display().to_string());
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            found.extend(entries(&entry.path()));
+        }
+    }
+    found
+}
+
+fn temporary(tag: &str) -> Vec<String> {
+    report::names(&std::env::temp_dir().to_string_lossy())
+        .into_iter()
+        .filter(|name| name.contains("hoist") && name.contains(tag))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_new_is_named_and_what_was_there_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("old"), "").unwrap();
+        let folders = [folder.path().to_path_buf()];
+        let before = count("no-such-tag", &folders);
+        fs::create_dir(folder.path().join("new")).unwrap();
+        let more = more(&before, &count("no-such-tag", &folders));
+        let named: Vec<_> = more.iter().filter(|line| line.contains("file: ")).collect();
+        assert_eq!(named.len(), 1, "{more:?}");
+        assert!(named[0].ends_with("/new"));
+    }
+
+    #[test]
+    fn a_child_that_nobody_waited_for_is_a_leak() {
+        let before = processes("no-such-tag");
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let pid = child.id().to_string();
+        assert!(
+            processes("no-such-tag")
+                .iter()
+                .any(|line| line.starts_with(&pid)),
+            "{before:?}"
+        );
+        child.wait().unwrap();
+        assert!(
+            !processes("no-such-tag")
+                .iter()
+                .any(|line| line.starts_with(&pid))
+        );
+    }
+}

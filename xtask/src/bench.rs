@@ -1,0 +1,132 @@
+//! `cargo xtask bench`: Hoist beside other runtimes and the floor, in one hyperfine run per comparison.
+//!
+//! ```text
+//! cargo xtask bench [--runs N] [--only WORD] [--no-youki] [--json FILE] [--markdown FILE]
+//! ```
+//!
+//! `tools` finds and builds the programs, `bundle` lays out what they start, `contest` says which commands are compared, and
+//! `report` turns the times into tables. What the figures mean is in `docs/benchmarks.md`.
+
+mod bundle;
+mod contest;
+mod report;
+mod tools;
+
+use std::error::Error;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+type Outcome<T> = Result<T, Box<dyn Error>>;
+
+/// Says to the second half of the command, which runs in a mount namespace of its own, where its work folder is.
+const INSIDE: &str = "HOIST_BENCH_INSIDE";
+
+/// What the command line asks for.
+struct Options {
+    /// Runs per command.
+    runs: u32,
+    /// Only comparisons whose title contains this.
+    only: String,
+    /// Leave youki out.
+    no_youki: bool,
+    /// Where the figures go as JSON.
+    json: Option<PathBuf>,
+    /// Where the tables go.
+    markdown: Option<PathBuf>,
+}
+
+/// Runs the command with its arguments (those after `bench`).
+pub(crate) fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
+    let arguments: Vec<String> = arguments.collect();
+    let outcome = parse(&arguments).and_then(|options| match std::env::var_os(INSIDE) {
+        Some(work) => compare(&options, Path::new(&work)),
+        None => prepare(&options, &arguments),
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn parse(arguments: &[String]) -> Outcome<Options> {
+    let mut options = Options {
+        runs: 60,
+        only: String::new(),
+        no_youki: false,
+        json: None,
+        markdown: None,
+    };
+    let mut rest = arguments.iter();
+    while let Some(argument) = rest.next() {
+        let mut value = || rest.next().ok_or(format!("{argument} needs a value"));
+        match argument.as_str() {
+            "--runs" => options.runs = value()?.parse()?,
+            "--only" => options.only = value()?.clone(),
+            "--no-youki" => options.no_youki = true,
+            "--json" => options.json = Some(std::path::absolute(value()?)?),
+            "--markdown" => options.markdown = Some(std::path::absolute(value()?)?),
+            other => return Err(format!("unknown argument {other}").into()),
+        }
+    }
+    Ok(options)
+}
+
+/// Builds everything, then runs this program again where only the cgroup v1 hierarchies are visible: crun refuses the hybrid
+/// layout, and all are to see the same.
+fn prepare(options: &Options, arguments: &[String]) -> Outcome<()> {
+    let target = tools::target_folder()?;
+    let work = target.join("bench-tools");
+    fs::create_dir_all(&work)?;
+    tools::build(&target, &work)?;
+    if !options.no_youki {
+        tools::install_youki(&work);
+    }
+    bundle::lay_out(&work)?;
+
+    let own: OsString = std::env::current_exe()?.into();
+    let hide = "if mountpoint -q /sys/fs/cgroup/unified; then umount /sys/fs/cgroup/unified; fi; exec \"$@\"";
+    let status = Command::new("unshare")
+        .args([
+            "--mount",
+            "--propagation",
+            "private",
+            "sh",
+            "-c",
+            hide,
+            "sh",
+        ])
+        .arg(own)
+        .arg("bench")
+        .args(arguments)
+        .env(INSIDE, &work)
+        .status()?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err("the comparison failed".into())
+    }
+}
+
+fn compare(options: &Options, work: &Path) -> Outcome<()> {
+    let tools = tools::Tools::find(work, !options.no_youki);
+    let mut tables = Vec::new();
+    for contest in contest::all() {
+        if contest.title.contains(&options.only) {
+            tables.push(contest.hold(&tools, work, options.runs)?);
+        }
+    }
+    let text = report::markdown(&tables);
+    print!("{text}");
+    if let Some(file) = &options.markdown {
+        fs::write(file, text)?;
+    }
+    if let Some(file) = &options.json {
+        fs::write(file, serde_json::to_string_pretty(&report::json(&tables))?)?;
+    }
+    Ok(())
+}
