@@ -1,8 +1,9 @@
 //! What is written down of a container, so that any process can find, enter, stop and remove it.
 //!
-//! One folder per container: `config.json`, the spec it was made from; `state.json`, which is replaced as a whole on every
-//! change. A resource is written down before it is made. A file that is torn, foreign or of a newer version is an error
-//! and stays as it is.
+//! One folder per container, with files that are written once, each as a whole, and never changed: `config.json`, the spec
+//! it was made from; `state.json`, which makes the container known; `process.json`, when its process is let go;
+//! `exit.json`, when that has ended. A resource is written down before it is made. A file that is torn, foreign or of a
+//! newer version is an error and stays as it is.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};
@@ -21,7 +22,8 @@ use crate::proc_pid;
 const VERSION: u32 = 1;
 const STATE: &str = "state.json";
 const CONFIG: &str = "config.json";
-const LOCK: &str = "lock";
+const PROCESS: &str = "process.json";
+const EXIT: &str = "exit.json";
 
 /// A process, told from a later one with the same id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,48 +46,73 @@ impl ProcessIdentity {
     }
 }
 
-/// `state.json`.
+/// `state.json`: what is known when the container is made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Record {
+pub(crate) struct Created {
     version: u32,
     pub(crate) id: ContainerId,
     /// The run of the machine in which it was made: ids of processes mean nothing in another.
     pub(crate) boot_id: String,
     pub(crate) created_at: Timestamp,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) started_at: Option<Timestamp>,
-    /// The container's first process, from the moment it was cloned.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) process: Option<ProcessIdentity>,
-    /// The process that reaps it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) owner: Option<ProcessIdentity>,
     /// The kinds of namespaces that it does not share with the host (`CLONE_NEW*`).
     pub(crate) namespaces: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) id_maps: Option<IdMaps>,
+    /// The cgroup that will be made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) cgroup: Option<CgroupRecord>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) exit: Option<ExitStatus>,
 }
 
-impl Record {
+impl Created {
     pub(crate) fn new(id: &ContainerId, boot_id: String) -> Self {
         Self {
             version: VERSION,
             id: id.clone(),
             boot_id,
             created_at: Timestamp::now(),
-            started_at: None,
-            process: None,
-            owner: None,
             namespaces: 0,
             id_maps: None,
             cgroup: None,
-            exit: None,
         }
+    }
+}
+
+/// `process.json`: what is known when the container's process is let go.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Released {
+    pub(crate) started_at: Timestamp,
+    /// The container's first process.
+    pub(crate) process: ProcessIdentity,
+    /// The process that reaps it.
+    pub(crate) owner: ProcessIdentity,
+    /// The cgroup that was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) cgroup: Option<CgroupRecord>,
+}
+
+/// All that is written down of a container.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Record {
+    pub(crate) created: Created,
+    pub(crate) released: Option<Released>,
+    pub(crate) exit: Option<ExitStatus>,
+}
+
+impl Record {
+    /// The container's cgroup, as far as it is known.
+    pub(crate) fn cgroup(&self) -> Option<&CgroupRecord> {
+        let made = self
+            .released
+            .as_ref()
+            .and_then(|released| released.cgroup.as_ref());
+        made.or(self.created.cgroup.as_ref())
+    }
+
+    /// The container's first process, once it was let go.
+    pub(crate) fn process(&self) -> Option<ProcessIdentity> {
+        self.released.as_ref().map(|released| released.process)
     }
 }
 
@@ -122,12 +149,25 @@ impl Folder {
         self.0.is_dir()
     }
 
-    pub(crate) fn write_spec(&self, spec: &ContainerSpec) -> Result<()> {
-        self.write(CONFIG, spec)
+    /// Writes what makes the container known; the spec first, so that a container that is known has one.
+    pub(crate) fn write_created(&self, spec: &ContainerSpec, created: &Created) -> Result<()> {
+        self.write(CONFIG, spec)?.publish()?;
+        self.write(STATE, created)?.publish()
     }
 
-    pub(crate) fn write_record(&self, record: &Record) -> Result<()> {
-        self.write(STATE, record)
+    /// Writes down what will be known when the process is let go: [`Draft::publish`] makes it so.
+    pub(crate) fn draft_released(&self, released: &Released) -> Result<Draft> {
+        self.write(PROCESS, released)
+    }
+
+    /// Takes back that the process was let go.
+    pub(crate) fn forget_released(&self) {
+        // Where there is nothing to take back, or no folder any more, it is done.
+        let _ = fs::remove_file(self.0.join(PROCESS));
+    }
+
+    pub(crate) fn write_exit(&self, exit: &ExitStatus) -> Result<()> {
+        self.write(EXIT, exit)?.publish()
     }
 
     /// The spec; `NotFound` where there is no container.
@@ -137,9 +177,16 @@ impl Folder {
 
     /// The record; `NotFound` where there is no container.
     pub(crate) fn read_record(&self) -> Result<Record> {
-        let record: Record = self.read(STATE)?;
-        if record.version == VERSION {
-            return Ok(record);
+        // The last first: what it tells of makes the others be there.
+        let exit = optional(self.read(EXIT))?;
+        let released = optional(self.read(PROCESS))?;
+        let created: Created = self.read(STATE)?;
+        if created.version == VERSION {
+            return Ok(Record {
+                created,
+                released,
+                exit,
+            });
         }
         let path = self.0.join(STATE);
         Err(Error::new(
@@ -149,28 +196,28 @@ impl Folder {
         )
         .because(format!(
             "it has version {}, this Hoist reads version {VERSION}",
-            record.version
+            created.version
         ))
         .remedy("use the Hoist that made it"))
     }
 
-    fn write(&self, name: &str, content: &impl Serialize) -> Result<()> {
-        let path = self.0.join(name);
-        // Beside the file, so that the rename is within one file system; by process and thread, so that two writers never
-        // share one.
-        let draft = self
-            .0
-            .join(format!(".{name}.{:?}", std::thread::current().id()));
+    fn write(&self, name: &'static str, content: &impl Serialize) -> Result<Draft> {
+        // Beside the file, so that the rename is within one file system; by thread, so that two writers never share one.
+        let draft = Draft {
+            path: self.0.join(name),
+            draft: self
+                .0
+                .join(format!(".{name}.{:?}", std::thread::current().id())),
+        };
         let write = || -> io::Result<()> {
             let mut bytes = serde_json::to_vec(content)?;
             bytes.push(b'\n');
-            File::create(&draft)?.write_all(&bytes)?;
-            fs::rename(&draft, &path)
+            File::create(&draft.draft)?.write_all(&bytes)
         };
-        write().map_err(|error| {
-            let _ = fs::remove_file(&draft);
-            failed(Phase::Operate, "write", &path, error)
-        })
+        match write() {
+            Ok(()) => Ok(draft),
+            Err(error) => Err(failed(Phase::Operate, "write", &draft.path, error)),
+        }
     }
 
     fn read<T: DeserializeOwned>(&self, name: &str) -> Result<T> {
@@ -185,33 +232,98 @@ impl Folder {
     }
 
     /// Keeps other processes from starting or removing the container at the same time, while the result lives. None where
-    /// the container is gone.
+    /// the container is gone. The folder itself is what is locked: no file has to be made for it.
     pub(crate) fn lock(&self) -> Result<Option<File>> {
-        let path = self.0.join(LOCK);
-        let opened = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path);
-        let file = match opened {
+        let folder = match File::open(&self.0) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            opened => opened.map_err(|error| failed(Phase::Operate, "open", &path, error))?,
+            opened => opened.map_err(|error| failed(Phase::Operate, "open", &self.0, error))?,
         };
-        rustix::io::retry_on_intr(|| flock(&file, FlockOperation::LockExclusive))
-            .map_err(|errno| failed(Phase::Operate, "lock", &path, errno.into()))?;
+        rustix::io::retry_on_intr(|| flock(&folder, FlockOperation::LockExclusive))
+            .map_err(|errno| failed(Phase::Operate, "lock", &self.0, errno.into()))?;
         // Whoever held it before may have removed the container.
-        Ok(path.exists().then_some(file))
+        Ok(self.0.exists().then_some(folder))
     }
 
     /// Removes the folder. One that is gone is success.
+    ///
+    /// It is renamed first: a process that writes its record at this moment finds the container gone, and does not keep
+    /// the folder from being emptied.
     pub(crate) fn remove(&self) -> Result<()> {
-        match fs::remove_dir_all(&self.0) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(failed(Phase::Delete, "remove", &self.0, error))
-            }
-            _ => Ok(()),
+        let id = self.0.file_name().unwrap_or_default().to_string_lossy();
+        let grave = self.0.with_file_name(format!("{GRAVE}{id}"));
+        match fs::rename(&self.0, &grave) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            renamed => renamed.map_err(|error| failed(Phase::Delete, "remove", &self.0, error))?,
+        }
+        remove_grave(&grave)
+    }
+}
+
+/// A file that is written and does not bear its name yet.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    path: PathBuf,
+    draft: PathBuf,
+}
+
+impl Draft {
+    /// Gives the file its name: from now on others read it.
+    pub(crate) fn publish(mut self) -> Result<()> {
+        fs::rename(&self.draft, &self.path)
+            .map_err(|error| failed(Phase::Operate, "write", &self.path, error))?;
+        self.draft = PathBuf::new();
+        Ok(())
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if !self.draft.as_os_str().is_empty() {
+            let _ = fs::remove_file(&self.draft);
         }
     }
+}
+
+fn optional<T>(read: Result<T>) -> Result<Option<T>> {
+    match read {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        read => read.map(Some),
+    }
+}
+
+/// What begins the name of a folder that is being removed; no container id begins so.
+const GRAVE: &str = ".removed-";
+
+/// Removes what a removal that was cut short has left below `containers`.
+pub(crate) fn remove_graves(containers: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(containers)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(GRAVE) {
+            // Somebody else may be about it.
+            let _ = remove_grave(&entry.path());
+        }
+    }
+    Ok(())
+}
+
+fn remove_grave(grave: &Path) -> Result<()> {
+    const TRIES: u32 = 100;
+    for _ in 0..TRIES {
+        match fs::remove_dir_all(grave) {
+            // A file was made by a name that was looked up before the renaming.
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(failed(Phase::Delete, "remove", grave, error));
+            }
+            _ => return Ok(()),
+        }
+    }
+    Err(failed(
+        Phase::Delete,
+        "remove",
+        grave,
+        io::ErrorKind::DirectoryNotEmpty.into(),
+    ))
 }
 
 fn failed(phase: Phase, what: &str, path: &Path, error: io::Error) -> Error {

@@ -17,7 +17,7 @@ use crate::execute::Tracer;
 use crate::features::HostFeatures;
 use crate::plan::{Plan, plan};
 use crate::process::OwnedProcess;
-use crate::record::{Folder, Record};
+use crate::record::{Created, Folder, remove_graves};
 use crate::root_facts::RootFacts;
 use crate::system::LinuxSystem;
 use crate::{proc_pid, removal};
@@ -114,20 +114,17 @@ impl ComputeService for LinuxService {
         tracer.mark("plan");
         let folder = self.0.folder(id);
         folder.make(id)?;
-        let mut record = Record::new(id, boot_id()?);
+        let mut record = Created::new(id, boot_id()?);
         record.namespaces = plan.namespaces.separate();
         record.id_maps.clone_from(&plan.id_maps);
         record.cgroup = plan
             .cgroup
             .as_ref()
             .map(|cgroup| CgroupRecord::intended(&features.cgroup, cgroup.base, &cgroup.name));
-        let made = folder
-            .write_spec(spec)
-            .and_then(|()| folder.write_record(&record))
-            .and_then(|()| {
-                tracer.mark("write the record");
-                make_cgroup(&plan, features, &mut record)
-            });
+        let made = folder.write_created(spec, &record).and_then(|()| {
+            tracer.mark("write the record");
+            make_cgroup(&plan, features, &mut record)
+        });
         tracer.mark("make the cgroup");
         match made {
             Ok(cgroup) => {
@@ -142,7 +139,7 @@ impl ComputeService for LinuxService {
             }
             Err(error) => {
                 // The error that is reported is the first; what is left behind is found by the record.
-                if removal::remove_cgroup(&record).is_ok() {
+                if removal::remove_cgroup(record.cgroup.as_ref()).is_ok() {
                     let _ = folder.remove();
                 }
                 Err(error)
@@ -167,6 +164,7 @@ impl ComputeService for LinuxService {
     fn enumerate(&self) -> Result<Vec<Summary>> {
         let containers = &self.0.containers;
         let read = |error| system(format!("list {}", containers.display()), error);
+        remove_graves(containers).map_err(read)?;
         let mut summaries = Vec::new();
         for entry in fs::read_dir(containers).map_err(read)? {
             let name = entry.map_err(read)?.file_name();
@@ -201,7 +199,7 @@ impl ComputeService for LinuxService {
 fn make_cgroup(
     plan: &Plan,
     features: &HostFeatures,
-    record: &mut Record,
+    record: &mut Created,
 ) -> Result<Option<Cgroup>> {
     let Some(planned) = &plan.cgroup else {
         return Ok(None);

@@ -14,11 +14,11 @@ use hoist_spec::{ContainerId, ContainerSpec, ProcessSpec, Signal};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::cgroup::{Cgroup, Version};
-use crate::execute::{Start, Started, Tracer};
+use crate::execute::{Start, Started, Tracer, Witness};
 use crate::features::HostFeatures;
-use crate::plan::{Descriptor, Plan, RunningContainer, plan, plan_process};
+use crate::plan::{Descriptor, PID_NAMESPACE, Plan, RunningContainer, plan, plan_process};
 use crate::process::{LinuxProcess, OnExit, OwnedProcess, not_running, send, timed_out, wait_for};
-use crate::record::{Folder, ProcessIdentity, Record};
+use crate::record::{Draft, Folder, ProcessIdentity, Record, Released};
 use crate::root::Root;
 use crate::root_facts::RootFacts;
 use crate::service::{Shared, boot_id, not_found, system};
@@ -99,14 +99,11 @@ impl LinuxSystem {
         {
             return Ok(State::Stopped);
         }
-        let Some(process) = record.process else {
+        let Some(process) = record.process() else {
             return Ok(State::Created);
         };
-        if record.boot_id != boot_id()? || !is_alive(process)? {
+        if record.created.boot_id != boot_id()? || !is_alive(process)? {
             return Ok(State::Stopped);
-        }
-        if record.started_at.is_none() {
-            return Ok(State::Created);
         }
         let frozen = match open_cgroup(record)? {
             Some(cgroup) => cgroup.frozen().map_err(operate)?,
@@ -144,31 +141,30 @@ impl LinuxSystem {
 
     fn on_exit(&self, record: Record) -> OnExit {
         let folder = self.folder.clone();
-        let mut record = record;
         Box::new(move |mut status| {
             if status.signal == Some(Signal::KILL) {
                 status.oom = oom_kill(&record);
             }
             // A process namespace takes all its processes with its first; without one the cgroup is what holds them.
-            if record.namespaces & crate::plan::PID_NAMESPACE == 0
+            if record.created.namespaces & PID_NAMESPACE == 0
                 && let Ok(Some(cgroup)) = open_cgroup(&record)
             {
                 let _ = cgroup.kill_all(PATIENCE);
             }
-            record.exit = Some(status.clone());
             // The container may be gone by now, removed by force; then nobody asks for its status again.
-            if folder.exists() {
-                let _ = folder.write_record(&record);
-            }
+            let _ = folder.write_exit(&status);
             status
         })
     }
 
     fn running_container(&self, record: &Record) -> RunningContainer {
-        let directories = record.cgroup.iter().flat_map(|cgroup| &cgroup.directories);
+        let directories = record
+            .cgroup()
+            .into_iter()
+            .flat_map(|cgroup| &cgroup.directories);
         RunningContainer {
-            namespaces: record.namespaces,
-            id_maps: record.id_maps.clone(),
+            namespaces: record.created.namespaces,
+            id_maps: record.created.id_maps.clone(),
             cgroup_directories: directories
                 .map(|directory| directory.path.display().to_string())
                 .collect(),
@@ -196,21 +192,19 @@ impl ComputeSystem for LinuxSystem {
             Some(cgroup) => Some(cgroup),
             None => open_cgroup(&record)?,
         };
-        record.cgroup = cgroup.as_ref().map(Cgroup::record);
         let descriptors = Descriptors::open(&plan, features, cgroup.as_ref(), None)?;
-        record.owner = ProcessIdentity::of(std::process::id()).ok();
         tracer.mark("open the cgroup's files");
-        let before = record.clone();
-        let folder = &self.folder;
+        let mut witness = Recorder {
+            folder: &self.folder,
+            cgroup: cgroup.as_ref(),
+            released: None,
+        };
         let started = Start {
             plan: &plan,
             features,
             descriptors: &descriptors.as_fds(),
             tracer: &mut tracer,
-            on_clone: &mut |pid| {
-                record.process = ProcessIdentity::of(pid).ok();
-                folder.write_record(&record)
-            },
+            witness: &mut witness,
         }
         .run(stdio);
         let Started {
@@ -220,7 +214,7 @@ impl ComputeSystem for LinuxSystem {
         } = match started {
             Ok(started) => started,
             Err(error) => {
-                let _ = folder.write_record(&before);
+                self.folder.forget_released();
                 *self
                     .made
                     .lock()
@@ -228,9 +222,7 @@ impl ComputeSystem for LinuxSystem {
                 return Err(error);
             }
         };
-        record.started_at = Some(Timestamp::now());
-        let written = folder.write_record(&record);
-        tracer.mark("write the record");
+        record.released = witness.released.map(|(released, _)| released);
         let process = Arc::new(OwnedProcess::new(pid, pidfd, Some(self.on_exit(record))));
         let mut owned = self
             .shared
@@ -239,7 +231,6 @@ impl ComputeSystem for LinuxSystem {
             .unwrap_or_else(|poisoned| poisoned.into_inner());
         owned.insert(self.id.clone(), process.clone());
         drop(owned);
-        written?;
         let process = LinuxProcess::new(process, streams)
             .map_err(|error| system("keep the console", error))?;
         Ok(Box::new(process))
@@ -266,7 +257,7 @@ impl ComputeSystem for LinuxSystem {
             features,
             descriptors: &descriptors.as_fds(),
             tracer: &mut tracer,
-            on_clone: &mut |_| Ok(()),
+            witness: &mut Nobody,
         }
         .run(stdio);
         let Started {
@@ -344,10 +335,13 @@ impl ComputeSystem for LinuxSystem {
         let summary = Summary {
             id: self.id.clone(),
             state,
-            pid: record.process.filter(|_| alive).map(|process| process.pid),
+            pid: record
+                .process()
+                .filter(|_| alive)
+                .map(|process| process.pid),
             command: arguments.unwrap_or_default(),
-            created_at: record.created_at,
-            started_at: record.started_at,
+            created_at: record.created.created_at,
+            started_at: record.released.as_ref().map(|released| released.started_at),
             exit,
         };
         Ok(Properties {
@@ -379,8 +373,8 @@ impl ComputeSystem for LinuxSystem {
         let Some(process) = open_process(&record)? else {
             return Ok(());
         };
-        let pid = record.process.map_or(0, |process| process.pid);
-        let only_by_cgroup = record.namespaces & crate::plan::PID_NAMESPACE == 0;
+        let pid = record.process().map_or(0, |process| process.pid);
+        let only_by_cgroup = record.created.namespaces & PID_NAMESPACE == 0;
         match open_cgroup(&record)? {
             Some(cgroup) if only_by_cgroup || state == State::Paused => {
                 cgroup.kill_all(PATIENCE).map_err(operate)?;
@@ -411,7 +405,7 @@ impl ComputeSystem for LinuxSystem {
             if let Some(exit) = record.exit {
                 return Ok(exit);
             }
-            match record.process.filter(|_| record.started_at.is_some()) {
+            match record.process() {
                 Some(process) => {
                     if let Some(pidfd) = open_process(&record)?
                         && !wait_for(pidfd.as_fd(), left())?
@@ -440,7 +434,7 @@ impl ComputeSystem for LinuxSystem {
                         format!("stop it first, or force it: hoist rm --force {}", self.id);
                     return Err(wrong_state(&self.id, "delete", state).remedy(remedy));
                 }
-                removal::remove_cgroup(&record)?;
+                removal::remove_cgroup(record.cgroup())?;
             }
             // The making ended before the record was written: then nothing else was made.
             Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -463,9 +457,11 @@ impl LinuxSystem {
         let mut pause = Duration::from_micros(200);
         loop {
             // Looked at before the record: an owner that ends now has written it.
-            let owner_is_there = record.boot_id == boot_id()?
+            let owner_is_there = record.created.boot_id == boot_id()?
                 && record
-                    .owner
+                    .released
+                    .as_ref()
+                    .map(|released| released.owner)
                     .is_some_and(|owner| is_alive(owner).unwrap_or(false));
             if let Some(exit) = self.record()?.exit {
                 return Ok(exit);
@@ -476,6 +472,52 @@ impl LinuxSystem {
             std::thread::sleep(pause);
             pause = (pause * 2).min(Duration::from_millis(50));
         }
+    }
+}
+
+/// Writes down what becomes of a container's first process.
+struct Recorder<'a> {
+    folder: &'a Folder,
+    cgroup: Option<&'a Cgroup>,
+    released: Option<(Released, Option<Draft>)>,
+}
+
+impl Witness for Recorder<'_> {
+    fn cloned(&mut self, pid: u32) -> Result<()> {
+        let identity = |pid| {
+            ProcessIdentity::of(pid)
+                .map_err(|error| system(format!("look at process {pid}"), error))
+        };
+        let released = Released {
+            started_at: Timestamp::now(),
+            process: identity(pid)?,
+            owner: identity(std::process::id())?,
+            cgroup: self.cgroup.map(Cgroup::record),
+        };
+        let draft = self.folder.draft_released(&released)?;
+        self.released = Some((released, Some(draft)));
+        Ok(())
+    }
+
+    /// Only now others may enter it: before, it was not yet in its own root.
+    fn releasing(&mut self) -> Result<()> {
+        match self.released.as_mut().and_then(|(_, draft)| draft.take()) {
+            Some(draft) => draft.publish(),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Of a further process nothing is written down.
+struct Nobody;
+
+impl Witness for Nobody {
+    fn cloned(&mut self, _pid: u32) -> Result<()> {
+        Ok(())
+    }
+
+    fn releasing(&mut self) -> Result<()> {
+        Ok(())
     }
 }
 
@@ -490,8 +532,8 @@ fn is_alive(process: ProcessIdentity) -> Result<bool> {
 /// The container's first process; none where it has ended and been reaped.
 fn open_process(record: &Record) -> Result<Option<OwnedFd>> {
     let Some(process) = record
-        .process
-        .filter(|_| boot_id().is_ok_and(|boot| boot == record.boot_id))
+        .process()
+        .filter(|_| boot_id().is_ok_and(|boot| boot == record.created.boot_id))
     else {
         return Ok(None);
     };
@@ -509,7 +551,7 @@ fn open_process(record: &Record) -> Result<Option<OwnedFd>> {
 /// The root that the container's first process sees.
 fn root_of(record: &Record, first: &OwnedFd) -> Result<Root> {
     use rustix::fs::{Mode, OFlags};
-    let pid = record.process.map_or(0, |process| process.pid);
+    let pid = record.process().map_or(0, |process| process.pid);
     let path = format!("/proc/{pid}/root");
     let root = rustix::fs::open(
         &path,
@@ -526,8 +568,7 @@ fn root_of(record: &Record, first: &OwnedFd) -> Result<Root> {
 
 fn open_cgroup(record: &Record) -> Result<Option<Cgroup>> {
     record
-        .cgroup
-        .as_ref()
+        .cgroup()
         .map(Cgroup::open)
         .transpose()
         .map_err(operate)
@@ -553,7 +594,7 @@ fn oom_kill(record: &Record) -> Option<OomKill> {
 }
 
 fn processes(record: &Record, cgroup: Option<&Cgroup>) -> Result<Vec<hoist_compute::ProcessEntry>> {
-    let pids = match (cgroup, record.process) {
+    let pids = match (cgroup, record.process()) {
         (Some(cgroup), _) => cgroup.pids().map_err(operate)?,
         (None, Some(process)) => match proc_pid::pid_namespace(process.pid) {
             Ok(Some(namespace)) => proc_pid::pids_in_namespace(namespace)

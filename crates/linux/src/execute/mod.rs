@@ -29,6 +29,14 @@ pub(crate) struct Started {
     pub(crate) streams: Streams,
 }
 
+/// Somebody who must know how far a start has come.
+pub(crate) trait Witness {
+    /// The process is there; while it sets itself up, there is time.
+    fn cloned(&mut self, pid: u32) -> Result<()>;
+    /// The process is as planned and about to be let go; it waits.
+    fn releasing(&mut self) -> Result<()>;
+}
+
 /// What a start needs beside the plan.
 pub(crate) struct Start<'a> {
     pub(crate) plan: &'a Plan,
@@ -36,8 +44,8 @@ pub(crate) struct Start<'a> {
     /// What `plan.descriptors` ask for, in their order.
     pub(crate) descriptors: &'a [BorrowedFd<'a>],
     pub(crate) tracer: &'a mut Tracer,
-    /// Told the process's id before anything is done in it, to write it down.
-    pub(crate) on_clone: &'a mut dyn FnMut(u32) -> Result<()>,
+    /// Told what becomes of the process.
+    pub(crate) witness: &'a mut dyn Witness,
 }
 
 impl Start<'_> {
@@ -60,7 +68,7 @@ impl Start<'_> {
         let mut descriptors = vec![plan.as_fd(), program.as_fd()];
         let times = self
             .tracer
-            .share(self.plan.program.iter().count())
+            .share(self.plan)
             .map_err(failed("share memory for times"))?;
         // The slots are counted from a fixed place; without times, the plan takes theirs.
         descriptors.push(times.as_ref().map_or(plan.as_fd(), |times| times.as_fd()));
@@ -106,7 +114,8 @@ impl Start<'_> {
         loop {
             if let (true, false, Some((pid, _))) = (ready, released, process.as_ref()) {
                 self.tracer.mark("wait for the process");
-                verify::verify(self.plan, *pid)?;
+                verify::before_release(self.plan, *pid)?;
+                self.witness.releasing()?;
                 control.go().map_err(failed("let the process go"))?;
                 self.tracer.mark("verify and release");
                 released = true;
@@ -124,11 +133,12 @@ impl Start<'_> {
                 MessageKind::Cloned => {
                     let pid = message.value as u32;
                     *process = Some((pid, open(pid)?));
-                    (self.on_clone)(pid)?;
                     if let Some(maps) = &self.plan.id_maps {
                         id_maps::write(maps, pid)?;
                         control.go().map_err(failed("let the process go"))?;
                     }
+                    verify::after_clone(self.plan, pid)?;
+                    self.witness.cloned(pid)?;
                 }
                 MessageKind::Ready => ready = true,
                 MessageKind::Console => streams.console = descriptor.map(Into::into),

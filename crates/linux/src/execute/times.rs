@@ -39,11 +39,12 @@ impl Tracer {
         }
     }
 
-    /// Memory for the times of `steps` steps, to be shared with the helper.
-    pub(crate) fn share(&self, steps: usize) -> io::Result<Option<OwnedFd>> {
+    /// Memory for the times of the plan's steps, to be shared with the helper.
+    pub(crate) fn share(&self, plan: &Plan) -> io::Result<Option<OwnedFd>> {
         if self.timeline.is_none() {
             return Ok(None);
         }
+        let steps = plan.program.iter().count();
         let file = memfd_create("hoist-times", MemfdFlags::CLOEXEC)?;
         ftruncate(&file, (steps * ENTRY) as u64)?;
         Ok(Some(file))

@@ -5,18 +5,23 @@ use std::path::PathBuf;
 
 use hoist_compute::{Error, ErrorKind, Phase, Result};
 
-use crate::plan::{IdMapping, IdMaps, NAMESPACE_KINDS, Plan};
+use crate::plan::{CGROUP_NAMESPACE, IdMapping, IdMaps, NAMESPACE_KINDS, Plan};
 
-/// Compares the namespaces, the cgroups and the id maps of `pid` with the plan.
-pub(crate) fn verify(plan: &Plan, pid: u32) -> Result<()> {
-    namespaces(plan, pid)?;
-    if let Some(cgroup) = &plan.cgroup {
-        cgroups(&cgroup.name, pid)?;
-    }
+/// Compares what a clone settles for good: the namespaces, and the id maps that were written.
+pub(crate) fn after_clone(plan: &Plan, pid: u32) -> Result<()> {
+    namespaces(plan, pid, |kind| kind != CGROUP_NAMESPACE)?;
     match &plan.id_maps {
         Some(maps) => id_maps(maps, pid),
         None => Ok(()),
     }
+}
+
+/// Compares what the process has done itself since then: its cgroups and its cgroup namespace.
+pub(crate) fn before_release(plan: &Plan, pid: u32) -> Result<()> {
+    if let Some(cgroup) = &plan.cgroup {
+        cgroups(&cgroup.name, pid)?;
+    }
+    namespaces(plan, pid, |kind| kind == CGROUP_NAMESPACE)
 }
 
 fn mismatch(what: String) -> Error {
@@ -44,15 +49,20 @@ fn namespace_of(process: &str, name: &str) -> Result<PathBuf> {
     fs::read_link(&path).map_err(unreadable(path))
 }
 
-fn namespaces(plan: &Plan, pid: u32) -> Result<()> {
+fn namespaces(plan: &Plan, pid: u32, which: impl Fn(u32) -> bool) -> Result<()> {
     let pid = pid.to_string();
     for (kind, name) in NAMESPACE_KINDS {
-        let is_own = plan.namespaces.makes(kind);
+        let is_own = plan.namespaces.makes(kind) && which(kind);
         if is_own && namespace_of(&pid, name)? == namespace_of("self", name)? {
             return Err(mismatch(format!("it shares the host's {name} namespace")));
         }
     }
-    for (kind, path) in &plan.namespaces.joined {
+    for (kind, path) in plan
+        .namespaces
+        .joined
+        .iter()
+        .filter(|(kind, _)| which(*kind))
+    {
         let name = crate::plan::namespace_name(*kind);
         let wanted = fs::metadata(path).map_err(unreadable(path.into()))?;
         let link = PathBuf::from(format!("/proc/{pid}/ns/{name}"));

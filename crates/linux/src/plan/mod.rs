@@ -19,7 +19,7 @@ use hoist_init::wire::{Slot, Step};
 use hoist_spec::oci::Spec;
 use hoist_spec::{ContainerId, ContainerSpec, ProcessSpec};
 
-pub(crate) use constants::namespace::PID as PID_NAMESPACE;
+pub(crate) use constants::namespace::{CGROUP as CGROUP_NAMESPACE, PID as PID_NAMESPACE};
 pub use error::PlanError;
 pub(crate) use explain::explain;
 pub(crate) use namespaces::{KINDS as NAMESPACE_KINDS, Namespaces, name as namespace_name};
