@@ -490,6 +490,9 @@ steps! {
         /// Where it goes.
         out: Slot,
     }
+    /// Receives further descriptors from the owner, which made them in the meantime, into the slots behind the first
+    /// ones.
+    44 ReceiveDescriptors {}
     /// Closes a slot.
     41 CloseSlot {
         /// The slot.

@@ -14,9 +14,13 @@ pub mod seccomp;
 pub mod user;
 
 #[cfg(target_os = "linux")]
+mod descriptors;
+#[cfg(target_os = "linux")]
 mod execute;
 #[cfg(target_os = "linux")]
 mod host_root;
+#[cfg(target_os = "linux")]
+mod making;
 #[cfg(target_os = "linux")]
 mod proc_pid;
 #[cfg(target_os = "linux")]

@@ -12,15 +12,15 @@ use hoist_compute::{
 };
 use hoist_spec::{ContainerId, ContainerSpec};
 
-use crate::cgroup::{Cgroup, CgroupRecord};
+use crate::cgroup::CgroupRecord;
 use crate::execute::Tracer;
 use crate::features::HostFeatures;
 use crate::plan::{Plan, plan};
+use crate::proc_pid;
 use crate::process::OwnedProcess;
 use crate::record::{Created, Folder, remove_graves};
 use crate::root_facts::RootFacts;
 use crate::system::LinuxSystem;
-use crate::{proc_pid, removal};
 
 /// The containers of this machine that are recorded below one directory.
 #[derive(Clone)]
@@ -121,30 +121,17 @@ impl ComputeService for LinuxService {
             .cgroup
             .as_ref()
             .map(|cgroup| CgroupRecord::intended(&features.cgroup, cgroup.base, &cgroup.name));
-        let made = folder.write_created(spec, &record).and_then(|()| {
-            tracer.mark("write the record");
-            make_cgroup(&plan, features, &mut record)
-        });
-        tracer.mark("make the cgroup");
-        match made {
-            Ok(cgroup) => {
-                let planned = Some(plan);
-                Ok(Box::new(LinuxSystem::new(
-                    self.0.clone(),
-                    id.clone(),
-                    spec.clone(),
-                    planned,
-                    cgroup,
-                )))
-            }
-            Err(error) => {
-                // The error that is reported is the first; what is left behind is found by the record.
-                if removal::remove_cgroup(record.cgroup.as_ref()).is_ok() {
-                    let _ = folder.remove();
-                }
-                Err(error)
-            }
+        if let Err(error) = folder.write_created(spec, &record) {
+            let _ = folder.remove();
+            return Err(error);
         }
+        tracer.mark("write the record");
+        Ok(Box::new(LinuxSystem::new(
+            self.0.clone(),
+            id.clone(),
+            spec.clone(),
+            Some(plan),
+        )))
     }
 
     fn open(&self, id: &ContainerId) -> Result<Box<dyn ComputeSystem>> {
@@ -156,7 +143,6 @@ impl ComputeService for LinuxService {
             self.0.clone(),
             id.clone(),
             spec,
-            None,
             None,
         )))
     }
@@ -194,31 +180,6 @@ impl ComputeService for LinuxService {
             },
         }
     }
-}
-
-fn make_cgroup(
-    plan: &Plan,
-    features: &HostFeatures,
-    record: &mut Created,
-) -> Result<Option<Cgroup>> {
-    let Some(planned) = &plan.cgroup else {
-        return Ok(None);
-    };
-    let fail = |error: crate::cgroup::CgroupError| error.into_error(Phase::Create);
-    let cgroup = Cgroup::create(
-        &features.cgroup,
-        planned.base,
-        &planned.name,
-        &planned.limits,
-    )
-    .map_err(fail)?;
-    // From here on the directories are known for ours, and removed whatever happens.
-    record.cgroup = Some(cgroup.record());
-    cgroup.apply(&planned.limits.writes).map_err(fail)?;
-    if let Some(rules) = &planned.limits.device_program {
-        cgroup.attach_device_program(rules).map_err(fail)?;
-    }
-    Ok(Some(cgroup))
 }
 
 /// The error for a container that cannot be opened.

@@ -1,7 +1,7 @@
 //! One container: the contract's operations on it.
 
 use std::fs::File;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -13,10 +13,11 @@ use hoist_spec::oci::LinuxResources;
 use hoist_spec::{ContainerId, ContainerSpec, ProcessSpec, Signal};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use crate::cgroup::{Cgroup, Version};
+use crate::cgroup::Cgroup;
+use crate::descriptors::Sources;
 use crate::execute::{Start, Started, Tracer, Witness};
-use crate::features::HostFeatures;
-use crate::plan::{Descriptor, PID_NAMESPACE, Plan, RunningContainer, plan, plan_process};
+use crate::making::CgroupMaker;
+use crate::plan::{CgroupPlace, PID_NAMESPACE, Plan, RunningContainer, plan, plan_process};
 use crate::process::{LinuxProcess, OnExit, OwnedProcess, not_running, send, timed_out, wait_for};
 use crate::record::{Draft, Folder, ProcessIdentity, Record, Released};
 use crate::root::Root;
@@ -35,8 +36,8 @@ pub(crate) struct LinuxSystem {
     id: ContainerId,
     spec: ContainerSpec,
     folder: Folder,
-    /// What its maker has at hand: the start need not plan and open again.
-    made: Mutex<(Option<Plan>, Option<Cgroup>)>,
+    /// What its maker has at hand: the start need not plan again.
+    planned: Mutex<Option<Plan>>,
 }
 
 impl LinuxSystem {
@@ -44,8 +45,7 @@ impl LinuxSystem {
         shared: Arc<Shared>,
         id: ContainerId,
         spec: ContainerSpec,
-        plan: Option<Plan>,
-        cgroup: Option<Cgroup>,
+        planned: Option<Plan>,
     ) -> Self {
         let folder = shared.folder(&id);
         Self {
@@ -53,7 +53,7 @@ impl LinuxSystem {
             id,
             spec,
             folder,
-            made: Mutex::new((plan, cgroup)),
+            planned: Mutex::new(planned),
         }
     }
 
@@ -73,70 +73,69 @@ impl LinuxSystem {
         })
     }
 
-    fn plan(&self) -> Result<(Plan, Option<Cgroup>)> {
-        let (planned, cgroup) = std::mem::take(
-            &mut *self
-                .made
-                .lock()
-                .unwrap_or_else(|poisoned| poisoned.into_inner()),
-        );
-        let planned = match planned {
-            Some(planned) => planned,
+    fn plan(&self) -> Result<Plan> {
+        let planned = self
+            .planned
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .take();
+        match planned {
+            Some(planned) => Ok(planned),
             None => {
                 let facts = RootFacts::read(&self.spec).map_err(Error::from)?;
-                plan(&self.id, &self.spec, self.shared.features()?, &facts)?
+                Ok(plan(&self.id, &self.spec, self.shared.features()?, &facts)?)
             }
-        };
-        Ok((planned, cgroup))
+        }
     }
 
-    fn state_of(&self, record: &Record) -> Result<State> {
+    /// The record, the state at this moment, and the cgroup of a container that is alive.
+    fn look(&self) -> Result<(Record, State, Option<Cgroup>)> {
+        let record = self.record()?;
         if record.exit.is_some() {
-            return Ok(State::Stopped);
+            return Ok((record, State::Stopped, None));
         }
         if let Some(owned) = self.shared.owned(&self.id)
             && owned.try_wait()?.is_some()
         {
-            return Ok(State::Stopped);
+            return Ok((record, State::Stopped, None));
         }
         let Some(process) = record.process() else {
-            return Ok(State::Created);
+            return Ok((record, State::Created, None));
         };
         if record.created.boot_id != boot_id()? || !is_alive(process)? {
-            return Ok(State::Stopped);
+            return Ok((record, State::Stopped, None));
         }
-        let frozen = match open_cgroup(record)? {
+        let cgroup = open_cgroup(&record)?;
+        let frozen = match &cgroup {
             Some(cgroup) => cgroup.frozen().map_err(operate)?,
             None => false,
         };
-        Ok(if frozen {
+        let state = if frozen {
             State::Paused
         } else {
             State::Running
-        })
+        };
+        Ok((record, state, cgroup))
     }
 
-    /// The record of a container in one of `states`; otherwise the error of `what`.
-    fn in_state(&self, states: &[State], what: &str) -> Result<Record> {
-        let record = self.record()?;
-        let state = self.state_of(&record)?;
+    /// As [`Self::look`], of a container in one of `states`; otherwise the error of `what`.
+    fn in_state(&self, states: &[State], what: &str) -> Result<(Record, Option<Cgroup>)> {
+        let (record, state, cgroup) = self.look()?;
         if states.contains(&state) {
-            Ok(record)
+            Ok((record, cgroup))
         } else {
             Err(wrong_state(&self.id, what, state))
         }
     }
 
-    fn cgroup_of(&self, record: &Record, what: &str) -> Result<Cgroup> {
-        open_cgroup(record)?.ok_or_else(|| {
-            Error::new(
-                ErrorKind::Unsupported,
-                Phase::Operate,
-                format!("{what} container {}", self.id),
-            )
-            .because("it has no cgroup: an ordinary user may make none here")
-            .remedy("run it as root")
-        })
+    /// The error of `what` for a container that has no cgroup.
+    fn no_cgroup(&self, what: &str) -> impl FnOnce() -> Error {
+        let operation = format!("{what} container {}", self.id);
+        || {
+            Error::new(ErrorKind::Unsupported, Phase::Operate, operation)
+                .because("it has no cgroup: an ordinary user may make none here")
+                .remedy("run it as root")
+        }
     }
 
     fn on_exit(&self, record: Record) -> OnExit {
@@ -156,20 +155,6 @@ impl LinuxSystem {
             status
         })
     }
-
-    fn running_container(&self, record: &Record) -> RunningContainer {
-        let directories = record
-            .cgroup()
-            .into_iter()
-            .flat_map(|cgroup| &cgroup.directories);
-        RunningContainer {
-            namespaces: record.created.namespaces,
-            id_maps: record.created.id_maps.clone(),
-            cgroup_directories: directories
-                .map(|directory| directory.path.display().to_string())
-                .collect(),
-        }
-    }
 }
 
 impl ComputeSystem for LinuxSystem {
@@ -184,45 +169,44 @@ impl ComputeSystem for LinuxSystem {
     fn start(&self, stdio: Stdio) -> Result<Box<dyn Process>> {
         let stdio = with_console_size(&self.spec.oci, stdio)?;
         let _lock = self.lock()?;
-        let mut record = self.in_state(&[State::Created], "start")?;
+        let (mut record, _) = self.in_state(&[State::Created], "start")?;
         let mut tracer = Tracer::new(self.shared.timeline.clone());
         let features = self.shared.features()?;
-        let (plan, cgroup) = self.plan()?;
-        let cgroup = match cgroup {
-            Some(cgroup) => Some(cgroup),
-            None => open_cgroup(&record)?,
-        };
-        let descriptors = Descriptors::open(&plan, features, cgroup.as_ref(), None)?;
-        tracer.mark("open the cgroup's files");
-        let mut witness = Recorder {
+        let plan = self.plan()?;
+        let maker = |planned| CgroupMaker::new(planned, &features.cgroup);
+        let mut recorder = Recorder {
             folder: &self.folder,
-            cgroup: cgroup.as_ref(),
+            plan: &plan,
+            cgroup: plan.cgroup.as_ref().map(maker),
             released: None,
         };
-        let started = Start {
-            plan: &plan,
-            features,
-            descriptors: &descriptors.as_fds(),
-            tracer: &mut tracer,
-            witness: &mut witness,
-        }
-        .run(stdio);
+        let started = recorder
+            .cgroup
+            .as_mut()
+            .map_or(Ok(()), CgroupMaker::make_birthplace)
+            .and_then(|()| recorder.sources().open(plan.early_and_late().0))
+            .and_then(|descriptors| {
+                tracer.mark("make the birthplace");
+                Start {
+                    plan: &plan,
+                    features,
+                    descriptors: &descriptors,
+                    tracer: &mut tracer,
+                    witness: &mut recorder,
+                }
+                .run(stdio)
+            });
         let Started {
             pid,
             pidfd,
             streams,
-        } = match started {
-            Ok(started) => started,
-            Err(error) => {
-                self.folder.forget_released();
-                *self
-                    .made
-                    .lock()
-                    .unwrap_or_else(|poisoned| poisoned.into_inner()) = (Some(plan), cgroup);
-                return Err(error);
-            }
-        };
-        record.released = witness.released.map(|(released, _)| released);
+        } = started.inspect_err(|_| {
+            self.folder.forget_released();
+            let made = recorder.sources().cgroup.map(Cgroup::record);
+            // What cannot be removed now is in the record, and is removed with the container.
+            let _ = removal::remove_cgroup(made.as_ref());
+        })?;
+        record.released = recorder.released.map(|(released, _)| released);
         let process = Arc::new(OwnedProcess::new(pid, pidfd, Some(self.on_exit(record))));
         let mut owned = self
             .shared
@@ -237,26 +221,21 @@ impl ComputeSystem for LinuxSystem {
     }
 
     fn create_process(&self, process: &ProcessSpec, stdio: Stdio) -> Result<Box<dyn Process>> {
-        let record = self.in_state(&[State::Running], "start a process in")?;
+        let (record, cgroup) = self.in_state(&[State::Running], "start a process in")?;
         let first = open_process(&record)?.ok_or_else(|| not_running("start a process"))?;
         let features = self.shared.features()?;
         let root = root_of(&record, &first)?;
         let facts = RootFacts::read_for_process(&root, process).map_err(Error::from)?;
-        let plan = plan_process(
-            &self.spec,
-            process,
-            &self.running_container(&record),
-            features,
-            &facts,
-        )?;
-        let cgroup = open_cgroup(&record)?;
-        let descriptors = Descriptors::open(&plan, features, cgroup.as_ref(), Some(first.as_fd()))?;
-        let mut tracer = Tracer::new(self.shared.timeline.clone());
+        let plan = plan_process(&self.spec, process, &running_container(&record), &facts)?;
+        let sources = Sources {
+            cgroup: cgroup.as_ref(),
+            process: Some(first.as_fd()),
+        };
         let started = Start {
             plan: &plan,
             features,
-            descriptors: &descriptors.as_fds(),
-            tracer: &mut tracer,
+            descriptors: &sources.open(&plan.descriptors)?,
+            tracer: &mut Tracer::new(self.shared.timeline.clone()),
             witness: &mut Nobody,
         }
         .run(stdio);
@@ -280,42 +259,33 @@ impl ComputeSystem for LinuxSystem {
     }
 
     fn pause(&self) -> Result<()> {
-        let record = self.in_state(&[State::Running], "pause")?;
-        self.cgroup_of(&record, "pause")?
-            .freeze(PATIENCE)
-            .map_err(operate)
+        let (_, cgroup) = self.in_state(&[State::Running], "pause")?;
+        let cgroup = cgroup.ok_or_else(self.no_cgroup("pause"))?;
+        cgroup.freeze(PATIENCE).map_err(operate)
     }
 
     fn resume(&self) -> Result<()> {
-        let record = self.in_state(&[State::Paused], "resume")?;
-        self.cgroup_of(&record, "resume")?
-            .thaw(PATIENCE)
-            .map_err(operate)
+        let (_, cgroup) = self.in_state(&[State::Paused], "resume")?;
+        let cgroup = cgroup.ok_or_else(self.no_cgroup("resume"))?;
+        cgroup.thaw(PATIENCE).map_err(operate)
     }
 
     fn modify(&self, resources: &LinuxResources) -> Result<()> {
-        let record = self.in_state(&[State::Created, State::Running, State::Paused], "update")?;
-        self.cgroup_of(&record, "update")?
-            .modify(resources)
-            .map_err(operate)
+        let (_, cgroup) = self.in_state(&[State::Running, State::Paused], "update")?;
+        let cgroup = cgroup.ok_or_else(self.no_cgroup("update"))?;
+        cgroup.modify(resources).map_err(operate)
     }
 
     fn state(&self) -> Result<State> {
-        self.state_of(&self.record()?)
+        Ok(self.look()?.1)
     }
 
     fn properties(&self, query: Query) -> Result<Properties> {
-        let record = self.record()?;
-        let state = self.state_of(&record)?;
+        let (record, state, cgroup) = self.look()?;
         let alive = matches!(state, State::Running | State::Paused);
         let exit = match state {
             State::Stopped => self.wait(Some(Duration::ZERO)).ok(),
             _ => None,
-        };
-        let cgroup = if query.statistics || query.processes {
-            open_cgroup(&record)?
-        } else {
-            None
         };
         let statistics = match &cgroup {
             Some(cgroup) if query.statistics => Some(cgroup.statistics().map_err(operate)?),
@@ -355,7 +325,7 @@ impl ComputeSystem for LinuxSystem {
         if let Some(owned) = self.shared.owned(&self.id) {
             return owned.signal(signal);
         }
-        let record = self.in_state(&[State::Running, State::Paused], "signal")?;
+        let (record, _) = self.in_state(&[State::Running, State::Paused], "signal")?;
         let process = open_process(&record)?.ok_or_else(|| not_running("signal the container"))?;
         send(process.as_fd(), signal)
     }
@@ -365,8 +335,7 @@ impl ComputeSystem for LinuxSystem {
     }
 
     fn terminate(&self) -> Result<()> {
-        let record = self.record()?;
-        let state = self.state_of(&record)?;
+        let (record, state, cgroup) = self.look()?;
         if !matches!(state, State::Running | State::Paused) {
             return Ok(());
         }
@@ -375,7 +344,7 @@ impl ComputeSystem for LinuxSystem {
         };
         let pid = record.process().map_or(0, |process| process.pid);
         let only_by_cgroup = record.created.namespaces & PID_NAMESPACE == 0;
-        match open_cgroup(&record)? {
+        match cgroup {
             Some(cgroup) if only_by_cgroup || state == State::Paused => {
                 cgroup.kill_all(PATIENCE).map_err(operate)?;
             }
@@ -426,9 +395,8 @@ impl ComputeSystem for LinuxSystem {
         let Some(_lock) = self.folder.lock()? else {
             return Ok(());
         };
-        match self.folder.read_record() {
-            Ok(record) => {
-                let state = self.state_of(&record)?;
+        match self.look() {
+            Ok((record, state, _)) => {
                 if matches!(state, State::Running | State::Paused) {
                     let remedy =
                         format!("stop it first, or force it: hoist rm --force {}", self.id);
@@ -475,14 +443,33 @@ impl LinuxSystem {
     }
 }
 
-/// Writes down what becomes of a container's first process.
+/// Makes the cgroup of a container's first process, and writes down what becomes of it.
 struct Recorder<'a> {
     folder: &'a Folder,
-    cgroup: Option<&'a Cgroup>,
+    plan: &'a Plan,
+    cgroup: Option<CgroupMaker<'a>>,
     released: Option<(Released, Option<Draft>)>,
 }
 
+impl Recorder<'_> {
+    fn sources(&self) -> Sources<'_> {
+        Sources {
+            cgroup: self.cgroup.as_ref().and_then(CgroupMaker::made),
+            process: None,
+        }
+    }
+}
+
 impl Witness for Recorder<'_> {
+    fn helper_started(&mut self) -> Result<Vec<OwnedFd>> {
+        let (_, late) = self.plan.early_and_late();
+        match &mut self.cgroup {
+            Some(cgroup) if !late.is_empty() => cgroup.make_rest()?,
+            _ => return Ok(Vec::new()),
+        }
+        self.sources().open(late)
+    }
+
     fn cloned(&mut self, pid: u32) -> Result<()> {
         let identity = |pid| {
             ProcessIdentity::of(pid)
@@ -492,7 +479,7 @@ impl Witness for Recorder<'_> {
             started_at: Timestamp::now(),
             process: identity(pid)?,
             owner: identity(std::process::id())?,
-            cgroup: self.cgroup.map(Cgroup::record),
+            cgroup: self.sources().cgroup.map(Cgroup::record),
         };
         let draft = self.folder.draft_released(&released)?;
         self.released = Some((released, Some(draft)));
@@ -508,16 +495,37 @@ impl Witness for Recorder<'_> {
     }
 }
 
-/// Of a further process nothing is written down.
+/// Of a further process nothing is made or written down.
 struct Nobody;
 
 impl Witness for Nobody {
+    fn helper_started(&mut self) -> Result<Vec<OwnedFd>> {
+        Ok(Vec::new())
+    }
+
     fn cloned(&mut self, _pid: u32) -> Result<()> {
         Ok(())
     }
 
     fn releasing(&mut self) -> Result<()> {
         Ok(())
+    }
+}
+
+fn running_container(record: &Record) -> RunningContainer {
+    let directories = record
+        .cgroup()
+        .into_iter()
+        .flat_map(|cgroup| &cgroup.directories);
+    RunningContainer {
+        namespaces: record.created.namespaces,
+        id_maps: record.created.id_maps.clone(),
+        cgroup: directories
+            .map(|directory| CgroupPlace {
+                directory: directory.path.display().to_string(),
+                version: directory.version,
+            })
+            .collect(),
     }
 }
 
@@ -647,106 +655,4 @@ fn with_console_size(oci: &hoist_spec::oci::Spec, stdio: Stdio) -> Result<Stdio>
             "start with a console: the spec asks for no terminal",
         )),
     }
-}
-
-/// The descriptors that a plan hands to the helper, in order.
-struct Descriptors<'a>(Vec<Handed<'a>>);
-
-enum Handed<'a> {
-    Owned(OwnedFd),
-    Borrowed(BorrowedFd<'a>),
-}
-
-impl Handed<'_> {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Self::Owned(descriptor) => descriptor.as_fd(),
-            Self::Borrowed(descriptor) => *descriptor,
-        }
-    }
-}
-
-impl<'a> Descriptors<'a> {
-    fn open(
-        plan: &Plan,
-        features: &HostFeatures,
-        cgroup: Option<&Cgroup>,
-        first: Option<BorrowedFd<'a>>,
-    ) -> Result<Self> {
-        let mut files = cgroup
-            .map(Cgroup::join_files)
-            .transpose()
-            .map_err(operate)?;
-        let mut tasks = files
-            .as_mut()
-            .map(|files| std::mem::take(&mut files.tasks))
-            .unwrap_or_default()
-            .into_iter();
-        let missing = || {
-            Error::new(
-                ErrorKind::System,
-                Phase::Start,
-                "hand over the cgroup: it is not there",
-            )
-        };
-        let mut handed = Vec::with_capacity(plan.descriptors.len());
-        for descriptor in &plan.descriptors {
-            handed.push(match descriptor {
-                Descriptor::CgroupJoin { hierarchy } => {
-                    let version = features
-                        .cgroup
-                        .hierarchies
-                        .get(*hierarchy)
-                        .map(|hierarchy| hierarchy.version);
-                    let file = match version {
-                        Some(Version::V2) => {
-                            files.as_mut().and_then(|files| files.unified_procs.take())
-                        }
-                        _ => tasks.next(),
-                    };
-                    Handed::Owned(file.ok_or_else(missing)?)
-                }
-                Descriptor::CgroupDirectory => Handed::Owned(
-                    files
-                        .as_mut()
-                        .and_then(|files| files.unified.take())
-                        .ok_or_else(missing)?,
-                ),
-                Descriptor::Namespace(path) => Handed::Owned(open_namespace(path)?),
-                Descriptor::ContainerProcess => {
-                    Handed::Borrowed(first.ok_or_else(|| not_running("enter the container"))?)
-                }
-            });
-        }
-        Ok(Self(handed))
-    }
-
-    fn as_fds(&self) -> Vec<BorrowedFd<'_>> {
-        self.0.iter().map(Handed::as_fd).collect()
-    }
-}
-
-fn open_namespace(path: &str) -> Result<OwnedFd> {
-    use rustix::fs::{Mode, OFlags, fstatfs};
-    /// `NSFS_MAGIC` (statfs(2)).
-    const NSFS_MAGIC: u64 = 0x6e73_6673;
-    let failed = |errno: rustix::io::Errno| {
-        Error::new(
-            ErrorKind::InvalidSpec,
-            Phase::Plan,
-            format!("open namespace {path}"),
-        )
-        .code(hoist_compute::OsCode::Errno(errno.raw_os_error()))
-    };
-    // A path of the caller's may be a fifo: it is not waited for.
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    let namespace = rustix::fs::open(path, flags, Mode::empty()).map_err(failed)?;
-    if fstatfs(&namespace).map_err(failed)?.f_type as u64 != NSFS_MAGIC {
-        return Err(Error::new(
-            ErrorKind::InvalidSpec,
-            Phase::Plan,
-            format!("open namespace {path}: it is no namespace"),
-        ));
-    }
-    Ok(namespace)
 }

@@ -25,8 +25,16 @@ pub(crate) fn socket() -> BorrowedFd<'static> {
     unsafe { super::sys::descriptor(CONTROL as i32) }
 }
 
-/// Receives the owner's greeting; true where the owner wants times.
-pub(crate) fn receive_descriptors(slots: &mut Slots) -> Result<bool> {
+/// What came with descriptors.
+pub(crate) struct Greeting {
+    /// The index of the next descriptor to come.
+    pub(crate) next: u8,
+    /// The owner wants times.
+    pub(crate) wants_times: bool,
+}
+
+/// Receives descriptors from the owner, the first of them into the slot of `index`.
+pub(crate) fn receive_descriptors(slots: &mut Slots, first: u8) -> Result<Greeting> {
     let mut greeting = [0_u8; GREETING_LENGTH];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(Slot::COUNT))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
@@ -37,7 +45,7 @@ pub(crate) fn receive_descriptors(slots: &mut Slots) -> Result<bool> {
         RecvFlags::CMSG_CLOEXEC,
     )
     .at(Call::Recvmsg)?;
-    let mut index = 0;
+    let mut index = first;
     for message in ancillary.drain() {
         if let RecvAncillaryMessage::ScmRights(descriptors) = message {
             for descriptor in descriptors {
@@ -46,10 +54,19 @@ pub(crate) fn receive_descriptors(slots: &mut Slots) -> Result<bool> {
             }
         }
     }
-    if received.bytes != GREETING_LENGTH || index != greeting[0] {
-        return Err(Fault::new(Call::Recvmsg, Errno::BADMSG));
+    if received.bytes != GREETING_LENGTH || index.wrapping_sub(first) != greeting[0] {
+        // An owner that has given up closes the socket.
+        let errno = if received.bytes == 0 {
+            Errno::PIPE
+        } else {
+            Errno::BADMSG
+        };
+        return Err(Fault::new(Call::Recvmsg, errno));
     }
-    Ok(greeting[1] != 0)
+    Ok(Greeting {
+        next: index,
+        wants_times: greeting[1] != 0,
+    })
 }
 
 /// Sends a message. It uses write(2), which is all that a seccomp filter must let through.

@@ -42,6 +42,8 @@ pub(crate) fn run() -> ! {
 struct Walk {
     plan: &'static [u8],
     slots: Slots,
+    /// The index of the next descriptor to be received.
+    next: u8,
     covers: Covers,
     own_process: procfs::OwnProcess,
     /// Where the time of each step goes: beginning and end, in nanoseconds of the monotonic clock.
@@ -54,9 +56,9 @@ impl Walk {
         sys::set_signal_mask(0).at(Call::Prctl)?;
         rustix::process::umask(Mode::empty());
         let mut slots = Slots::new();
-        let wants_times = control::receive_descriptors(&mut slots)?;
+        let greeting = control::receive_descriptors(&mut slots, 0)?;
         let plan = map_whole(&slots, Slot::received(0), false)?;
-        let times = if wants_times {
+        let times = if greeting.wants_times {
             Some(map_whole(&slots, Slot::received(2), true)?)
         } else {
             None
@@ -65,6 +67,7 @@ impl Walk {
         Ok(Self {
             plan,
             slots,
+            next: greeting.next,
             covers: Covers::default(),
             own_process: procfs::OwnProcess::default(),
             times,
@@ -142,6 +145,9 @@ impl Walk {
                     .at(Call::Setresgid)?;
                 rustix::thread::set_thread_res_uid(ROOT_USER, ROOT_USER, ROOT_USER)
                     .at(Call::Setresuid)?;
+            }
+            Step::ReceiveDescriptors {} => {
+                self.next = control::receive_descriptors(slots, self.next)?.next;
             }
             Step::NewSession {} => {
                 rustix::process::setsid().at(Call::Setsid)?;

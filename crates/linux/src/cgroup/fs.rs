@@ -98,6 +98,14 @@ impl Cgroup {
         }
     }
 
+    /// One cgroup of two parts that were made one after the other, with its directories in the order of `paths`.
+    pub(crate) fn merge(mut self, other: Self, paths: &[&Path]) -> Self {
+        self.directories.extend(other.directories);
+        self.directories
+            .sort_by_key(|directory| paths.iter().position(|path| *path == directory.path));
+        self
+    }
+
     /// Opens a recorded cgroup. Directories that are gone, or are not the recorded ones, are left out.
     pub fn open(record: &CgroupRecord) -> Result<Self, CgroupError> {
         let mut directories = Vec::with_capacity(record.directories.len());

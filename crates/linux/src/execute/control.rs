@@ -25,8 +25,8 @@ pub(crate) fn pair() -> io::Result<(Control, OwnedFd)> {
 pub(crate) struct Control(OwnedFd);
 
 impl Control {
-    /// Hands the helper its descriptors, and says whether it is to note times.
-    pub(crate) fn greet(
+    /// Hands over descriptors, and says whether times are to be noted.
+    pub(crate) fn hand_over(
         &self,
         descriptors: &[BorrowedFd<'_>],
         wants_times: bool,
@@ -45,6 +45,12 @@ impl Control {
             SendFlags::NOSIGNAL,
         )?;
         Ok(())
+    }
+
+    /// Says that nothing more will come: whoever waits at the other end gives up.
+    pub(crate) fn hang_up(&self) {
+        // It fails only where the other end is gone already.
+        let _ = rustix::net::shutdown(&self.0, rustix::net::Shutdown::Write);
     }
 
     /// Lets the process go on.

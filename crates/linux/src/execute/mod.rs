@@ -10,7 +10,7 @@ mod times;
 mod verify;
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
 use hoist_compute::{Error, ErrorKind, OsCode, Phase, Result, Stdio, Streams};
 use hoist_init::wire::{Call, Message, MessageKind};
@@ -29,8 +29,10 @@ pub(crate) struct Started {
     pub(crate) streams: Streams,
 }
 
-/// Somebody who must know how far a start has come.
+/// Somebody who must know how far a start has come, and has part in it.
 pub(crate) trait Witness {
+    /// The helper is at work; what it gets later is made now.
+    fn helper_started(&mut self) -> Result<Vec<OwnedFd>>;
     /// The process is there; while it sets itself up, there is time.
     fn cloned(&mut self, pid: u32) -> Result<()>;
     /// The process is as planned and about to be let go; it waits.
@@ -41,8 +43,8 @@ pub(crate) trait Witness {
 pub(crate) struct Start<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) features: &'a HostFeatures,
-    /// What `plan.descriptors` ask for, in their order.
-    pub(crate) descriptors: &'a [BorrowedFd<'a>],
+    /// The descriptors that are there already.
+    pub(crate) descriptors: &'a [OwnedFd],
     pub(crate) tracer: &'a mut Tracer,
     /// Told what becomes of the process.
     pub(crate) witness: &'a mut dyn Witness,
@@ -65,21 +67,25 @@ impl Start<'_> {
         // What is still held here would keep pipes open that the process must be the last to close.
         drop(prepared.process);
         drop(other_end);
-        let mut descriptors = vec![plan.as_fd(), program.as_fd()];
         let times = self
             .tracer
             .share(self.plan)
             .map_err(failed("share memory for times"))?;
         // The slots are counted from a fixed place; without times, the plan takes theirs.
-        descriptors.push(times.as_ref().map_or(plan.as_fd(), |times| times.as_fd()));
-        descriptors.extend_from_slice(self.descriptors);
+        let third = times.as_ref().map_or(plan.as_fd(), |times| times.as_fd());
+        let mut descriptors = vec![plan.as_fd(), program.as_fd(), third];
+        descriptors.extend(self.descriptors.iter().map(AsFd::as_fd));
+        let mut process = None;
         let greeted = control
-            .greet(&descriptors, times.is_some())
+            .hand_over(&descriptors, times.is_some())
             .map_err(failed("hand the plan to the helper"));
         self.tracer.mark("start the helper");
-        let mut process = None;
-        let outcome =
-            greeted.and_then(|()| self.follow(&control, &mut process, &mut prepared.caller));
+        let outcome = greeted
+            .and_then(|()| self.hand_over_rest(&control))
+            .and_then(|()| self.follow(&control, &mut process, &mut prepared.caller));
+        if outcome.is_err() {
+            end(&control, &mut process);
+        }
         drop(control);
         let reaped = reap(&helper).map_err(failed("wait for the helper"));
         if let Some(times) = times {
@@ -92,15 +98,26 @@ impl Start<'_> {
                 streams: prepared.caller,
             }),
             (Ok(()), None) => Err(died("the helper")),
-            (Err(error), process) => {
-                if let Some((_, pidfd)) = process {
-                    // It may have ended by itself.
-                    let _ = pidfd_send_signal(&pidfd, Signal::KILL);
-                    let _ = reap(&pidfd);
-                }
-                Err(error)
-            }
+            (Err(error), _) => Err(error),
         }
+    }
+
+    /// Makes what the process will need, while it is being made.
+    fn hand_over_rest(&mut self, control: &Control) -> Result<()> {
+        let made = self.witness.helper_started()?;
+        if made.is_empty() {
+            return Ok(());
+        }
+        let made: Vec<_> = made.iter().map(AsFd::as_fd).collect();
+        let handed = control
+            .hand_over(&made, false)
+            .or_else(|error| match error.raw_os_error() {
+                // The other end is closed: why, its messages tell.
+                Some(libc::EPIPE | libc::ECONNRESET) => Ok(()),
+                _ => Err(error),
+            });
+        self.tracer.mark("make the cgroup");
+        handed.map_err(failed("hand the cgroup to the process"))
     }
 
     /// Follows the messages to the end of the socket: the process executed its program, or is no more.
@@ -160,6 +177,30 @@ impl Start<'_> {
             Some(step) => explain(&step, call, message.errno, self.features),
             None => died("the helper").code(OsCode::Errno(message.errno)),
         }
+    }
+}
+
+/// Ends what was started, and waits for the process's end.
+fn end(control: &Control, process: &mut Option<(u32, OwnedFd)>) {
+    let kill = |pidfd: &OwnedFd| {
+        // It may have ended by itself.
+        let _ = pidfd_send_signal(pidfd, Signal::KILL);
+    };
+    control.hang_up();
+    if let Some((_, pidfd)) = process {
+        kill(pidfd);
+    }
+    // The helper may have cloned the process and not yet said so.
+    while let Ok(Some((message, _))) = control.receive() {
+        if message.kind == MessageKind::Cloned
+            && let Ok(pidfd) = open(message.value as u32)
+        {
+            kill(&pidfd);
+            *process = Some((message.value as u32, pidfd));
+        }
+    }
+    if let Some((_, pidfd)) = process {
+        let _ = reap(pidfd);
     }
 }
 

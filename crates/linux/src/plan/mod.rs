@@ -30,6 +30,8 @@ pub use words::{Lane, PlannedStep};
 use self::constants::{namespace, propagation};
 use self::process::{ProcessPlan, Sets};
 use self::program::{Descriptors, Steps, c_string};
+use std::path::Path;
+
 use crate::cgroup::layout::{Base, Layout, Unusable, Version};
 use crate::cgroup::limits::{DeviceControl, Limits, plan_limits};
 use crate::features::HostFeatures;
@@ -58,8 +60,31 @@ pub(crate) struct CgroupPlan {
     pub(crate) base: Base,
     pub(crate) name: String,
     pub(crate) limits: Limits,
-    /// The directories, for people.
-    pub(crate) directories: Vec<String>,
+    pub(crate) places: Vec<CgroupPlace>,
+}
+
+impl CgroupPlan {
+    /// Whether a part of it is in v1 hierarchies.
+    pub(crate) fn has_v1(&self) -> bool {
+        self.places.iter().any(|place| place.version == Version::V1)
+    }
+
+    /// The paths of its directories.
+    pub(crate) fn directories(&self) -> Vec<&Path> {
+        self.places
+            .iter()
+            .map(|place| Path::new(&place.directory))
+            .collect()
+    }
+}
+
+/// The directory of a container's cgroup in one hierarchy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CgroupPlace {
+    /// Its path.
+    pub directory: String,
+    /// The hierarchy's interface.
+    pub version: Version,
 }
 
 /// What the parts of a plan are made from.
@@ -69,6 +94,17 @@ pub(crate) struct Context<'a> {
     pub(crate) namespaces: &'a Namespaces,
     pub(crate) id_maps: Option<&'a IdMaps>,
     pub(crate) cgroup: Option<&'a CgroupPlan>,
+}
+
+impl Plan {
+    /// The descriptors that are there before the helper is started, and those that are made in the meantime.
+    pub(crate) fn early_and_late(&self) -> (&[Descriptor], &[Descriptor]) {
+        let has_late = self.cgroup.as_ref().is_some_and(CgroupPlan::has_v1);
+        let is_late = |descriptor: &Descriptor| has_late && *descriptor == Descriptor::CgroupTasks;
+        let first = self.descriptors.iter().position(is_late);
+        self.descriptors
+            .split_at(first.unwrap_or(self.descriptors.len()))
+    }
 }
 
 impl Context<'_> {
@@ -129,20 +165,16 @@ pub fn plan(
             offsets: &c_string("time offsets", &time_offsets(oci))?,
         });
     }
-    clone(
-        &mut steps,
-        &mut descriptors,
-        namespaces.at_clone(),
-        cgroup.is_some(),
-        features,
-    );
+    let places = cgroup.as_ref().map_or(&[][..], |cgroup| &cgroup.places);
+    let born = clone(&mut steps, &mut descriptors, namespaces.at_clone(), places);
+    if cgroup.as_ref().is_some_and(CgroupPlan::has_v1) {
+        steps.push(Step::ReceiveDescriptors {});
+    }
     if id_maps.is_some() {
         steps.push(Step::AwaitIdMaps {});
     }
     steps.push(Step::NewSession {});
-    if let Some(cgroup) = &cgroup {
-        join_cgroups(&mut steps, &mut descriptors, &cgroup.directories, features)?;
-    }
+    join_cgroups(&mut steps, &mut descriptors, places, born)?;
     if namespaces.makes(namespace::CGROUP) {
         steps.push(Step::NewCgroupNamespace {});
     }
@@ -179,8 +211,8 @@ pub struct RunningContainer {
     pub namespaces: u32,
     /// How its ids are mapped, where it has a user namespace.
     pub id_maps: Option<IdMaps>,
-    /// The directories of its cgroup, one per hierarchy of the layout; none where it has no cgroup.
-    pub cgroup_directories: Vec<String>,
+    /// The directories of its cgroup; none where it has no cgroup.
+    pub cgroup: Vec<CgroupPlace>,
 }
 
 /// Plans the start of a further process in a running container made from `spec`.
@@ -192,7 +224,6 @@ pub fn plan_process(
     spec: &ContainerSpec,
     process: &ProcessSpec,
     container: &RunningContainer,
-    features: &HostFeatures,
     facts: &RootFacts,
 ) -> Result<Plan, PlanError> {
     let identity = user::resolve(process.user.as_deref(), process.oci.user(), facts)?;
@@ -207,16 +238,13 @@ pub fn plan_process(
         namespaces: container.namespaces,
     });
     // From within a user namespace the host's cgroup would not let the clone in; the file that was opened outside does.
-    let may_be_born_there =
-        container.namespaces & namespace::USER == 0 && !container.cgroup_directories.is_empty();
-    clone(&mut steps, &mut descriptors, 0, may_be_born_there, features);
+    let birthplaces = match container.namespaces & namespace::USER {
+        0 => container.cgroup.as_slice(),
+        _ => &[],
+    };
+    let born = clone(&mut steps, &mut descriptors, 0, birthplaces);
     steps.push(Step::NewSession {});
-    join_cgroups(
-        &mut steps,
-        &mut descriptors,
-        &container.cgroup_directories,
-        features,
-    )?;
+    join_cgroups(&mut steps, &mut descriptors, &container.cgroup, born)?;
     let sets = Sets::of(process.oci.capabilities().as_ref());
     let seccomp = spec
         .oci
@@ -245,45 +273,40 @@ pub fn plan_process(
     })
 }
 
+/// Appends the clone; whether the process is born in its cgroup of the unified hierarchy. Moving it there later takes a
+/// lock that all of the machine shares.
 fn clone(
     steps: &mut Steps,
     descriptors: &mut Descriptors,
     namespaces: u32,
-    into_cgroup: bool,
-    features: &HostFeatures,
-) {
-    // Born in its cgroup of the unified hierarchy: moving it there later takes a lock that all of the machine shares.
-    let cgroup = if into_cgroup && features.cgroup.unified().is_some() {
-        descriptors.add(Descriptor::CgroupDirectory)
-    } else {
-        Slot::NONE
+    places: &[CgroupPlace],
+) -> bool {
+    let born = places.iter().any(|place| place.version == Version::V2);
+    let cgroup = match born {
+        true => descriptors.add(Descriptor::CgroupDirectory),
+        false => Slot::NONE,
     };
     steps.push(Step::Clone { namespaces, cgroup });
+    born
 }
 
 /// The v1 hierarchies have no birth: the process moves itself, which spares the lock as long as it is alone.
 fn join_cgroups(
     steps: &mut Steps,
     descriptors: &mut Descriptors,
-    directories: &[String],
-    features: &HostFeatures,
+    places: &[CgroupPlace],
+    born: bool,
 ) -> Result<(), PlanError> {
-    let born = steps
-        .iter()
-        .any(|step| matches!(step, Step::Clone { cgroup, .. } if cgroup != Slot::NONE));
-    for (hierarchy, directory) in directories.iter().enumerate() {
-        let version = features
-            .cgroup
-            .hierarchies
-            .get(hierarchy)
-            .map(|hierarchy| hierarchy.version);
-        if version == Some(Version::V2) && born {
-            continue;
-        }
-        let file = descriptors.add(Descriptor::CgroupJoin { hierarchy });
+    for place in places {
+        let descriptor = match place.version {
+            Version::V1 => Descriptor::CgroupTasks,
+            Version::V2 if born => continue,
+            Version::V2 => Descriptor::CgroupProcs,
+        };
+        let file = descriptors.add(descriptor);
         steps.push(Step::JoinCgroup {
             file,
-            path: &c_string("cgroup", directory)?,
+            path: &c_string("cgroup", &place.directory)?,
         });
     }
     Ok(())
@@ -328,19 +351,20 @@ fn plan_cgroup(
         None => format!("hoist/{id}"),
     };
     let hierarchies = features.cgroup.hierarchies.iter();
-    let directories = hierarchies
-        .map(|hierarchy| {
-            hierarchy
+    let places = hierarchies
+        .map(|hierarchy| CgroupPlace {
+            directory: hierarchy
                 .directory(Base::Mount, &name)
                 .display()
-                .to_string()
+                .to_string(),
+            version: hierarchy.version,
         })
         .collect();
     Ok(Some(CgroupPlan {
         base: Base::Mount,
         name,
         limits,
-        directories,
+        places,
     }))
 }
 

@@ -80,11 +80,10 @@ pub(crate) fn c_string(what: &str, text: &str) -> Result<CString, PlanError> {
 /// The descriptors that the owner hands to the helper, in order; each has the slot of its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Descriptor {
-    /// The file by which a process joins the container's cgroup in this hierarchy.
-    CgroupJoin {
-        /// The index in the layout's hierarchies.
-        hierarchy: usize,
-    },
+    /// The file by which a process joins the container's cgroup in the next v1 hierarchy.
+    CgroupTasks,
+    /// The same in the unified hierarchy.
+    CgroupProcs,
     /// The directory of the container's cgroup in the unified hierarchy.
     CgroupDirectory,
     /// A namespace of the host, by its path.

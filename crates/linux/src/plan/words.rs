@@ -6,7 +6,8 @@ use hoist_init::wire::{List, Step};
 use serde::Serialize;
 
 use super::constants::{attribute, propagation};
-use super::{NAMESPACE_KINDS, Plan};
+use super::{CgroupPlace, NAMESPACE_KINDS, Plan};
+use crate::cgroup::layout::Version;
 
 /// Who carries a step out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -54,11 +55,16 @@ impl Plan {
             index: None,
         };
         let mut steps = Vec::new();
+        let (early, late): (Vec<_>, Vec<_>) = self
+            .cgroup
+            .iter()
+            .flat_map(|cgroup| &cgroup.places)
+            .partition(|place| place.version == Version::V2);
+        let make =
+            |place: &&CgroupPlace| owner("make_cgroup", format!("make cgroup {}", place.directory));
+        let mut limits = Vec::new();
         if let Some(cgroup) = &self.cgroup {
-            for directory in &cgroup.directories {
-                steps.push(owner("make_cgroup", format!("make cgroup {directory}")));
-            }
-            steps.extend(
+            limits.extend(
                 cgroup
                     .limits
                     .writes
@@ -66,11 +72,13 @@ impl Plan {
                     .map(|write| owner("set_limit", write.words())),
             );
             if cgroup.limits.device_program.is_some() {
-                steps.push(owner(
-                    "attach_device_program",
-                    "attach the device program to the cgroup".to_owned(),
-                ));
+                let words = "attach the device program to the cgroup".to_owned();
+                limits.push(owner("attach_device_program", words));
             }
+        }
+        steps.extend(early.iter().map(make));
+        if late.is_empty() {
+            steps.append(&mut limits);
         }
         steps.push(owner(
             "start_helper",
@@ -88,6 +96,8 @@ impl Plan {
             match step {
                 Step::Clone { .. } => {
                     lane = Lane::Process;
+                    steps.extend(late.iter().map(make));
+                    steps.append(&mut limits);
                     if let Some(maps) = &self.id_maps {
                         let (users, groups) = (maps.users.len(), maps.groups.len());
                         let words = format!("write id maps ({users} of users, {groups} of groups)");
@@ -270,6 +280,7 @@ pub(crate) fn words(step: &Step<'_>) -> String {
         }
         Step::FailHere { errno } => format!("fail with {}", hoist_compute::errno::describe(errno)),
         Step::DieHere {} => "die".to_owned(),
+        Step::ReceiveDescriptors {} => "await the cgroup".to_owned(),
         Step::CloseSlot { .. } => "close a handle".to_owned(),
     }
 }

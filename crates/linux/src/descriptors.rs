@@ -1,0 +1,106 @@
+//! Opening the descriptors that a plan hands to the helper.
+
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+use hoist_compute::{Error, ErrorKind, OsCode, Phase, Result};
+
+use crate::cgroup::{Cgroup, JoinFiles};
+use crate::plan::Descriptor;
+use crate::process::not_running;
+
+/// Where descriptors come from.
+pub(crate) struct Sources<'a> {
+    /// The container's cgroup.
+    pub(crate) cgroup: Option<&'a Cgroup>,
+    /// The container's first process.
+    pub(crate) process: Option<BorrowedFd<'a>>,
+}
+
+impl Sources<'_> {
+    /// Opens what `wanted` names, in order.
+    pub(crate) fn open(&self, wanted: &[Descriptor]) -> Result<Vec<OwnedFd>> {
+        let mut files = None;
+        let mut opened = Vec::with_capacity(wanted.len());
+        for descriptor in wanted {
+            opened.push(match descriptor {
+                Descriptor::Namespace(path) => open_namespace(path)?,
+                Descriptor::ContainerProcess => self
+                    .process
+                    .ok_or_else(|| not_running("enter the container"))?
+                    .try_clone_to_owned()
+                    .map_err(|error| crate::service::system("duplicate a descriptor", error))?,
+                Descriptor::CgroupTasks | Descriptor::CgroupProcs | Descriptor::CgroupDirectory => {
+                    let files = match &mut files {
+                        Some(files) => files,
+                        none => none.insert(self.cgroup_files()?),
+                    };
+                    files.next(descriptor).ok_or_else(no_cgroup)?
+                }
+            });
+        }
+        Ok(opened)
+    }
+
+    fn cgroup_files(&self) -> Result<CgroupFiles> {
+        let JoinFiles {
+            tasks,
+            unified,
+            unified_procs,
+        } = self
+            .cgroup
+            .ok_or_else(no_cgroup)?
+            .join_files()
+            .map_err(|error| error.into_error(Phase::Operate))?;
+        Ok(CgroupFiles {
+            tasks: tasks.into_iter(),
+            directory: unified,
+            procs: unified_procs,
+        })
+    }
+}
+
+/// The files of a cgroup that are still to be handed over.
+struct CgroupFiles {
+    tasks: std::vec::IntoIter<OwnedFd>,
+    directory: Option<OwnedFd>,
+    procs: Option<OwnedFd>,
+}
+
+impl CgroupFiles {
+    fn next(&mut self, descriptor: &Descriptor) -> Option<OwnedFd> {
+        match descriptor {
+            Descriptor::CgroupTasks => self.tasks.next(),
+            Descriptor::CgroupProcs => self.procs.take(),
+            _ => self.directory.take(),
+        }
+    }
+}
+
+fn no_cgroup() -> Error {
+    Error::new(
+        ErrorKind::System,
+        Phase::Start,
+        "hand over the cgroup: it is not there",
+    )
+}
+
+fn open_namespace(path: &str) -> Result<OwnedFd> {
+    use rustix::fs::{Mode, OFlags, fstatfs};
+    /// `NSFS_MAGIC` (statfs(2)).
+    const NSFS_MAGIC: u64 = 0x6e73_6673;
+    let refused = || {
+        Error::new(
+            ErrorKind::InvalidSpec,
+            Phase::Plan,
+            format!("open namespace {path}"),
+        )
+    };
+    let failed = |errno: rustix::io::Errno| refused().code(OsCode::Errno(errno.raw_os_error()));
+    // A path of the caller's may be a fifo: it is not waited for.
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let namespace = rustix::fs::open(path, flags, Mode::empty()).map_err(failed)?;
+    if fstatfs(&namespace).map_err(failed)?.f_type as u64 != NSFS_MAGIC {
+        return Err(refused().because("it is no namespace"));
+    }
+    Ok(namespace)
+}
