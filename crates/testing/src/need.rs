@@ -60,12 +60,9 @@ impl Need {
     pub fn missing(self) -> Option<String> {
         static SEEN: OnceLock<Mutex<HashMap<Need, Option<String>>>> = OnceLock::new();
         let seen = SEEN.get_or_init(Mutex::default);
-        if let Some(known) = seen.lock().unwrap().get(&self) {
-            return known.clone();
-        }
-        let found = self.look();
-        seen.lock().unwrap().insert(self, found.clone());
-        found
+        // Held while it is looked: two looks at once would be in each other's way.
+        let mut seen = seen.lock().unwrap();
+        seen.entry(self).or_insert_with(|| self.look()).clone()
     }
 
     /// Whether `HOIST_TESTS_MUST_RUN` (names with commas between) promises that it is met here.

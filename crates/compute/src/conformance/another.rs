@@ -30,7 +30,12 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     },
     Behaviour {
         name: "another process sends signals and ends the container by force",
-        covers: &["open.opens", "signal.sends", "terminate.ends", "system.truth"],
+        covers: &[
+            "open.opens",
+            "signal.sends",
+            "terminate.ends",
+            "system.truth",
+        ],
         needs: &[Ability::Signals],
         run: another_process_signals,
     },
@@ -42,7 +47,12 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     },
     Behaviour {
         name: "a container that another process made is started, waited for and deleted here",
-        covers: &["open.opens", "start.starts", "delete.removes", "system.truth"],
+        covers: &[
+            "open.opens",
+            "start.starts",
+            "delete.removes",
+            "system.truth",
+        ],
         needs: &[],
         run: made_by_another_process,
     },
@@ -87,7 +97,11 @@ pub fn act(fixture: &dyn Fixture, arguments: &[String]) -> Outcome {
         ["state", name] => serde_json::to_string(&open(name)?.state()?)?,
         ["wait", name] => serde_json::to_string(&open(name)?.wait(Some(kit::DEADLINE))?)?,
         ["signal", name, number] => {
-            let signal = number.parse().ok().and_then(Signal::from_number).ok_or("no such signal")?;
+            let signal = number
+                .parse()
+                .ok()
+                .and_then(Signal::from_number)
+                .ok_or("no such signal")?;
             told(open(name)?.signal(signal))
         }
         ["terminate", name] => told(open(name)?.terminate()),
@@ -140,7 +154,10 @@ impl Another {
     fn line(&mut self) -> Outcome<String> {
         let mut line = String::new();
         self.stdout.read_line(&mut line)?;
-        ensure!(line.ends_with('\n'), "the other process ended without an answer");
+        ensure!(
+            line.ends_with('\n'),
+            "the other process ended without an answer"
+        );
         Ok(line.trim_end().to_owned())
     }
 
@@ -148,7 +165,10 @@ impl Another {
     pub(super) fn finish(&mut self) -> Outcome<String> {
         drop(self.stdin.take());
         let line = self.line()?;
-        ensure!(self.child.wait()?.success(), "the other process failed after {line}");
+        ensure!(
+            self.child.wait()?.success(),
+            "the other process failed after {line}"
+        );
         Ok(line)
     }
 
@@ -186,12 +206,24 @@ fn told_state(fixture: &dyn Fixture, id: &str) -> Outcome<State> {
 fn another_process_sees(fixture: &dyn Fixture) -> Outcome {
     let container = create(fixture, &["say", "ready", "+", "line", "+", "exit", "1"])?;
     let id = container.id().as_str();
-    ensure_eq!(told_state(fixture, id)?, State::Created, "before the start another process sees");
+    ensure_eq!(
+        told_state(fixture, id)?,
+        State::Created,
+        "before the start another process sees"
+    );
     let process = container.start(kit::in_and_out())?;
-    ensure_eq!(told_state(fixture, id)?, State::Running, "after the start it sees");
+    ensure_eq!(
+        told_state(fixture, id)?,
+        State::Running,
+        "after the start it sees"
+    );
     drop(process.take_streams());
     process.wait(Some(kit::DEADLINE))?;
-    ensure_eq!(told_state(fixture, id)?, State::Stopped, "after the end it sees");
+    ensure_eq!(
+        told_state(fixture, id)?,
+        State::Stopped,
+        "after the end it sees"
+    );
     Ok(())
 }
 
@@ -199,9 +231,16 @@ fn another_process_executes(fixture: &dyn Fixture) -> Outcome {
     let running = idle(fixture)?;
     let id = running.container.id().as_str();
     for code in [0, 1, 255] {
-        let told = ask(fixture, &["exec", id, "say", "there", "+", "exit", &code.to_string()])?;
+        let told = ask(
+            fixture,
+            &["exec", id, "say", "there", "+", "exit", &code.to_string()],
+        )?;
         let told: serde_json::Value = serde_json::from_str(&told)?;
-        ensure_eq!(told, json!({"code": code, "stdout": "there\n"}), "another process's exec gave");
+        ensure_eq!(
+            told,
+            json!({"code": code, "stdout": "there\n"}),
+            "another process's exec gave"
+        );
     }
     expect_state(&*running.container, State::Running)
 }
@@ -210,9 +249,17 @@ fn another_process_signals(fixture: &dyn Fixture) -> Outcome {
     let running = ready(fixture, &["trap", "12", "3"])?;
     let id = running.container.id().as_str();
     ensure_eq!(ask(fixture, &["signal", id, "12"])?, "ok", "its signal");
-    ensure_eq!(running.process.wait(Some(kit::DEADLINE))?.code, Some(3), "the container gives");
+    ensure_eq!(
+        running.process.wait(Some(kit::DEADLINE))?.code,
+        Some(3),
+        "the container gives"
+    );
     let stubborn = ready(fixture, &["daemon", "3600000", "+", "stubborn"])?;
-    ensure_eq!(ask(fixture, &["terminate", stubborn.container.id().as_str()])?, "ok", "its end by force");
+    ensure_eq!(
+        ask(fixture, &["terminate", stubborn.container.id().as_str()])?,
+        "ok",
+        "its end by force"
+    );
     // It has returned, so all is over, here too.
     expect_state(&*stubborn.container, State::Stopped)?;
     let status = stubborn.process.wait(Some(kit::DEADLINE))?;
@@ -227,20 +274,33 @@ fn another_process_pauses(fixture: &dyn Fixture) -> Outcome {
     let id = running.container.id().as_str();
     ensure_eq!(ask(fixture, &["pause", id])?, "ok", "its pause");
     expect_state(&*running.container, State::Paused)?;
-    refused(running.container.pause(), ErrorKind::InvalidState, "pause of what another process paused")?;
+    refused(
+        running.container.pause(),
+        ErrorKind::InvalidState,
+        "pause of what another process paused",
+    )?;
     ensure_eq!(ask(fixture, &["resume", id])?, "ok", "its resume");
     expect_state(&*running.container, State::Running)
 }
 
 fn made_by_another_process(fixture: &dyn Fixture) -> Outcome {
     let id = new_id(fixture)?;
-    ensure_eq!(ask(fixture, &["create", id.as_str(), "exit", "77"])?, "ok", "its create");
+    ensure_eq!(
+        ask(fixture, &["create", id.as_str(), "exit", "77"])?,
+        "ok",
+        "its create"
+    );
     let container = adopt(fixture, &id)?;
     expect_state(&*container, State::Created)?;
     let status = container.start(Stdio::null())?.wait(Some(kit::DEADLINE))?;
     ensure_eq!(status.code, Some(77), "started here it gives");
     container.delete()?;
-    refused(fixture.service().open(&id), ErrorKind::NotFound, "open after delete").map(drop)
+    refused(
+        fixture.service().open(&id),
+        ErrorKind::NotFound,
+        "open after delete",
+    )
+    .map(drop)
 }
 
 fn owned_by_another_process(fixture: &dyn Fixture) -> Outcome {
@@ -250,8 +310,16 @@ fn owned_by_another_process(fixture: &dyn Fixture) -> Outcome {
     let container = adopt(fixture, &id)?;
     expect_state(&*container, State::Running)?;
     let ran = exec(fixture, &*container, &["exit", "2"])?;
-    ensure_eq!(ran.status.code, Some(2), "a further process of this process gives");
-    refused(container.wait(Some(Duration::from_millis(10))), ErrorKind::Timeout, "wait for what runs elsewhere")?;
+    ensure_eq!(
+        ran.status.code,
+        Some(2),
+        "a further process of this process gives"
+    );
+    refused(
+        container.wait(Some(Duration::from_millis(10))),
+        ErrorKind::Timeout,
+        "wait for what runs elsewhere",
+    )?;
     container.signal(Signal::KILL)?;
     let here = container.wait(Some(kit::DEADLINE))?;
     let there: ExitStatus = serde_json::from_str(&owner.finish()?)?;
@@ -265,10 +333,18 @@ fn deleted_by_another_process(fixture: &dyn Fixture) -> Outcome {
     let id = container.id().clone();
     container.start(Stdio::null())?.wait(Some(kit::DEADLINE))?;
     ensure_eq!(ask(fixture, &["delete", id.as_str()])?, "ok", "its delete");
-    refused(fixture.service().open(&id), ErrorKind::NotFound, "open of what another process deleted")?;
+    refused(
+        fixture.service().open(&id),
+        ErrorKind::NotFound,
+        "open of what another process deleted",
+    )?;
     container.delete()?;
     ensure!(
-        fixture.service().enumerate()?.iter().all(|summary| summary.id != id),
+        fixture
+            .service()
+            .enumerate()?
+            .iter()
+            .all(|summary| summary.id != id),
         "what another process deleted is listed"
     );
     Ok(())
@@ -283,19 +359,31 @@ fn an_owner_that_was_killed(fixture: &dyn Fixture) -> Outcome {
         owner.kill()?;
         // Whether it runs on or is taken along is the backend's to say; what is told must be true.
         let told = container.state()?;
-        ensure!(matches!(told, State::Running | State::Stopped), "without its owner it is {told:?}");
+        ensure!(
+            matches!(told, State::Running | State::Stopped),
+            "without its owner it is {told:?}"
+        );
         if told == State::Running && probe[0] == "stubborn" {
-            ensure_eq!(exec(fixture, &*container, &["exit", "0"])?.status.code, Some(0), "a further process gives");
+            ensure_eq!(
+                exec(fixture, &*container, &["exit", "0"])?.status.code,
+                Some(0),
+                "a further process gives"
+            );
         }
         container.terminate()?;
         expect_state(&*container, State::Stopped)?;
         let status = container.wait(Some(kit::DEADLINE))?;
         ensure!(
-            status.code.is_none() && (status.signal == Some(Signal::KILL) || status.unknown.is_some()),
+            status.code.is_none()
+                && (status.signal == Some(Signal::KILL) || status.unknown.is_some()),
             "killed without an owner, it is told as {status:?}"
         );
         ensure!(status.shell_code() != 0, "a lost status is told as success");
-        ensure_eq!(container.wait(Some(kit::DEADLINE))?, status, "asked again, it is");
+        ensure_eq!(
+            container.wait(Some(kit::DEADLINE))?,
+            status,
+            "asked again, it is"
+        );
         let told: ExitStatus = serde_json::from_str(&ask(fixture, &["wait", id.as_str()])?)?;
         ensure_eq!(told, status, "another process is told");
         container.delete()?;
@@ -306,8 +394,10 @@ fn an_owner_that_was_killed(fixture: &dyn Fixture) -> Outcome {
 fn the_status_outlives(fixture: &dyn Fixture) -> Outcome {
     for code in [0, 1, 200] {
         let id = new_id(fixture)?;
-        let there: ExitStatus =
-            serde_json::from_str(&ask(fixture, &["run", id.as_str(), "exit", &code.to_string()])?)?;
+        let there: ExitStatus = serde_json::from_str(&ask(
+            fixture,
+            &["run", id.as_str(), "exit", &code.to_string()],
+        )?)?;
         let container = adopt(fixture, &id)?;
         expect_state(&*container, State::Stopped)?;
         let here = container.wait(Some(Duration::ZERO))?;

@@ -62,13 +62,17 @@ fn every_method_at_once(fixture: &dyn Fixture) -> Outcome {
             match index {
                 0 => ensure_eq!(running.container.state()?, State::Running, "the state"),
                 1 => {
-                    running.container.properties(Query { statistics: true, processes: true })?;
+                    running.container.properties(Query {
+                        statistics: true,
+                        processes: true,
+                    })?;
                 }
                 2 => {
                     let list = service.enumerate()?;
                     ensure!(
-                        list.iter().any(|summary| summary.id == *running.container.id()
-                            && summary.state == State::Running),
+                        list.iter()
+                            .any(|summary| summary.id == *running.container.id()
+                                && summary.state == State::Running),
                         "the list lacks the container"
                     );
                 }
@@ -78,12 +82,16 @@ fn every_method_at_once(fixture: &dyn Fixture) -> Outcome {
                 }
                 4 => {
                     kit::refused(
-                        running.container.wait(Some(std::time::Duration::from_millis(1))),
+                        running
+                            .container
+                            .wait(Some(std::time::Duration::from_millis(1))),
                         ErrorKind::Timeout,
                         "wait",
                     )?;
                 }
-                5 => running.container.signal(Signal::from_number(28).ok_or("no such signal")?)?,
+                5 => running
+                    .container
+                    .signal(Signal::from_number(28).ok_or("no such signal")?)?,
                 _ => {
                     let status = exec(fixture, &*running.container, &["exit", "9"])?.status;
                     ensure_eq!(status.code, Some(9), "a further process gives");
@@ -102,7 +110,11 @@ fn one_start_of_many(fixture: &dyn Fixture) -> Outcome {
     for result in results {
         match result {
             Ok(process) => started.push(process),
-            Err(error) => ensure_eq!(error.kind(), ErrorKind::InvalidState, "start failed ({error}) as"),
+            Err(error) => ensure_eq!(
+                error.kind(),
+                ErrorKind::InvalidState,
+                "start failed ({error}) as"
+            ),
         }
     }
     ensure_eq!(started.len(), 1, "so many starts succeeded");
@@ -130,8 +142,9 @@ fn a_busy_caller(fixture: &dyn Fixture) -> Outcome {
             let done = &done;
             scope.spawn(move || {
                 while !done.load(Ordering::Relaxed) {
-                    let kept: BTreeMap<usize, Vec<u8>> =
-                        (0..64).map(|key| (key, vec![0; (seed + key) * 97 % 5000])).collect();
+                    let kept: BTreeMap<usize, Vec<u8>> = (0..64)
+                        .map(|key| (key, vec![0; (seed + key) * 97 % 5000]))
+                        .collect();
                     std::hint::black_box(&kept);
                     std::hint::black_box(std::env::var_os("PATH"));
                 }
@@ -159,15 +172,44 @@ fn caller() -> Outcome<Vec<String>> {
     variables.sort();
     seen.push(format!("{variables:?}"));
     // Absent where the kernel is another.
-    for line in fs::read_to_string("/proc/self/status").unwrap_or_default().lines() {
+    for line in fs::read_to_string("/proc/self/status")
+        .unwrap_or_default()
+        .lines()
+    {
         let name = line.split(':').next().unwrap_or_default();
-        if ["Umask", "Uid", "Gid", "Groups", "SigBlk", "SigIgn", "SigCgt", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp"]
-            .contains(&name)
+        if [
+            "Umask",
+            "Uid",
+            "Gid",
+            "Groups",
+            "SigBlk",
+            "SigIgn",
+            "SigCgt",
+            "CapInh",
+            "CapPrm",
+            "CapEff",
+            "CapBnd",
+            "CapAmb",
+            "NoNewPrivs",
+            "Seccomp",
+        ]
+        .contains(&name)
         {
             seen.push(line.to_owned());
         }
     }
-    for name in ["mnt", "pid", "pid_for_children", "user", "uts", "ipc", "net", "cgroup", "time", "time_for_children"] {
+    for name in [
+        "mnt",
+        "pid",
+        "pid_for_children",
+        "user",
+        "uts",
+        "ipc",
+        "net",
+        "cgroup",
+        "time",
+        "time_for_children",
+    ] {
         if let Ok(target) = fs::read_link(format!("/proc/self/ns/{name}")) {
             seen.push(target.display().to_string());
         }
@@ -187,7 +229,10 @@ fn the_caller_is_not_touched(fixture: &dyn Fixture) -> Outcome {
     running.container.delete()?;
     let spec = kit::with_arguments(fixture.spec(&[]), &["/no/such/program"]);
     let failed = kit::create_from(fixture, &spec)?;
-    ensure!(failed.start(Stdio::null()).is_err(), "a missing program was started");
+    ensure!(
+        failed.start(Stdio::null()).is_err(),
+        "a missing program was started"
+    );
     drop(failed);
     ensure_eq!(caller()?, before, "afterwards the caller has");
     Ok(())
@@ -197,9 +242,17 @@ fn pause_at_once(fixture: &dyn Fixture) -> Outcome {
     let running = idle(fixture)?;
     let results = together(6, |index| -> Outcome {
         for _ in 0..10 {
-            let result = if index % 2 == 0 { running.container.pause() } else { running.container.resume() };
+            let result = if index % 2 == 0 {
+                running.container.pause()
+            } else {
+                running.container.resume()
+            };
             if let Err(error) = result {
-                ensure_eq!(error.kind(), ErrorKind::InvalidState, "it failed ({error}) as");
+                ensure_eq!(
+                    error.kind(),
+                    ErrorKind::InvalidState,
+                    "it failed ({error}) as"
+                );
             }
         }
         Ok(())
@@ -209,6 +262,12 @@ fn pause_at_once(fixture: &dyn Fixture) -> Outcome {
         running.container.resume()?;
     }
     kit::expect_state(&*running.container, State::Running)?;
-    ensure_eq!(exec(fixture, &*running.container, &["exit", "6"])?.status.code, Some(6), "a further process gives");
+    ensure_eq!(
+        exec(fixture, &*running.container, &["exit", "6"])?
+            .status
+            .code,
+        Some(6),
+        "a further process gives"
+    );
     Ok(())
 }

@@ -10,7 +10,10 @@ use serde_json::Value;
 
 use super::{
     Ability, Behaviour, Fixture, Outcome,
-    kit::{self, Container, create_from, expect_line, idle, read_line, refused, sizes, start, with_process},
+    kit::{
+        self, Container, create_from, expect_line, idle, read_line, refused, sizes, start,
+        with_process,
+    },
     pattern,
 };
 use crate::{ErrorKind, Process, Stdio};
@@ -72,7 +75,10 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     },
 ];
 
-const SIZE: ConsoleSize = ConsoleSize { height: 33, width: 101 };
+const SIZE: ConsoleSize = ConsoleSize {
+    height: 33,
+    width: 101,
+};
 
 fn console_spec(fixture: &dyn Fixture, probe: &[&str]) -> ContainerSpec {
     with_process(fixture.spec(probe), |process| {
@@ -86,10 +92,16 @@ fn console_process(fixture: &dyn Fixture, probe: &[&str]) -> ProcessSpec {
     process
 }
 
-fn on_console(fixture: &dyn Fixture, probe: &[&str]) -> Outcome<(Container, Box<dyn Process>, File)> {
+fn on_console(
+    fixture: &dyn Fixture,
+    probe: &[&str],
+) -> Outcome<(Container, Box<dyn Process>, File)> {
     let container = create_from(fixture, &console_spec(fixture, probe))?;
     let process = container.start(Stdio::Console(SIZE))?;
-    let console = process.take_streams().console.ok_or("no console was handed out")?;
+    let console = process
+        .take_streams()
+        .console
+        .ok_or("no console was handed out")?;
     Ok((container, process, console))
 }
 
@@ -127,20 +139,36 @@ fn another_size(fixture: &dyn Fixture) -> Outcome {
 
 fn no_console_no_size(fixture: &dyn Fixture) -> Outcome {
     let running = idle(fixture)?;
-    refused(running.process.resize_console(SIZE), ErrorKind::InvalidState, "resize without a console").map(drop)
+    refused(
+        running.process.resize_console(SIZE),
+        ErrorKind::InvalidState,
+        "resize without a console",
+    )
+    .map(drop)
 }
 
 /// That a report tells of a process on a console.
 fn expect_console(report: &Value) -> Outcome {
     let size = serde_json::json!([SIZE.height, SIZE.width]);
-    ensure_eq!(report["terminals"], serde_json::json!([size, size, size]), "the terminals are");
-    ensure_eq!(report["controls_terminal"], true, "whether it controls its session");
+    ensure_eq!(
+        report["terminals"],
+        serde_json::json!([size, size, size]),
+        "the terminals are"
+    );
+    ensure_eq!(
+        report["controls_terminal"],
+        true,
+        "whether it controls its session"
+    );
     ensure_eq!(report["session"], report["pid"], "the session is");
     Ok(())
 }
 
 fn all_three_streams(fixture: &dyn Fixture) -> Outcome {
-    let container = create_from(fixture, &console_spec(fixture, &["report", "+", "warn", "error"]))?;
+    let container = create_from(
+        fixture,
+        &console_spec(fixture, &["report", "+", "warn", "error"]),
+    )?;
     let process = container.start(Stdio::Console(SIZE))?;
     let streams = process.take_streams();
     ensure!(
@@ -148,7 +176,10 @@ fn all_three_streams(fixture: &dyn Fixture) -> Outcome {
         "pipes besides a console: {streams:?}"
     );
     let mut console = streams.console.ok_or("no console was handed out")?;
-    ensure!(process.take_streams().console.is_none(), "the console was handed out twice");
+    ensure!(
+        process.take_streams().console.is_none(),
+        "the console was handed out twice"
+    );
     let report: Value = serde_json::from_str(&read_line(&mut console)?)?;
     expect_console(&report)?;
     expect_line(&mut console, "error")
@@ -158,12 +189,21 @@ fn console_output_arrives(fixture: &dyn Fixture) -> Outcome {
     let running = idle(fixture)?;
     for size in sizes(0..=18) {
         let spec = console_process(fixture, &["write", "1", &size.to_string()]);
-        let process = running.container.create_process(&spec, Stdio::Console(SIZE))?;
-        let console = process.take_streams().console.ok_or("no console was handed out")?;
+        let process = running
+            .container
+            .create_process(&spec, Stdio::Console(SIZE))?;
+        let console = process
+            .take_streams()
+            .console
+            .ok_or("no console was handed out")?;
         let mut check = pattern::Check::default();
         check.take_all(ToTheEnd(&console))?;
         check.is_exactly(size)?;
-        ensure_eq!(process.wait(Some(kit::DEADLINE))?.code, Some(0), "the writer of {size} bytes gives");
+        ensure_eq!(
+            process.wait(Some(kit::DEADLINE))?.code,
+            Some(0),
+            "the writer of {size} bytes gives"
+        );
     }
     // A reader that comes after the end finds everything still there.
     let (_container, process, console) = on_console(fixture, &["write", "1", "3000"])?;
@@ -175,21 +215,32 @@ fn console_output_arrives(fixture: &dyn Fixture) -> Outcome {
 }
 
 fn console_input_arrives(fixture: &dyn Fixture) -> Outcome {
-    let (_container, process, mut console) = on_console(fixture, &["say", "ready", "+", "cat", "+", "exit", "4"])?;
+    let (_container, process, mut console) =
+        on_console(fixture, &["say", "ready", "+", "cat", "+", "exit", "4"])?;
     expect_line(&mut console, "ready")?;
     console.write_all(b"hello\n")?;
     // Once by the echo of the console, once by the process.
     expect_line(&mut console, "hello")?;
     expect_line(&mut console, "hello")?;
     console.write_all(&[END_OF_INPUT])?;
-    ensure_eq!(process.wait(Some(kit::DEADLINE))?.code, Some(4), "after the end of input it gives");
+    ensure_eq!(
+        process.wait(Some(kit::DEADLINE))?.code,
+        Some(4),
+        "after the end of input it gives"
+    );
 
-    let (_container, process, mut console) =
-        on_console(fixture, &["raw", "+", "say", "ready", "+", "line", "+", "exit", "0"])?;
+    let (_container, process, mut console) = on_console(
+        fixture,
+        &["raw", "+", "say", "ready", "+", "line", "+", "exit", "0"],
+    )?;
     expect_line(&mut console, "ready")?;
     console.write_all(b"a\x03\x04b\n")?;
     expect_line(&mut console, "got a\u{3}\u{4}b")?;
-    ensure_eq!(process.wait(Some(kit::DEADLINE))?.code, Some(0), "in raw mode it gives");
+    ensure_eq!(
+        process.wait(Some(kit::DEADLINE))?.code,
+        Some(0),
+        "in raw mode it gives"
+    );
     Ok(())
 }
 
@@ -200,27 +251,53 @@ fn the_interrupt_key(fixture: &dyn Fixture) -> Outcome {
     let (_container, process, mut console) = on_console(fixture, &["trap", "2", "9"])?;
     expect_line(&mut console, "ready")?;
     console.write_all(&[INTERRUPT])?;
-    ensure_eq!(process.wait(Some(kit::DEADLINE))?.code, Some(9), "interrupted, it gives");
+    ensure_eq!(
+        process.wait(Some(kit::DEADLINE))?.code,
+        Some(9),
+        "interrupted, it gives"
+    );
     Ok(())
 }
 
 fn a_console_for_a_further_process(fixture: &dyn Fixture) -> Outcome {
     let (container, _process, mut first) = on_console(fixture, &["sizes"])?;
     expect_line(&mut first, "33 101")?;
-    let further = container.create_process(&console_process(fixture, &["report", "+", "sizes"]), Stdio::Console(SIZE))?;
-    let mut second = further.take_streams().console.ok_or("no console was handed out")?;
+    let further = container.create_process(
+        &console_process(fixture, &["report", "+", "sizes"]),
+        Stdio::Console(SIZE),
+    )?;
+    let mut second = further
+        .take_streams()
+        .console
+        .ok_or("no console was handed out")?;
     let report: Value = serde_json::from_str(&read_line(&mut second)?)?;
     expect_console(&report)?;
     expect_line(&mut second, "33 101")?;
     // Each has its own size.
-    further.resize_console(ConsoleSize { height: 7, width: 8 })?;
+    further.resize_console(ConsoleSize {
+        height: 7,
+        width: 8,
+    })?;
     expect_line(&mut second, "7 8")?;
-    let size = container.create_process(&console_process(fixture, &["size"]), Stdio::Console(ConsoleSize { height: 2, width: 3 }))?;
-    let mut third = size.take_streams().console.ok_or("no console was handed out")?;
+    let size = container.create_process(
+        &console_process(fixture, &["size"]),
+        Stdio::Console(ConsoleSize {
+            height: 2,
+            width: 3,
+        }),
+    )?;
+    let mut third = size
+        .take_streams()
+        .console
+        .ok_or("no console was handed out")?;
     expect_line(&mut third, "2 3")?;
     let piped = start(fixture, &["report"])?;
     let report: Value = serde_json::from_str(&read_line(&mut &piped.stdout)?)?;
-    ensure_eq!(report["terminals"], serde_json::json!([null, null, null]), "without a console the terminals are");
+    ensure_eq!(
+        report["terminals"],
+        serde_json::json!([null, null, null]),
+        "without a console the terminals are"
+    );
     Ok(())
 }
 
@@ -230,7 +307,11 @@ fn resize_races(fixture: &dyn Fixture) -> Outcome {
         for _ in 0..round {
             match process.resize_console(SIZE) {
                 Ok(()) => {}
-                Err(error) => ensure_eq!(error.kind(), ErrorKind::InvalidState, "resize failed ({error}) as"),
+                Err(error) => ensure_eq!(
+                    error.kind(),
+                    ErrorKind::InvalidState,
+                    "resize failed ({error}) as"
+                ),
             }
         }
         let mut said = String::new();

@@ -1,10 +1,6 @@
 //! Signals, asking to end, ending by force, and the races between them and an end that comes by itself.
 
-use std::{
-    io::Read,
-    thread,
-    time::Duration,
-};
+use std::{io::Read, thread, time::Duration};
 
 use hoist_spec::{Signal, StopPolicy};
 
@@ -102,7 +98,11 @@ fn a_signal_reaches_the_first_process(fixture: &dyn Fixture) -> Outcome {
             running.process.signal(signal)?;
         }
         expect_line(&mut running.stdout, "caught")?;
-        ensure_eq!(running.process.wait(Some(kit::DEADLINE))?.code, Some(33), "after {signal} it gives");
+        ensure_eq!(
+            running.process.wait(Some(kit::DEADLINE))?.code,
+            Some(33),
+            "after {signal} it gives"
+        );
     }
     Ok(())
 }
@@ -121,10 +121,22 @@ fn a_signal_reaches_one_process(fixture: &dyn Fixture) -> Outcome {
     let (second, _output) = begin()?;
     first.signal(Signal::TERM)?;
     expect_line(&mut output, "caught")?;
-    ensure_eq!(first.wait(Some(kit::DEADLINE))?.code, Some(21), "the one it was sent to gives");
-    refused(second.wait(Some(Duration::from_millis(20))), ErrorKind::Timeout, "wait for the other")?;
+    ensure_eq!(
+        first.wait(Some(kit::DEADLINE))?.code,
+        Some(21),
+        "the one it was sent to gives"
+    );
+    refused(
+        second.wait(Some(Duration::from_millis(20))),
+        ErrorKind::Timeout,
+        "wait for the other",
+    )?;
     second.signal(Signal::KILL)?;
-    ensure_eq!(second.wait(Some(kit::DEADLINE))?.signal, Some(Signal::KILL), "the other ends by");
+    ensure_eq!(
+        second.wait(Some(kit::DEADLINE))?.signal,
+        Some(Signal::KILL),
+        "the other ends by"
+    );
     expect_state(&*running.container, State::Running)
 }
 
@@ -133,9 +145,21 @@ fn a_signal_after_the_end(fixture: &dyn Fixture) -> Outcome {
     running.process.wait(Some(kit::DEADLINE))?;
     let opened = fixture.service().open(running.container.id())?;
     for signal in [Signal::TERM, Signal::KILL] {
-        refused(running.process.signal(signal), ErrorKind::InvalidState, "signal to an ended process")?;
-        refused(running.container.signal(signal), ErrorKind::InvalidState, "signal to a stopped container")?;
-        refused(opened.signal(signal), ErrorKind::InvalidState, "signal through another handle")?;
+        refused(
+            running.process.signal(signal),
+            ErrorKind::InvalidState,
+            "signal to an ended process",
+        )?;
+        refused(
+            running.container.signal(signal),
+            ErrorKind::InvalidState,
+            "signal to a stopped container",
+        )?;
+        refused(
+            opened.signal(signal),
+            ErrorKind::InvalidState,
+            "signal through another handle",
+        )?;
     }
     let told = another::ask(fixture, &["signal", running.container.id().as_str(), "9"])?;
     ensure_eq!(told, "InvalidState", "another process's signal is");
@@ -145,11 +169,18 @@ fn a_signal_after_the_end(fixture: &dyn Fixture) -> Outcome {
 fn shutdown_sends_the_stop_signal(fixture: &dyn Fixture) -> Outcome {
     for signal in [Signal::TERM, Signal::USR1, Signal::INT] {
         let mut spec = fixture.spec(&["trap", &signal.number().to_string(), "11"]);
-        spec.stop = StopPolicy { signal, timeout_seconds: 1 };
+        spec.stop = StopPolicy {
+            signal,
+            timeout_seconds: 1,
+        };
         let mut running = start_from(fixture, &spec)?;
         expect_line(&mut running.stdout, "ready")?;
         running.container.shutdown()?;
-        ensure_eq!(running.process.wait(Some(kit::DEADLINE))?.code, Some(11), "asked by {signal} it gives");
+        ensure_eq!(
+            running.process.wait(Some(kit::DEADLINE))?.code,
+            Some(11),
+            "asked by {signal} it gives"
+        );
     }
     Ok(())
 }
@@ -161,19 +192,29 @@ fn shutdown_returns_at_once(fixture: &dyn Fixture) -> Outcome {
     let mut running = start_from(fixture, &spec)?;
     expect_line(&mut running.stdout, "ready")?;
     running.container.shutdown()?;
-    refused(running.container.wait(Some(Duration::from_millis(100))), ErrorKind::Timeout, "wait after asking")?;
+    refused(
+        running.container.wait(Some(Duration::from_millis(100))),
+        ErrorKind::Timeout,
+        "wait after asking",
+    )?;
     expect_state(&*running.container, State::Running)
 }
 
 /// A container with a stubborn first process, a twice forked process in a session of its own, and a further process
 /// with a child; all hold the standard outputs given here.
 fn crowd(fixture: &dyn Fixture) -> Outcome<(kit::Running, Box<dyn crate::Process>, std::fs::File)> {
-    let mut running = start(fixture, &["daemon", "3600000", "+", "fork", "3", "+", "stubborn"])?;
+    let mut running = start(
+        fixture,
+        &["daemon", "3600000", "+", "fork", "3", "+", "stubborn"],
+    )?;
     expect_line(&mut running.stdout, "3")?;
     expect_line(&mut running.stdout, "ready")?;
-    let further = running
-        .container
-        .create_process(&fixture.process(&["daemon", "3600000", "+", "orphan", "3600000", "+", "stubborn"]), in_and_out())?;
+    let further = running.container.create_process(
+        &fixture.process(&[
+            "daemon", "3600000", "+", "orphan", "3600000", "+", "stubborn",
+        ]),
+        in_and_out(),
+    )?;
     let mut output = further.take_streams().stdout.ok_or("no standard output")?;
     expect_line(&mut output, "ready")?;
     Ok((running, further, output))
@@ -186,12 +227,24 @@ fn expect_gone(
     mut output: std::fs::File,
 ) -> Outcome {
     expect_state(&*running.container, State::Stopped)?;
-    ensure_eq!(running.process.wait(Some(Duration::ZERO))?.signal, Some(Signal::KILL), "the first process ended by");
-    ensure_eq!(further.wait(Some(kit::DEADLINE))?.signal, Some(Signal::KILL), "the further process ended by");
+    ensure_eq!(
+        running.process.wait(Some(Duration::ZERO))?.signal,
+        Some(Signal::KILL),
+        "the first process ended by"
+    );
+    ensure_eq!(
+        further.wait(Some(kit::DEADLINE))?.signal,
+        Some(Signal::KILL),
+        "the further process ended by"
+    );
     let mut rest = Vec::new();
     running.stdout.read_to_end(&mut rest)?;
     output.read_to_end(&mut rest)?;
-    ensure!(rest.is_empty(), "unexpected output {:?}", String::from_utf8_lossy(&rest));
+    ensure!(
+        rest.is_empty(),
+        "unexpected output {:?}",
+        String::from_utf8_lossy(&rest)
+    );
     Ok(())
 }
 
@@ -213,7 +266,11 @@ fn terminate_after_the_end(fixture: &dyn Fixture) -> Outcome {
     let status = running.process.wait(Some(kit::DEADLINE))?;
     for _ in 0..2 {
         running.container.terminate()?;
-        ensure_eq!(running.container.wait(Some(Duration::ZERO))?, status, "afterwards the status is");
+        ensure_eq!(
+            running.container.wait(Some(Duration::ZERO))?,
+            status,
+            "afterwards the status is"
+        );
         expect_state(&*running.container, State::Stopped)?;
     }
     Ok(())
@@ -225,7 +282,11 @@ fn terminate_at_once(fixture: &dyn Fixture) -> Outcome {
         result?;
     }
     expect_state(&*running.container, State::Stopped)?;
-    ensure_eq!(running.process.wait(Some(kit::DEADLINE))?.signal, Some(Signal::KILL), "it ended by");
+    ensure_eq!(
+        running.process.wait(Some(kit::DEADLINE))?.signal,
+        Some(Signal::KILL),
+        "it ended by"
+    );
     Ok(())
 }
 
@@ -237,7 +298,11 @@ fn kill_races(fixture: &dyn Fixture) -> Outcome {
         thread::sleep(Duration::from_micros(round * 5));
         match running.container.signal(Signal::KILL) {
             Ok(()) => {}
-            Err(error) => ensure_eq!(error.kind(), ErrorKind::InvalidState, "the signal failed ({error}) as"),
+            Err(error) => ensure_eq!(
+                error.kind(),
+                ErrorKind::InvalidState,
+                "the signal failed ({error}) as"
+            ),
         }
         let status = running.process.wait(Some(kit::DEADLINE))?;
         match (status.code, status.signal) {
@@ -245,8 +310,16 @@ fn kill_races(fixture: &dyn Fixture) -> Outcome {
             (None, Some(Signal::KILL)) => killed += 1,
             _ => return Err(format!("round {round} ended with {status:?}").into()),
         }
-        ensure_eq!(running.container.wait(Some(kit::DEADLINE))?, status, "the container says");
-        refused(running.container.signal(Signal::KILL), ErrorKind::InvalidState, "signal after the end")?;
+        ensure_eq!(
+            running.container.wait(Some(kit::DEADLINE))?,
+            status,
+            "the container says"
+        );
+        refused(
+            running.container.signal(Signal::KILL),
+            ErrorKind::InvalidState,
+            "signal after the end",
+        )?;
     }
     ensure!(killed < 200, "no round ended by itself");
     Ok(())
@@ -260,7 +333,10 @@ fn terminate_races(fixture: &dyn Fixture) -> Outcome {
         expect_state(&*running.container, State::Stopped)?;
         let status = running.process.wait(Some(kit::DEADLINE))?;
         ensure!(
-            matches!((status.code, status.signal), (Some(7), None) | (None, Some(Signal::KILL))),
+            matches!(
+                (status.code, status.signal),
+                (Some(7), None) | (None, Some(Signal::KILL))
+            ),
             "round {round} ended with {status:?}"
         );
         running.container.delete()?;
@@ -270,7 +346,10 @@ fn terminate_races(fixture: &dyn Fixture) -> Outcome {
 
 fn delete_leaves_no_process(fixture: &dyn Fixture) -> Outcome {
     let id = new_id(fixture)?;
-    let container = fixture.service().create(&id, &fixture.spec(&["daemon", "3600000", "+", "say", "on", "+", "line"]))?;
+    let container = fixture.service().create(
+        &id,
+        &fixture.spec(&["daemon", "3600000", "+", "say", "on", "+", "line"]),
+    )?;
     let process = container.start(in_and_out())?;
     let streams = process.take_streams();
     let mut output = streams.stdout.ok_or("no standard output")?;
@@ -282,6 +361,10 @@ fn delete_leaves_no_process(fixture: &dyn Fixture) -> Outcome {
     // The daemon held the output, which ends with it.
     let mut rest = Vec::new();
     output.read_to_end(&mut rest)?;
-    ensure!(rest.is_empty(), "unexpected output {:?}", String::from_utf8_lossy(&rest));
+    ensure!(
+        rest.is_empty(),
+        "unexpected output {:?}",
+        String::from_utf8_lossy(&rest)
+    );
     Ok(())
 }

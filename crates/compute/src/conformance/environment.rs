@@ -69,12 +69,31 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
 fn arguments_arrive(fixture: &dyn Fixture) -> Outcome {
     let long = "x".repeat(100_000);
     let odd = [
-        "", " ", "a b", "\"quoted\"", "'single'", "back\\slash", "new\nline", "tab\there", "$HOME", "*", "ünï",
-        "-flag", "--", "a=b", "%PATH%", "trailing\\", &long,
+        "",
+        " ",
+        "a b",
+        "\"quoted\"",
+        "'single'",
+        "back\\slash",
+        "new\nline",
+        "tab\there",
+        "$HOME",
+        "*",
+        "ünï",
+        "-flag",
+        "--",
+        "a=b",
+        "%PATH%",
+        "trailing\\",
+        &long,
     ];
     let mut words = vec!["arguments"];
     words.extend(odd);
-    ensure_eq!(run(fixture, &words)?.json()?, serde_json::json!(odd), "the first process got");
+    ensure_eq!(
+        run(fixture, &words)?.json()?,
+        serde_json::json!(odd),
+        "the first process got"
+    );
     let running = idle(fixture)?;
     let ran = exec_from(&*running.container, &fixture.process(&words))?;
     ensure_eq!(ran.json()?, serde_json::json!(odd), "a further process got");
@@ -83,8 +102,12 @@ fn arguments_arrive(fixture: &dyn Fixture) -> Outcome {
 
 /// That a report tells of these variables, and of nothing that Hoist or the caller would have added.
 pub(super) fn expect_variables(report: &Value, variables: &[&str]) -> Outcome {
-    let mut found: Vec<&str> =
-        report["environment"].as_array().ok_or("no environment is reported")?.iter().filter_map(Value::as_str).collect();
+    let mut found: Vec<&str> = report["environment"]
+        .as_array()
+        .ok_or("no environment is reported")?
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
     // The one addition that docker and its peers make, and programs rely on.
     found.retain(|variable| !variable.starts_with("HOME=") || variables.contains(variable));
     ensure_eq!(found, variables, "the environment");
@@ -93,9 +116,24 @@ pub(super) fn expect_variables(report: &Value, variables: &[&str]) -> Outcome {
 
 fn variables_arrive(fixture: &dyn Fixture) -> Outcome {
     let long = format!("LONG={}", "y".repeat(100_000));
-    let variables = ["PATH=/bin", "A=1", "EQUALS=a=b=c", "EMPTY=", "LINES=a\nb", "SPACES= a b ", "UMLAUT=ü", "lower=case", &long];
+    let variables = [
+        "PATH=/bin",
+        "A=1",
+        "EQUALS=a=b=c",
+        "EMPTY=",
+        "LINES=a\nb",
+        "SPACES= a b ",
+        "UMLAUT=ü",
+        "lower=case",
+        &long,
+    ];
     let spec = with_process(fixture.spec(&["report"]), |process| {
-        process.set_env(Some(variables.iter().map(|&variable| variable.to_owned()).collect()));
+        process.set_env(Some(
+            variables
+                .iter()
+                .map(|&variable| variable.to_owned())
+                .collect(),
+        ));
     });
     expect_variables(&run_from(fixture, &spec)?.json()?, &variables)
 }
@@ -105,7 +143,11 @@ fn the_working_directory(fixture: &dyn Fixture) -> Outcome {
         let spec = with_process(fixture.spec(&["report"]), |process| {
             process.set_cwd(PathBuf::from(directory));
         });
-        ensure_eq!(run_from(fixture, &spec)?.json()?["working_directory"], directory, "the working directory");
+        ensure_eq!(
+            run_from(fixture, &spec)?.json()?["working_directory"],
+            directory,
+            "the working directory"
+        );
     }
     Ok(())
 }
@@ -113,12 +155,20 @@ fn the_working_directory(fixture: &dyn Fixture) -> Outcome {
 fn the_path_of_the_spec(fixture: &dyn Fixture) -> Outcome {
     let with_path = |path: &str| {
         with_process(fixture.spec(&[]), |process| {
-            process.set_args(Some(["probe", "probe", "say", "found"].map(str::to_owned).to_vec()));
+            process.set_args(Some(
+                ["probe", "probe", "say", "found"]
+                    .map(str::to_owned)
+                    .to_vec(),
+            ));
             process.set_env(Some(vec![format!("PATH={path}")]));
         })
     };
     // A directory that does not exist, one without the program, and the one that has it.
-    ensure_eq!(run_from(fixture, &with_path("/no/such:/tmp:/"))?.text(), "found\n", "it said");
+    ensure_eq!(
+        run_from(fixture, &with_path("/no/such:/tmp:/"))?.text(),
+        "found\n",
+        "it said"
+    );
     let container = super::kit::create_from(fixture, &with_path("/tmp:/bin"))?;
     super::lifecycle::expect_execute_error(
         container.start(crate::Stdio::null()),
@@ -129,8 +179,16 @@ fn the_path_of_the_spec(fixture: &dyn Fixture) -> Outcome {
 
 /// That a report tells of this user.
 pub(super) fn expect_user(report: &Value, uid: u32, gid: u32, groups: &[u32]) -> Outcome {
-    ensure_eq!(report["uids"], serde_json::json!([uid; 4]), "real, effective, saved and file system user");
-    ensure_eq!(report["gids"], serde_json::json!([gid; 4]), "real, effective, saved and file system group");
+    ensure_eq!(
+        report["uids"],
+        serde_json::json!(vec![uid; 4]),
+        "real, effective, saved and file system user"
+    );
+    ensure_eq!(
+        report["gids"],
+        serde_json::json!(vec![gid; 4]),
+        "real, effective, saved and file system group"
+    );
     let mut found: Vec<u32> = serde_json::from_value(report["groups"].clone())?;
     // The primary group belongs to the supplementary ones or stands for itself; either way nothing is added by it.
     found.retain(|group| *group != gid);
@@ -139,14 +197,27 @@ pub(super) fn expect_user(report: &Value, uid: u32, gid: u32, groups: &[u32]) ->
 }
 
 fn a_user_by_number(fixture: &dyn Fixture) -> Outcome {
-    for (uid, gid, groups) in [(0, 0, vec![]), (1000, 1000, vec![]), (65534, 3, vec![5, 6, 70_000]), (4_000_000_000, 7, vec![])] {
+    for (uid, gid, groups) in [
+        (0, 0, vec![]),
+        (1000, 1000, vec![]),
+        (65534, 3, vec![5, 6, 70_000]),
+        (4_000_000_000, 7, vec![]),
+    ] {
         let spec = with_process(fixture.spec(&["report"]), |process| {
-            process.user_mut().set_uid(uid).set_gid(gid).set_additional_gids(Some(groups.clone()));
+            process
+                .user_mut()
+                .set_uid(uid)
+                .set_gid(gid)
+                .set_additional_gids(Some(groups.clone()));
         });
         let report = run_from(fixture, &spec)?.json()?;
         expect_user(&report, uid, gid, &groups)?;
         if uid != 0 {
-            ensure_eq!(report["capabilities"]["effective"], 0, "the effective capabilities of user {uid}");
+            ensure_eq!(
+                report["capabilities"]["effective"],
+                0,
+                "the effective capabilities of user {uid}"
+            );
         }
     }
     Ok(())
@@ -172,7 +243,11 @@ fn a_user_by_name(fixture: &dyn Fixture) -> Outcome {
 fn the_host_name(fixture: &dyn Fixture) -> Outcome {
     let mut spec = fixture.spec(&["report"]);
     spec.oci.set_hostname(Some("a-host.of-its-own".to_owned()));
-    ensure_eq!(run_from(fixture, &spec)?.json()?["hostname"], "a-host.of-its-own", "the host name");
+    ensure_eq!(
+        run_from(fixture, &spec)?.json()?["hostname"],
+        "a-host.of-its-own",
+        "the host name"
+    );
     Ok(())
 }
 
@@ -181,16 +256,27 @@ fn the_umask(fixture: &dyn Fixture) -> Outcome {
         let spec = with_process(fixture.spec(&["report"]), |process| {
             process.user_mut().set_umask(Some(umask));
         });
-        ensure_eq!(run_from(fixture, &spec)?.json()?["umask"], umask, "the umask");
+        ensure_eq!(
+            run_from(fixture, &spec)?.json()?["umask"],
+            umask,
+            "the umask"
+        );
     }
     Ok(())
 }
 
 fn no_signal_blocked(fixture: &dyn Fixture) -> Outcome {
     let running = idle(fixture)?;
-    for ran in [run(fixture, &["report"])?, super::kit::exec(fixture, &*running.container, &["report"])?] {
+    for ran in [
+        run(fixture, &["report"])?,
+        super::kit::exec(fixture, &*running.container, &["report"])?,
+    ] {
         let signals = &ran.json()?["signals"];
-        ensure_eq!(*signals, serde_json::json!({"blocked": 0, "ignored": 0}), "the signal masks");
+        ensure_eq!(
+            *signals,
+            serde_json::json!({"blocked": 0, "ignored": 0}),
+            "the signal masks"
+        );
     }
     Ok(())
 }

@@ -32,7 +32,11 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     },
     Behaviour {
         name: "a further process that cannot be started changes nothing in the container",
-        covers: &["exec.failure-changes-nothing", "error.before-the-process", "error.fields"],
+        covers: &[
+            "exec.failure-changes-nothing",
+            "error.before-the-process",
+            "error.fields",
+        ],
         needs: &[],
         run: a_failure_changes_nothing,
     },
@@ -66,17 +70,26 @@ fn in_the_same_container(fixture: &dyn Fixture) -> Outcome {
     let mut running = kit::start(fixture, &["report", "+", "idle"])?;
     let first: Value = serde_json::from_str(&kit::read_line(&mut running.stdout)?)?;
     kit::expect_line(&mut running.stdout, "ready")?;
-    let process = running.container.create_process(&fixture.process(&["report", "+", "line"]), in_and_out())?;
+    let process = running
+        .container
+        .create_process(&fixture.process(&["report", "+", "line"]), in_and_out())?;
     let streams = process.take_streams();
     let mut stdout = streams.stdout.ok_or("no standard output")?;
     let further: Value = serde_json::from_str(&kit::read_line(&mut stdout)?)?;
     for same in ["hostname", "namespaces", "cgroups"] {
         ensure_eq!(further[same], first[same], "its {same}");
     }
-    ensure!(further["pid"] != first["pid"], "both have the process id {}", first["pid"]);
+    ensure!(
+        further["pid"] != first["pid"],
+        "both have the process id {}",
+        first["pid"]
+    );
     let processes = running
         .container
-        .properties(Query { processes: true, ..Query::default() })?
+        .properties(Query {
+            processes: true,
+            ..Query::default()
+        })?
         .processes
         .unwrap_or_default();
     let pids: Vec<u32> = processes.iter().map(|entry| entry.pid).collect();
@@ -94,13 +107,20 @@ fn in_the_same_container(fixture: &dyn Fixture) -> Outcome {
 fn its_own_environment(fixture: &dyn Fixture) -> Outcome {
     let running = idle(fixture)?;
     let mut process = fixture.process(&["report"]);
-    process.oci.set_env(Some(vec!["ONLY=here=there".to_owned(), "EMPTY=".to_owned()]));
+    process.oci.set_env(Some(vec![
+        "ONLY=here=there".to_owned(),
+        "EMPTY=".to_owned(),
+    ]));
     process.oci.set_cwd(PathBuf::from("/tmp"));
     let report = exec_from(&*running.container, &process)?.json()?;
     ensure_eq!(report["working_directory"], "/tmp", "its working directory");
     super::environment::expect_variables(&report, &["ONLY=here=there", "EMPTY="])?;
     let report = exec(fixture, &*running.container, &["report"])?.json()?;
-    ensure_eq!(report["working_directory"], "/", "the next one's working directory");
+    ensure_eq!(
+        report["working_directory"],
+        "/",
+        "the next one's working directory"
+    );
     ensure!(
         !report["environment"].to_string().contains("ONLY"),
         "the next one has {}",
@@ -112,10 +132,25 @@ fn its_own_environment(fixture: &dyn Fixture) -> Outcome {
 fn its_own_user(fixture: &dyn Fixture) -> Outcome {
     let running = idle(fixture)?;
     let mut process = fixture.process(&["report"]);
-    process.oci.user_mut().set_uid(1234).set_gid(2345).set_additional_gids(Some(vec![77, 88]));
-    super::environment::expect_user(&exec_from(&*running.container, &process)?.json()?, 1234, 2345, &[77, 88])?;
+    process
+        .oci
+        .user_mut()
+        .set_uid(1234)
+        .set_gid(2345)
+        .set_additional_gids(Some(vec![77, 88]));
+    super::environment::expect_user(
+        &exec_from(&*running.container, &process)?.json()?,
+        1234,
+        2345,
+        &[77, 88],
+    )?;
     process.user = Some("tester".to_owned());
-    super::environment::expect_user(&exec_from(&*running.container, &process)?.json()?, 1000, 1001, &[1002])?;
+    super::environment::expect_user(
+        &exec_from(&*running.container, &process)?.json()?,
+        1000,
+        1001,
+        &[1002],
+    )?;
     let report = exec(fixture, &*running.container, &["report"])?.json()?;
     super::environment::expect_user(&report, 0, 0, &[])
 }
@@ -125,13 +160,24 @@ fn look(fixture: &dyn Fixture, container: &Container) -> Outcome<String> {
     let report = exec(fixture, &**container, &["report"])?.json()?;
     let summary = container.properties(Query::default())?.summary;
     // The looking process is another one each time, and so are its pipes.
-    let seen: Vec<&Value> =
-        ["mounts", "namespaces", "cgroups", "root", "devices", "hostname", "limits", "capabilities"]
-            .iter()
-            .map(|part| &report[*part])
-            .collect();
+    let seen: Vec<&Value> = [
+        "mounts",
+        "namespaces",
+        "cgroups",
+        "root",
+        "devices",
+        "hostname",
+        "limits",
+        "capabilities",
+    ]
+    .iter()
+    .map(|part| &report[*part])
+    .collect();
     let count = report["processes"].as_array().map_or(0, Vec::len);
-    Ok(format!("{summary:?} {count} {}", serde_json::to_string(&seen)?))
+    Ok(format!(
+        "{summary:?} {count} {}",
+        serde_json::to_string(&seen)?
+    ))
 }
 
 fn a_failure_changes_nothing(fixture: &dyn Fixture) -> Outcome {
@@ -141,8 +187,16 @@ fn a_failure_changes_nothing(fixture: &dyn Fixture) -> Outcome {
     for (program, kind) in NO_PROGRAMS {
         let mut process = fixture.process(&[]);
         process.oci.set_args(Some(vec![program.to_owned()]));
-        expect_execute_error(running.container.create_process(&process, Stdio::pipes()), program, kind)?;
-        ensure_eq!(look(fixture, &running.container)?, before, "after a failure to execute {program} the container is");
+        expect_execute_error(
+            running.container.create_process(&process, Stdio::pipes()),
+            program,
+            kind,
+        )?;
+        ensure_eq!(
+            look(fixture, &running.container)?,
+            before,
+            "after a failure to execute {program} the container is"
+        );
     }
     let broken = [
         ("no program", Phase::Plan, {
@@ -172,13 +226,22 @@ fn a_failure_changes_nothing(fixture: &dyn Fixture) -> Outcome {
             Err(error) => {
                 let reached = error.phase();
                 ensure!(
-                    reached == latest || reached == Phase::Plan || latest == Phase::Start && reached != Phase::Execute,
+                    reached == latest
+                        || reached == Phase::Plan
+                        || latest == Phase::Start && reached != Phase::Execute,
                     "{what} failed ({error}) in phase {reached:?}"
                 );
-                ensure!(error.kind() != ErrorKind::Timeout, "{what} failed ({error}) as a timeout");
+                ensure!(
+                    error.kind() != ErrorKind::Timeout,
+                    "{what} failed ({error}) as a timeout"
+                );
             }
         }
-        ensure_eq!(look(fixture, &running.container)?, before, "after {what} the container is");
+        ensure_eq!(
+            look(fixture, &running.container)?,
+            before,
+            "after {what} the container is"
+        );
     }
     expect_state(&*running.container, State::Running)
 }
@@ -187,12 +250,23 @@ fn many_further_processes(fixture: &dyn Fixture) -> Outcome {
     let running = idle(fixture)?;
     let results = together(64, |index| -> Outcome<(usize, Ran)> {
         let (code, text) = (index.to_string(), format!("process {index}"));
-        Ok((index, exec(fixture, &*running.container, &["say", &text, "+", "exit", &code])?))
+        Ok((
+            index,
+            exec(
+                fixture,
+                &*running.container,
+                &["say", &text, "+", "exit", &code],
+            )?,
+        ))
     })?;
     for result in results {
         let (index, ran) = result?;
         ensure_eq!(ran.status.code, Some(index as i32), "process {index} gives");
-        ensure_eq!(ran.text(), format!("process {index}\n"), "process {index} says");
+        ensure_eq!(
+            ran.text(),
+            format!("process {index}\n"),
+            "process {index} says"
+        );
     }
     Ok(())
 }
@@ -200,12 +274,20 @@ fn many_further_processes(fixture: &dyn Fixture) -> Outcome {
 fn it_ends_with_the_container(fixture: &dyn Fixture) -> Outcome {
     let running = idle(fixture)?;
     let processes = (0..4)
-        .map(|_| running.container.create_process(&fixture.process(&["stubborn"]), Stdio::null()))
+        .map(|_| {
+            running
+                .container
+                .create_process(&fixture.process(&["stubborn"]), Stdio::null())
+        })
         .collect::<Result<Vec<_>, _>>()?;
     running.container.terminate()?;
     for process in processes {
         let status = process.wait(Some(kit::DEADLINE))?;
-        ensure_eq!((status.code, status.signal), (None, Some(hoist_spec::Signal::KILL)), "it ended by");
+        ensure_eq!(
+            (status.code, status.signal),
+            (None, Some(hoist_spec::Signal::KILL)),
+            "it ended by"
+        );
     }
     Ok(())
 }
@@ -219,7 +301,10 @@ fn it_races_with_the_end(fixture: &dyn Fixture) -> Outcome {
                 running.container.signal(hoist_spec::Signal::USR1)?;
                 return Ok(());
             }
-            match running.container.create_process(&fixture.process(&["exit", "3"]), Stdio::null()) {
+            match running
+                .container
+                .create_process(&fixture.process(&["exit", "3"]), Stdio::null())
+            {
                 Ok(process) => {
                     let status = process.wait(Some(kit::DEADLINE))?;
                     ensure!(
@@ -237,7 +322,11 @@ fn it_races_with_the_end(fixture: &dyn Fixture) -> Outcome {
             Ok(())
         })?;
         results.into_iter().collect::<Outcome<()>>()?;
-        ensure_eq!(running.process.wait(Some(kit::DEADLINE))?.code, Some(0), "the first process gives");
+        ensure_eq!(
+            running.process.wait(Some(kit::DEADLINE))?.code,
+            Some(0),
+            "the first process gives"
+        );
     }
     Ok(())
 }
@@ -245,7 +334,11 @@ fn it_races_with_the_end(fixture: &dyn Fixture) -> Outcome {
 fn orphans_do_not_disturb(fixture: &dyn Fixture) -> Outcome {
     let running = idle(fixture)?;
     for _ in 0..10 {
-        let ran = exec(fixture, &*running.container, &["zombies", "5", "+", "exit", "1"])?;
+        let ran = exec(
+            fixture,
+            &*running.container,
+            &["zombies", "5", "+", "exit", "1"],
+        )?;
         ensure_eq!(ran.status.code, Some(1), "the parent of orphans gives");
     }
     expect_state(&*running.container, State::Running)

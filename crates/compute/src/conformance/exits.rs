@@ -4,9 +4,7 @@ use hoist_spec::{Signal, oci};
 
 use super::{
     Ability, Behaviour, Fixture, Outcome,
-    kit::{
-        self, create, exec, idle, run, run_from, start_from,
-    },
+    kit::{self, create, exec, idle, run, run_from, start_from},
 };
 use crate::{Stdio, Timestamp};
 
@@ -63,7 +61,11 @@ fn every_exit_code(fixture: &dyn Fixture) -> Outcome {
         ensure_eq!(status.code, Some(code), "exit {code} was told as");
         ensure_eq!(status.signal, None, "exit {code} came with a signal");
         ensure_eq!(status.unknown, None, "exit {code} was told as unknown");
-        ensure_eq!(container.wait(Some(kit::DEADLINE))?, status, "the container says of exit {code}");
+        ensure_eq!(
+            container.wait(Some(kit::DEADLINE))?,
+            status,
+            "the container says of exit {code}"
+        );
     }
     Ok(())
 }
@@ -72,7 +74,11 @@ fn every_exit_code_of_a_further_process(fixture: &dyn Fixture) -> Outcome {
     let running = idle(fixture)?;
     for code in 0..=255 {
         let status = exec(fixture, &*running.container, &["exit", &code.to_string()])?.status;
-        ensure_eq!((status.code, status.signal), (Some(code), None), "exit {code} was told as");
+        ensure_eq!(
+            (status.code, status.signal),
+            (Some(code), None),
+            "exit {code} was told as"
+        );
     }
     Ok(())
 }
@@ -81,9 +87,19 @@ fn every_signal(fixture: &dyn Fixture) -> Outcome {
     // Further processes: the kernel protects the first one of a PID namespace from its own signals.
     let running = idle(fixture)?;
     // Those whose default is to end a process (signal(7)); without those that the kernel may answer by a core file's name.
-    for number in [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 15, 16, 24, 25, 26, 27, 29, 30, 31, 34, 64] {
-        let ran = exec(fixture, &*running.container, &["kill", &number.to_string(), "+", "idle"])?;
-        ensure_eq!(ran.status.signal, Signal::from_number(number), "signal {number} was told as");
+    for number in [
+        1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 15, 16, 24, 25, 26, 27, 29, 30, 31, 34, 64,
+    ] {
+        let ran = exec(
+            fixture,
+            &*running.container,
+            &["kill", &number.to_string(), "+", "idle"],
+        )?;
+        ensure_eq!(
+            ran.status.signal,
+            Signal::from_number(number),
+            "signal {number} was told as"
+        );
         ensure_eq!(ran.status.code, None, "signal {number} came with a code");
         ensure_eq!(ran.status.shell_code(), 128 + number, "a shell would say");
     }
@@ -94,14 +110,26 @@ fn killed_from_outside(fixture: &dyn Fixture) -> Outcome {
     let running = idle(fixture)?;
     running.container.signal(Signal::KILL)?;
     let status = running.process.wait(Some(kit::DEADLINE))?;
-    ensure_eq!((status.code, status.signal), (None, Some(Signal::KILL)), "it ended by");
-    ensure!(status.oom.is_none(), "a plain SIGKILL is blamed on memory: {:?}", status.oom);
+    ensure_eq!(
+        (status.code, status.signal),
+        (None, Some(Signal::KILL)),
+        "it ended by"
+    );
+    ensure!(
+        status.oom.is_none(),
+        "a plain SIGKILL is blamed on memory: {:?}",
+        status.oom
+    );
     Ok(())
 }
 
 fn a_fault(fixture: &dyn Fixture) -> Outcome {
     let status = run(fixture, &["fault"])?.status;
-    ensure_eq!((status.code, status.signal), (None, Signal::from_number(11)), "it ended by");
+    ensure_eq!(
+        (status.code, status.signal),
+        (None, Signal::from_number(11)),
+        "it ended by"
+    );
     Ok(())
 }
 
@@ -118,7 +146,12 @@ fn the_time_of_the_end(fixture: &dyn Fixture) -> Outcome {
         status.finished_at
     );
     let summary = container.properties(Default::default())?.summary;
-    let order = [Some(before), Some(summary.created_at), summary.started_at, Some(status.finished_at)];
+    let order = [
+        Some(before),
+        Some(summary.created_at),
+        summary.started_at,
+        Some(status.finished_at),
+    ];
     ensure!(
         order.is_sorted() && summary.started_at.is_some_and(|time| time <= started),
         "not in order: {order:?}"
@@ -129,15 +162,23 @@ fn the_time_of_the_end(fixture: &dyn Fixture) -> Outcome {
 fn out_of_memory(fixture: &dyn Fixture) -> Outcome {
     const LIMIT: i64 = 64 << 20;
     let mut spec = fixture.spec(&["allocate", &(LIMIT * 4).to_string()]);
-    let memory = oci::LinuxMemoryBuilder::default().limit(LIMIT).swap(LIMIT).build()?;
-    let resources = oci::LinuxResourcesBuilder::default().memory(memory).build()?;
+    let memory = oci::LinuxMemoryBuilder::default()
+        .limit(LIMIT)
+        .swap(LIMIT)
+        .build()?;
+    let resources = oci::LinuxResourcesBuilder::default()
+        .memory(memory)
+        .build()?;
     let mut linux = spec.oci.linux().clone().unwrap_or_default();
     linux.set_resources(Some(resources));
     spec.oci.set_linux(Some(linux));
     let running = start_from(fixture, &spec)?;
     let status = running.process.wait(Some(kit::DEADLINE))?;
     ensure_eq!(status.signal, Some(Signal::KILL), "it ended by");
-    let oom = status.oom.clone().ok_or("it is not told as a kill by the memory limit")?;
+    let oom = status
+        .oom
+        .clone()
+        .ok_or("it is not told as a kill by the memory limit")?;
     ensure!(!oom.cgroup.is_empty(), "the cgroup is not named");
     ensure_eq!(oom.limit_bytes, Some(LIMIT as u64), "the limit");
     ensure_eq!(running.container.wait(None)?, status, "the container says");
@@ -145,6 +186,10 @@ fn out_of_memory(fixture: &dyn Fixture) -> Outcome {
     let mut small = fixture.spec(&["allocate", "1000000"]);
     small.oci.set_linux(spec.oci.linux().clone());
     let status = run_from(fixture, &small)?.status;
-    ensure_eq!((status.code, status.oom), (Some(0), None), "below the limit it ends with");
+    ensure_eq!(
+        (status.code, status.oom),
+        (Some(0), None),
+        "below the limit it ends with"
+    );
     Ok(())
 }

@@ -145,7 +145,9 @@ pub(super) fn finish(process: &dyn Process) -> Outcome<Ran> {
     drop(stdin);
     let errors = thread::spawn(move || read_all(stderr));
     let stdout = read_all(stdout)?;
-    let stderr = errors.join().map_err(|_| "the reader of standard error panicked")??;
+    let stderr = errors
+        .join()
+        .map_err(|_| "the reader of standard error panicked")??;
     Ok(Ran {
         status: process.wait(Some(DEADLINE))?,
         stdout,
@@ -203,7 +205,9 @@ pub(super) fn with_process(
 /// Makes a spec's program `arguments`.
 pub(super) fn with_arguments(spec: ContainerSpec, arguments: &[&str]) -> ContainerSpec {
     with_process(spec, |process| {
-        process.set_args(Some(arguments.iter().map(|&word| word.to_owned()).collect()));
+        process.set_args(Some(
+            arguments.iter().map(|&word| word.to_owned()).collect(),
+        ));
     })
 }
 
@@ -234,7 +238,11 @@ pub(super) fn read_line(stream: &mut impl Read) -> Outcome<String> {
     let mut byte = [0];
     loop {
         match stream.read(&mut byte)? {
-            0 => return Err(format!("end of file after {:?}", String::from_utf8_lossy(&line)).into()),
+            0 => {
+                return Err(
+                    format!("end of file after {:?}", String::from_utf8_lossy(&line)).into(),
+                );
+            }
             _ if byte[0] == b'\n' => return Ok(String::from_utf8_lossy(&line).into_owned()),
             _ if byte[0] == b'\r' => {}
             _ => line.push(byte[0]),

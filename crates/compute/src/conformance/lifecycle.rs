@@ -23,20 +23,34 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     Behaviour {
         name: "a container goes from created over running to stopped",
         covers: &[
-            "state.order", "state.running", "state.stopped", "start.starts", "system.state",
+            "state.order",
+            "state.running",
+            "state.stopped",
+            "start.starts",
+            "system.state",
         ],
         needs: &[],
         run: created_running_stopped,
     },
     Behaviour {
         name: "a container goes between running and paused, and its processes stand still meanwhile",
-        covers: &["pause.freezes", "resume.goes-on", "state.paused", "state.order"],
+        covers: &[
+            "pause.freezes",
+            "resume.goes-on",
+            "state.paused",
+            "state.order",
+        ],
         needs: &[Ability::Pause],
         run: running_paused_running,
     },
     Behaviour {
         name: "what a created container does not allow is an invalid state",
-        covers: &["exec.not-running", "signal.not-running", "pause.freezes", "resume.not-paused"],
+        covers: &[
+            "exec.not-running",
+            "signal.not-running",
+            "pause.freezes",
+            "resume.not-paused",
+        ],
         needs: &[],
         run: created_allows,
     },
@@ -48,14 +62,22 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     },
     Behaviour {
         name: "what a paused container does not allow is an invalid state",
-        covers: &["start.not-created", "exec.not-running", "pause.again", "delete.running"],
+        covers: &[
+            "start.not-created",
+            "exec.not-running",
+            "pause.again",
+            "delete.running",
+        ],
         needs: &[Ability::Pause],
         run: paused_allows,
     },
     Behaviour {
         name: "what a stopped container does not allow is an invalid state",
         covers: &[
-            "start.not-created", "exec.not-running", "signal.not-running", "resume.not-paused",
+            "start.not-created",
+            "exec.not-running",
+            "signal.not-running",
+            "resume.not-paused",
             "pause.freezes",
         ],
         needs: &[],
@@ -111,7 +133,11 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     },
     Behaviour {
         name: "a program that cannot be executed is told apart from one that failed, and the container stays created",
-        covers: &["start.execute", "start.as-it-was", "error.before-the-process"],
+        covers: &[
+            "start.execute",
+            "start.as-it-was",
+            "error.before-the-process",
+        ],
         needs: &[],
         run: a_program_that_cannot_be_executed,
     },
@@ -135,7 +161,11 @@ fn a_new_container_is_created(fixture: &dyn Fixture) -> Outcome {
     let summary = container.properties(Default::default())?.summary;
     ensure_eq!(summary.pid, None, "the process id of what was not started");
     ensure_eq!(summary.started_at, None, "its start");
-    ensure!(summary.exit.is_none(), "it has ended with {:?}", summary.exit);
+    ensure!(
+        summary.exit.is_none(),
+        "it has ended with {:?}",
+        summary.exit
+    );
     Ok(())
 }
 
@@ -153,7 +183,10 @@ fn created_running_stopped(fixture: &dyn Fixture) -> Outcome {
 }
 
 fn running_paused_running(fixture: &dyn Fixture) -> Outcome {
-    let mut running = ready(fixture, &["say", "ready", "+", "line", "+", "say", "on", "+", "idle"])?;
+    let mut running = ready(
+        fixture,
+        &["say", "ready", "+", "line", "+", "say", "on", "+", "idle"],
+    )?;
     running.container.pause()?;
     expect_state(&*running.container, State::Paused)?;
     // Were it not frozen, it would read this line and answer; nothing may come before the container goes on.
@@ -187,8 +220,16 @@ fn refuses(fixture: &dyn Fixture, container: &Container, operations: &[&str]) ->
             "delete" => container.delete(),
             _ => return Err(format!("{operation} is no operation").into()),
         };
-        refused(result, ErrorKind::InvalidState, &format!("{operation} while {state:?}"))?;
-        ensure_eq!(container.state()?, state, "after a refused {operation} the container is");
+        refused(
+            result,
+            ErrorKind::InvalidState,
+            &format!("{operation} while {state:?}"),
+        )?;
+        ensure_eq!(
+            container.state()?,
+            state,
+            "after a refused {operation} the container is"
+        );
     }
     Ok(())
 }
@@ -197,7 +238,11 @@ fn created_allows(fixture: &dyn Fixture) -> Outcome {
     let container = create(fixture, &["exit", "3"])?;
     refuses(fixture, &container, &["exec", "signal", "pause", "resume"])?;
     let process = container.start(Stdio::null())?;
-    ensure_eq!(process.wait(Some(kit::DEADLINE))?.code, Some(3), "started afterwards, it gives");
+    ensure_eq!(
+        process.wait(Some(kit::DEADLINE))?.code,
+        Some(3),
+        "started afterwards, it gives"
+    );
     Ok(())
 }
 
@@ -205,14 +250,22 @@ fn running_allows(fixture: &dyn Fixture) -> Outcome {
     let running = ready(fixture, &["trap", "10", "4"])?;
     refuses(fixture, &running.container, &["start", "resume", "delete"])?;
     running.container.signal(Signal::USR1)?;
-    ensure_eq!(running.process.wait(Some(kit::DEADLINE))?.code, Some(4), "unharmed, it gives");
+    ensure_eq!(
+        running.process.wait(Some(kit::DEADLINE))?.code,
+        Some(4),
+        "unharmed, it gives"
+    );
     Ok(())
 }
 
 fn paused_allows(fixture: &dyn Fixture) -> Outcome {
     let running = idle(fixture)?;
     running.container.pause()?;
-    refuses(fixture, &running.container, &["start", "exec", "pause", "delete"])?;
+    refuses(
+        fixture,
+        &running.container,
+        &["start", "exec", "pause", "delete"],
+    )?;
     running.container.resume()?;
     expect_state(&*running.container, State::Running)
 }
@@ -221,7 +274,11 @@ fn stopped_allows(fixture: &dyn Fixture) -> Outcome {
     let container = create(fixture, &["exit", "0"])?;
     let process = container.start(Stdio::null())?;
     process.wait(Some(kit::DEADLINE))?;
-    refuses(fixture, &container, &["start", "exec", "signal", "pause", "resume"])?;
+    refuses(
+        fixture,
+        &container,
+        &["start", "exec", "signal", "pause", "resume"],
+    )?;
     container.delete()?;
     Ok(())
 }
@@ -263,9 +320,15 @@ fn one_of_many_creators_succeeds(fixture: &dyn Fixture) -> Outcome {
 fn an_id_is_free_again(fixture: &dyn Fixture) -> Outcome {
     let id = new_id(fixture)?;
     for round in 0..3 {
-        let container = fixture.service().create(&id, &fixture.spec(&["exit", "0"]))?;
+        let container = fixture
+            .service()
+            .create(&id, &fixture.spec(&["exit", "0"]))?;
         let process = container.start(Stdio::null())?;
-        ensure_eq!(process.wait(Some(kit::DEADLINE))?.code, Some(0), "round {round} gives");
+        ensure_eq!(
+            process.wait(Some(kit::DEADLINE))?.code,
+            Some(0),
+            "round {round} gives"
+        );
         container.delete()?;
     }
     Ok(())
@@ -274,21 +337,41 @@ fn an_id_is_free_again(fixture: &dyn Fixture) -> Outcome {
 fn a_bad_spec_is_refused(fixture: &dyn Fixture) -> Outcome {
     let good = || fixture.spec(&["exit", "0"]);
     let cases: [(&str, &str, ContainerSpec); 5] = [
-        ("no program", "", with_process(good(), |process| {
-            process.set_args(Some(Vec::new()));
-        })),
-        ("a relative working directory", "not/absolute", with_process(good(), |process| {
-            process.set_cwd(PathBuf::from("not/absolute"));
-        })),
-        ("a root that does not exist", "/no/such/root", ContainerSpec {
-            root: RootSource::Directory("/no/such/root".into()),
-            ..good()
-        }),
-        ("a user that does not exist", "nobody-here", ContainerSpec {
-            user: Some("nobody-here".to_owned()),
-            ..good()
-        }),
-        ("an argument with a zero byte", "", with_arguments(good(), &["/probe", "a\0b"])),
+        (
+            "no program",
+            "",
+            with_process(good(), |process| {
+                process.set_args(Some(Vec::new()));
+            }),
+        ),
+        (
+            "a relative working directory",
+            "not/absolute",
+            with_process(good(), |process| {
+                process.set_cwd(PathBuf::from("not/absolute"));
+            }),
+        ),
+        (
+            "a root that does not exist",
+            "/no/such/root",
+            ContainerSpec {
+                root: RootSource::Directory("/no/such/root".into()),
+                ..good()
+            },
+        ),
+        (
+            "a user that does not exist",
+            "nobody-here",
+            ContainerSpec {
+                user: Some("nobody-here".to_owned()),
+                ..good()
+            },
+        ),
+        (
+            "an argument with a zero byte",
+            "",
+            with_arguments(good(), &["/probe", "a\0b"]),
+        ),
     ];
     for (what, named, spec) in cases {
         let service = fixture.service();
@@ -309,7 +392,11 @@ fn a_bad_spec_is_refused(fixture: &dyn Fixture) -> Outcome {
             error.to_json().to_string().contains(named),
             "the error about {what} does not name {named}: {error}"
         );
-        refused(service.open(&id), ErrorKind::NotFound, &format!("open after {what}"))?;
+        refused(
+            service.open(&id),
+            ErrorKind::NotFound,
+            &format!("open after {what}"),
+        )?;
         ensure!(
             service.enumerate()?.iter().all(|summary| summary.id != id),
             "{what} was refused and is listed"
@@ -335,11 +422,27 @@ fn an_opened_container_is_the_created_one(fixture: &dyn Fixture) -> Outcome {
     let container = create_from(fixture, &spec)?;
     let opened = fixture.service().open(container.id())?;
     ensure_eq!(opened.id(), container.id(), "its id");
-    ensure!(*opened.spec() == spec, "its spec is another: {:?}", opened.spec());
-    ensure!(*container.spec() == spec, "the spec was changed: {:?}", container.spec());
+    ensure!(
+        *opened.spec() == spec,
+        "its spec is another: {:?}",
+        opened.spec()
+    );
+    ensure!(
+        *container.spec() == spec,
+        "the spec was changed: {:?}",
+        container.spec()
+    );
     let process = opened.start(Stdio::null())?;
-    ensure_eq!(process.wait(Some(kit::DEADLINE))?.code, Some(5), "the process gives");
-    ensure_eq!(container.wait(Some(kit::DEADLINE))?.code, Some(5), "the first handle says");
+    ensure_eq!(
+        process.wait(Some(kit::DEADLINE))?.code,
+        Some(5),
+        "the process gives"
+    );
+    ensure_eq!(
+        container.wait(Some(kit::DEADLINE))?.code,
+        Some(5),
+        "the first handle says"
+    );
     Ok(())
 }
 
@@ -356,11 +459,26 @@ fn the_list_is_true(fixture: &dyn Fixture) -> Outcome {
         (&stopped, State::Stopped),
     ] {
         let mut entries = list.iter().filter(|summary| summary.id == *container.id());
-        let summary = entries.next().ok_or_else(|| format!("{} is not listed", container.id()))?;
+        let summary = entries
+            .next()
+            .ok_or_else(|| format!("{} is not listed", container.id()))?;
         ensure_eq!(summary.state, state, "the list says of {}", container.id());
-        ensure!(entries.next().is_none(), "{} is listed twice", container.id());
-        let arguments = container.spec().oci.process().as_ref().and_then(|process| process.args().clone());
-        ensure_eq!(Some(&summary.command), arguments.as_ref(), "the listed command");
+        ensure!(
+            entries.next().is_none(),
+            "{} is listed twice",
+            container.id()
+        );
+        let arguments = container
+            .spec()
+            .oci
+            .process()
+            .as_ref()
+            .and_then(|process| process.args().clone());
+        ensure_eq!(
+            Some(&summary.command),
+            arguments.as_ref(),
+            "the listed command"
+        );
     }
     running.container.terminate()?;
     let list = service.enumerate()?;
@@ -391,8 +509,16 @@ fn features_are_told(fixture: &dyn Fixture) -> Outcome {
             feature.name
         );
     }
-    ensure_eq!(service.features(), features, "asked again, the features are");
-    ensure_eq!(service.enumerate()?.len(), before, "afterwards the number of containers is");
+    ensure_eq!(
+        service.features(),
+        features,
+        "asked again, the features are"
+    );
+    ensure_eq!(
+        service.enumerate()?.len(),
+        before,
+        "afterwards the number of containers is"
+    );
     Ok(())
 }
 
@@ -416,7 +542,11 @@ pub(super) fn expect_execute_error<T>(
         Ok(_) => return Err(format!("{program} was started").into()),
         Err(error) => error,
     };
-    ensure_eq!(error.phase(), Phase::Execute, "{program} failed ({error}) in phase");
+    ensure_eq!(
+        error.phase(),
+        Phase::Execute,
+        "{program} failed ({error}) in phase"
+    );
     if let Some(kind) = kind {
         ensure_eq!(error.kind(), kind, "{program} failed ({error}) as");
     }
@@ -446,7 +576,9 @@ fn deleting_again_is_success(fixture: &dyn Fixture) -> Outcome {
     let container = create(fixture, &["exit", "0"])?;
     let id = container.id().clone();
     container.start(Stdio::null())?.wait(Some(kit::DEADLINE))?;
-    let handles = (0..16).map(|_| service.open(&id)).collect::<Result<Vec<_>, _>>()?;
+    let handles = (0..16)
+        .map(|_| service.open(&id))
+        .collect::<Result<Vec<_>, _>>()?;
     for result in together(16, |index| handles[index].delete())? {
         result.map_err(|error| format!("one of several deletes at once failed: {error}"))?;
     }
@@ -458,5 +590,10 @@ fn deleting_again_is_success(fixture: &dyn Fixture) -> Outcome {
 fn a_created_container_can_be_deleted(fixture: &dyn Fixture) -> Outcome {
     let container = create(fixture, &["exit", "0"])?;
     container.delete()?;
-    refused(fixture.service().open(container.id()), ErrorKind::NotFound, "open after delete").map(drop)
+    refused(
+        fixture.service().open(container.id()),
+        ErrorKind::NotFound,
+        "open after delete",
+    )
+    .map(drop)
 }

@@ -40,8 +40,8 @@ macro_rules! ensure_eq {
 mod another;
 mod concurrent;
 mod console;
-mod environment;
 mod ending;
+mod environment;
 mod exec;
 mod exits;
 mod kit;

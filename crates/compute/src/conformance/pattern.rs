@@ -58,7 +58,11 @@ impl Check {
             let count = bytes.len().min(PERIOD - at);
             let expected = &period()[at..at + count];
             if self.wrong_at.is_none() && bytes[..count] != *expected {
-                let inside = bytes.iter().zip(expected).take_while(|(a, b)| a == b).count();
+                let inside = bytes
+                    .iter()
+                    .zip(expected)
+                    .take_while(|(a, b)| a == b)
+                    .count();
                 self.wrong_at = Some(self.bytes + inside as u64);
             }
             self.bytes += count as u64;
@@ -128,13 +132,19 @@ mod tests {
         changed[200_000] ^= 1;
         let mut check = Check::default();
         check.take(&changed);
-        assert_eq!(check.is_exactly(300_000), Err("byte 200000 of 300000 is wrong".to_owned()));
+        assert_eq!(
+            check.is_exactly(300_000),
+            Err("byte 200000 of 300000 is wrong".to_owned())
+        );
     }
 
     #[test]
     fn bytes_missing_at_the_end_show() {
         let mut check = Check::default();
         check.take(&bytes(10));
-        assert_eq!(check.is_exactly(11), Err("10 of 11 bytes arrived".to_owned()));
+        assert_eq!(
+            check.is_exactly(11),
+            Err("10 of 11 bytes arrived".to_owned())
+        );
     }
 }

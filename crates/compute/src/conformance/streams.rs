@@ -9,9 +9,7 @@ use std::{
 
 use super::{
     Behaviour, Fixture, Outcome,
-    kit::{
-        self, create, expect_line, finish, idle, in_and_out, run, sizes, start,
-    },
+    kit::{self, create, expect_line, finish, idle, in_and_out, run, sizes, start},
     pattern,
 };
 use crate::{Stdio, Stream};
@@ -55,7 +53,11 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     },
     Behaviour {
         name: "end of input arrives, whether it was sent before, during or after the start",
-        covers: &["streams.stdin", "process.close-stdin", "process.close-stdin-again"],
+        covers: &[
+            "streams.stdin",
+            "process.close-stdin",
+            "process.close-stdin-again",
+        ],
         needs: &[],
         run: end_of_input_arrives,
     },
@@ -100,13 +102,18 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
 fn output_arrives(fixture: &dyn Fixture) -> Outcome {
     let running = idle(fixture)?;
     for size in sizes(0..=21) {
-        let process = running
-            .container
-            .create_process(&fixture.process(&["write", "1", &size.to_string()]), in_and_out())?;
+        let process = running.container.create_process(
+            &fixture.process(&["write", "1", &size.to_string()]),
+            in_and_out(),
+        )?;
         let mut check = pattern::Check::default();
         check.take_all(process.take_streams().stdout.ok_or("no standard output")?)?;
         check.is_exactly(size)?;
-        ensure_eq!(process.wait(Some(kit::DEADLINE))?.code, Some(0), "the writer of {size} bytes gives");
+        ensure_eq!(
+            process.wait(Some(kit::DEADLINE))?.code,
+            Some(0),
+            "the writer of {size} bytes gives"
+        );
     }
     for size in sizes(16..=17) {
         let ran = run(fixture, &["write", "1", &size.to_string()])?;
@@ -120,22 +127,35 @@ fn output_arrives(fixture: &dyn Fixture) -> Outcome {
 /// What the probe's `check` says of what it read.
 fn expect_checked(stdout: &[u8], size: u64) -> Outcome {
     let said: serde_json::Value = serde_json::from_slice(stdout)?;
-    ensure_eq!(said, serde_json::json!({"bytes": size, "intact": true}), "of {size} bytes the reader says");
+    ensure_eq!(
+        said,
+        serde_json::json!({"bytes": size, "intact": true}),
+        "of {size} bytes the reader says"
+    );
     Ok(())
 }
 
 fn input_arrives(fixture: &dyn Fixture) -> Outcome {
     let running = idle(fixture)?;
     for size in sizes(0..=21) {
-        let process = running.container.create_process(&fixture.process(&["check"]), in_and_out())?;
+        let process = running
+            .container
+            .create_process(&fixture.process(&["check"]), in_and_out())?;
         let streams = process.take_streams();
         let mut stdin = streams.stdin.ok_or("no standard input")?;
         pattern::each_block(size, |block| stdin.write_all(block))?;
         drop(stdin);
         let mut said = Vec::new();
-        streams.stdout.ok_or("no standard output")?.read_to_end(&mut said)?;
+        streams
+            .stdout
+            .ok_or("no standard output")?
+            .read_to_end(&mut said)?;
         expect_checked(&said, size)?;
-        ensure_eq!(process.wait(Some(kit::DEADLINE))?.code, Some(0), "the reader of {size} bytes gives");
+        ensure_eq!(
+            process.wait(Some(kit::DEADLINE))?.code,
+            Some(0),
+            "the reader of {size} bytes gives"
+        );
     }
     Ok(())
 }
@@ -143,7 +163,11 @@ fn input_arrives(fixture: &dyn Fixture) -> Outcome {
 fn every_byte_value(fixture: &dyn Fixture) -> Outcome {
     let bytes: Vec<u8> = (0..=255).chain((0..=255).rev()).collect();
     let mut running = start(fixture, &["cat"])?;
-    running.stdin.take().ok_or("no standard input")?.write_all(&bytes)?;
+    running
+        .stdin
+        .take()
+        .ok_or("no standard input")?
+        .write_all(&bytes)?;
     let mut back = Vec::new();
     running.stdout.read_to_end(&mut back)?;
     ensure!(back == bytes, "what came back differs: {back:?}");
@@ -162,14 +186,26 @@ fn both_ways_at_once(fixture: &dyn Fixture) -> Outcome {
         Ok(())
     })?;
     check.is_exactly(SIZE)?;
-    ensure_eq!(running.process.wait(Some(kit::DEADLINE))?.code, Some(0), "it gives");
+    ensure_eq!(
+        running.process.wait(Some(kit::DEADLINE))?.code,
+        Some(0),
+        "it gives"
+    );
     Ok(())
 }
 
 fn output_and_error_are_two(fixture: &dyn Fixture) -> Outcome {
-    let ran = run(fixture, &["say", "a", "+", "warn", "b", "+", "say", "c", "+", "write", "2", "300000"])?;
+    let ran = run(
+        fixture,
+        &[
+            "say", "a", "+", "warn", "b", "+", "say", "c", "+", "write", "2", "300000",
+        ],
+    )?;
     ensure_eq!(ran.text(), "a\nc\n", "standard output");
-    ensure!(ran.stderr.starts_with(b"b\n"), "standard error begins with something else");
+    ensure!(
+        ran.stderr.starts_with(b"b\n"),
+        "standard error begins with something else"
+    );
     let mut check = pattern::Check::default();
     check.take(&ran.stderr[2..]);
     check.is_exactly(300_000)?;
@@ -200,7 +236,14 @@ fn a_late_reader_loses_nothing(fixture: &dyn Fixture) -> Outcome {
 
 fn end_of_input_arrives(fixture: &dyn Fixture) -> Outcome {
     let idle = idle(fixture)?;
-    for (when, first) in [("before", true), ("during", true), ("after", true), ("before", false), ("during", false), ("after", false)] {
+    for (when, first) in [
+        ("before", true),
+        ("during", true),
+        ("after", true),
+        ("before", false),
+        ("during", false),
+        ("after", false),
+    ] {
         let container;
         let system = if first {
             container = create(fixture, &["cat", "+", "exit", "5"])?;
@@ -234,8 +277,10 @@ fn end_of_input_arrives(fixture: &dyn Fixture) -> Outcome {
             _ => {
                 let process = start(in_and_out())?;
                 let streams = process.take_streams();
-                let (mut stdin, mut stdout) =
-                    streams.stdin.zip(streams.stdout).ok_or("streams are missing")?;
+                let (mut stdin, mut stdout) = streams
+                    .stdin
+                    .zip(streams.stdout)
+                    .ok_or("streams are missing")?;
                 stdin.write_all(b"x\n")?;
                 expect_line(&mut stdout, "x")?;
                 // Taken streams end by being dropped; asking for it anyway does no harm.
@@ -244,7 +289,11 @@ fn end_of_input_arrives(fixture: &dyn Fixture) -> Outcome {
                 process
             }
         };
-        ensure_eq!(process.wait(Some(kit::DEADLINE))?.code, Some(5), "end of input sent {when} the start: the reader gives");
+        ensure_eq!(
+            process.wait(Some(kit::DEADLINE))?.code,
+            Some(5),
+            "end of input sent {when} the start: the reader gives"
+        );
     }
     Ok(())
 }
@@ -260,12 +309,20 @@ fn given(end: impl Into<std::os::windows::io::OwnedHandle>) -> File {
 }
 
 fn the_null_device(fixture: &dyn Fixture) -> Outcome {
-    let container = create(fixture, &["cat", "+", "write", "1", "1000000", "+", "write", "2", "1000000", "+", "exit", "8"])?;
+    let container = create(
+        fixture,
+        &[
+            "cat", "+", "write", "1", "1000000", "+", "write", "2", "1000000", "+", "exit", "8",
+        ],
+    )?;
     let process = container.start(Stdio::null())?;
     ensure_eq!(process.wait(Some(kit::DEADLINE))?.code, Some(8), "it gives");
     let streams = process.take_streams();
     ensure!(
-        streams.stdin.is_none() && streams.stdout.is_none() && streams.stderr.is_none() && streams.console.is_none(),
+        streams.stdin.is_none()
+            && streams.stdout.is_none()
+            && streams.stderr.is_none()
+            && streams.console.is_none(),
         "the null device has another end: {streams:?}"
     );
     Ok(())
@@ -279,7 +336,11 @@ fn a_given_descriptor(fixture: &dyn Fixture) -> Outcome {
 }
 
 fn use_given(fixture: &dyn Fixture, path: &std::path::Path) -> Outcome {
-    let mut file = File::options().create_new(true).read(true).write(true).open(path)?;
+    let mut file = File::options()
+        .create_new(true)
+        .read(true)
+        .write(true)
+        .open(path)?;
     // One position is shared by all who have the same open file: a copy in between would write elsewhere or later.
     file.write_all(b"one\n")?;
     let container = create(fixture, &["say", "two", "+", "warn", "three"])?;
@@ -290,7 +351,11 @@ fn use_given(fixture: &dyn Fixture, path: &std::path::Path) -> Outcome {
     })?;
     process.wait(Some(kit::DEADLINE))?;
     file.write_all(b"four\n")?;
-    ensure_eq!(std::fs::read_to_string(path)?, "one\ntwo\nthree\nfour\n", "the file holds");
+    ensure_eq!(
+        std::fs::read_to_string(path)?,
+        "one\ntwo\nthree\nfour\n",
+        "the file holds"
+    );
     Ok(())
 }
 
@@ -298,12 +363,25 @@ fn streams_are_handed_out_once(fixture: &dyn Fixture) -> Outcome {
     let container = create(fixture, &["cat"])?;
     let process = container.start(in_and_out())?;
     let first = process.take_streams();
-    ensure!(first.stdin.is_some() && first.stdout.is_some(), "pipes were not handed out: {first:?}");
-    ensure!(first.stderr.is_none() && first.console.is_none(), "what was no pipe was handed out: {first:?}");
+    ensure!(
+        first.stdin.is_some() && first.stdout.is_some(),
+        "pipes were not handed out: {first:?}"
+    );
+    ensure!(
+        first.stderr.is_none() && first.console.is_none(),
+        "what was no pipe was handed out: {first:?}"
+    );
     let second = process.take_streams();
-    ensure!(second.stdin.is_none() && second.stdout.is_none(), "handed out twice: {second:?}");
+    ensure!(
+        second.stdin.is_none() && second.stdout.is_none(),
+        "handed out twice: {second:?}"
+    );
     drop(first);
-    ensure_eq!(process.wait(Some(kit::DEADLINE))?.code, Some(0), "with its input dropped it gives");
+    ensure_eq!(
+        process.wait(Some(kit::DEADLINE))?.code,
+        Some(0),
+        "with its input dropped it gives"
+    );
     Ok(())
 }
 
@@ -314,26 +392,51 @@ fn closing_one_stream(fixture: &dyn Fixture) -> Outcome {
     let mut check = pattern::Check::default();
     check.take_all(&mut running.stdout)?;
     check.is_exactly(200_000)?;
-    ensure_eq!(running.process.wait(Some(kit::DEADLINE))?.code, Some(0), "without input it gives");
+    ensure_eq!(
+        running.process.wait(Some(kit::DEADLINE))?.code,
+        Some(0),
+        "without input it gives"
+    );
 
     // The process closes output: input goes on to its end.
-    let mut running = start(fixture, &["say", "closing", "+", "close", "1", "+", "drain"])?;
+    let mut running = start(
+        fixture,
+        &["say", "closing", "+", "close", "1", "+", "drain"],
+    )?;
     expect_line(&mut running.stdout, "closing")?;
     let mut stdin = running.stdin.take().ok_or("no standard input")?;
     pattern::each_block(500_000, |block| stdin.write_all(block))?;
     drop(stdin);
-    ensure_eq!(running.process.wait(Some(kit::DEADLINE))?.code, Some(0), "without output it gives");
+    ensure_eq!(
+        running.process.wait(Some(kit::DEADLINE))?.code,
+        Some(0),
+        "without output it gives"
+    );
 
     // The caller closes output: errors and input go on.
     let container = create(fixture, &["line", "+", "exit", "0"])?;
     let process = container.start(Stdio::pipes())?;
     let mut streams = process.take_streams();
     drop(streams.stdout.take());
-    streams.stdin.take().ok_or("no standard input")?.write_all(b"x\n")?;
+    streams
+        .stdin
+        .take()
+        .ok_or("no standard input")?
+        .write_all(b"x\n")?;
     let mut said = String::new();
-    streams.stderr.take().ok_or("no standard error")?.read_to_string(&mut said)?;
-    ensure!(said.contains("say: "), "the writer to a closed output says {said:?}");
-    ensure!(process.wait(Some(kit::DEADLINE))?.code.is_some(), "it did not end by itself");
+    streams
+        .stderr
+        .take()
+        .ok_or("no standard error")?
+        .read_to_string(&mut said)?;
+    ensure!(
+        said.contains("say: "),
+        "the writer to a closed output says {said:?}"
+    );
+    ensure!(
+        process.wait(Some(kit::DEADLINE))?.code.is_some(),
+        "it did not end by itself"
+    );
     Ok(())
 }
 
@@ -343,12 +446,20 @@ fn output_ends_with_the_process(fixture: &dyn Fixture) -> Outcome {
     let streams = first.take_streams();
     // Started while the pipes of the first were open: neither it nor the service may hold their other ends.
     let other = idle(fixture)?;
-    let _further = other.container.create_process(&fixture.process(&["idle"]), Stdio::pipes())?;
+    let _further = other
+        .container
+        .create_process(&fixture.process(&["idle"]), Stdio::pipes())?;
     drop(streams.stdin);
     let mut said = String::new();
-    streams.stdout.ok_or("no standard output")?.read_to_string(&mut said)?;
+    streams
+        .stdout
+        .ok_or("no standard output")?
+        .read_to_string(&mut said)?;
     ensure_eq!(said, "got \ndone\n", "it said");
-    streams.stderr.ok_or("no standard error")?.read_to_string(&mut said)?;
+    streams
+        .stderr
+        .ok_or("no standard error")?
+        .read_to_string(&mut said)?;
     ensure_eq!(first.wait(Some(kit::DEADLINE))?.code, Some(0), "it gives");
     Ok(())
 }
@@ -356,12 +467,24 @@ fn output_ends_with_the_process(fixture: &dyn Fixture) -> Outcome {
 fn no_other_descriptor(fixture: &dyn Fixture) -> Outcome {
     let running = idle(fixture)?;
     let first = run(fixture, &["report"])?;
-    let further = finish(&*running.container.create_process(&fixture.process(&["report"]), Stdio::pipes())?)?;
+    let further = finish(
+        &*running
+            .container
+            .create_process(&fixture.process(&["report"]), Stdio::pipes())?,
+    )?;
     for ran in [first, further] {
         let report = ran.json()?;
-        let numbers: Vec<&String> =
-            report["descriptors"].as_object().ok_or("no descriptors are reported")?.keys().collect();
-        ensure_eq!(numbers, ["0", "1", "2"], "the open descriptors ({}) are", report["descriptors"]);
+        let numbers: Vec<&String> = report["descriptors"]
+            .as_object()
+            .ok_or("no descriptors are reported")?
+            .keys()
+            .collect();
+        ensure_eq!(
+            numbers,
+            ["0", "1", "2"],
+            "the open descriptors ({}) are",
+            report["descriptors"]
+        );
     }
     Ok(())
 }

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    Ability, Behaviour, Fixture, Outcome,
-    another,
+    Ability, Behaviour, Fixture, Outcome, another,
     kit::{self, create, exec, expect_state, idle, ready, refused, together},
 };
 use crate::{ErrorKind, ExitStatus, State, Stdio};
@@ -79,10 +78,22 @@ fn all_waits_agree(fixture: &dyn Fixture) -> Outcome {
         }
     }
     for _ in 0..3 {
-        ensure_eq!(running.process.wait(Some(Duration::ZERO))?, first, "a repeated wait got");
-        ensure_eq!(running.container.wait(Some(Duration::ZERO))?, first, "a late wait got");
+        ensure_eq!(
+            running.process.wait(Some(Duration::ZERO))?,
+            first,
+            "a repeated wait got"
+        );
+        ensure_eq!(
+            running.container.wait(Some(Duration::ZERO))?,
+            first,
+            "a late wait got"
+        );
         let opened = fixture.service().open(running.container.id())?;
-        ensure_eq!(opened.wait(Some(kit::DEADLINE))?, first, "a late wait on a new handle got");
+        ensure_eq!(
+            opened.wait(Some(kit::DEADLINE))?,
+            first,
+            "a late wait on a new handle got"
+        );
     }
     Ok(())
 }
@@ -109,13 +120,30 @@ fn waits_of_other_processes_agree(fixture: &dyn Fixture) -> Outcome {
 
 fn a_wait_runs_out(fixture: &dyn Fixture) -> Outcome {
     let running = idle(fixture)?;
-    for time in [Duration::ZERO, Duration::from_millis(1), Duration::from_millis(30)] {
-        refused(running.process.wait(Some(time)), ErrorKind::Timeout, "wait for a process")?;
-        refused(running.container.wait(Some(time)), ErrorKind::Timeout, "wait for a container")?;
+    for time in [
+        Duration::ZERO,
+        Duration::from_millis(1),
+        Duration::from_millis(30),
+    ] {
+        refused(
+            running.process.wait(Some(time)),
+            ErrorKind::Timeout,
+            "wait for a process",
+        )?;
+        refused(
+            running.container.wait(Some(time)),
+            ErrorKind::Timeout,
+            "wait for a container",
+        )?;
     }
     expect_state(&*running.container, State::Running)?;
     let opened = fixture.service().open(running.container.id())?;
-    refused(opened.wait(Some(Duration::from_millis(5))), ErrorKind::Timeout, "wait on an opened handle").map(drop)
+    refused(
+        opened.wait(Some(Duration::from_millis(5))),
+        ErrorKind::Timeout,
+        "wait on an opened handle",
+    )
+    .map(drop)
 }
 
 fn readiness(fixture: &dyn Fixture) -> Outcome {
@@ -134,7 +162,12 @@ fn a_further_process_ends_alone(fixture: &dyn Fixture) -> Outcome {
     let ran = exec(fixture, &*running.container, &["exit", "1"])?;
     ensure_eq!(ran.status.code, Some(1), "the further process gives");
     expect_state(&*running.container, State::Running)?;
-    refused(running.container.wait(Some(Duration::ZERO)), ErrorKind::Timeout, "wait for the container").map(drop)
+    refused(
+        running.container.wait(Some(Duration::ZERO)),
+        ErrorKind::Timeout,
+        "wait for the container",
+    )
+    .map(drop)
 }
 
 fn many_at_once(fixture: &dyn Fixture) -> Outcome {
@@ -157,7 +190,11 @@ fn many_at_once(fixture: &dyn Fixture) -> Outcome {
 
 fn a_wait_for_a_created_container(fixture: &dyn Fixture) -> Outcome {
     let container = create(fixture, &["exit", "6"])?;
-    refused(container.wait(Some(Duration::from_millis(5))), ErrorKind::Timeout, "wait for what never ran")?;
+    refused(
+        container.wait(Some(Duration::from_millis(5))),
+        ErrorKind::Timeout,
+        "wait for what never ran",
+    )?;
     let waiting = fixture.service().open(container.id())?;
     std::thread::scope(|scope| {
         let wait = scope.spawn(move || waiting.wait(Some(kit::DEADLINE)));

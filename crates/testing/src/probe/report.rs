@@ -199,7 +199,7 @@ fn link(path: &str) -> Option<String> {
 }
 
 /// The names in a directory, sorted; none where it cannot be read.
-pub(super) fn names(folder: &str) -> Vec<String> {
+pub(crate) fn names(folder: &str) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(folder)
         .map(|entries| {
             entries
