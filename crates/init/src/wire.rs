@@ -410,10 +410,6 @@ steps! {
     /// Opens a pseudo-terminal of the container, hands its controlling side to the owner, and takes the other
     /// as controlling terminal and standard streams.
     31 OpenConsole {
-        /// Rows; 0 leaves the kernel's.
-        height: u16,
-        /// Columns.
-        width: u16,
         /// Owner of the terminal.
         uid: u32,
         /// Mount it over `/dev/console`, too.

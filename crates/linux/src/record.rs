@@ -166,8 +166,12 @@ impl Folder {
         let _ = fs::remove_file(self.0.join(PROCESS));
     }
 
-    pub(crate) fn write_exit(&self, exit: &ExitStatus) -> Result<()> {
-        self.write(EXIT, exit)?.publish()
+    /// Writes the exit status down, once: the result is what was written first, by whomever.
+    pub(crate) fn write_exit(&self, exit: &ExitStatus) -> Result<ExitStatus> {
+        if self.write(EXIT, exit)?.publish_first()? {
+            return Ok(exit.clone());
+        }
+        self.read(EXIT)
     }
 
     /// The spec; `NotFound` where there is no container.
@@ -273,6 +277,17 @@ impl Draft {
             .map_err(|error| failed(Phase::Operate, "write", &self.path, error))?;
         self.draft = PathBuf::new();
         Ok(())
+    }
+}
+
+impl Draft {
+    /// As [`Draft::publish`], unless there is such a file already; false then.
+    fn publish_first(self) -> Result<bool> {
+        match fs::hard_link(&self.draft, &self.path) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(failed(Phase::Operate, "write", &self.path, error)),
+        }
     }
 }
 

@@ -23,7 +23,7 @@ use crate::record::{Draft, Folder, ProcessIdentity, Record, Released};
 use crate::root::Root;
 use crate::root_facts::RootFacts;
 use crate::service::{Shared, boot_id, not_found, system};
-use crate::{proc_pid, removal};
+use crate::{proc_pid, reaper, removal};
 
 /// How long a container may take to end by force, to freeze, or to thaw.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -151,8 +151,7 @@ impl LinuxSystem {
                 let _ = cgroup.kill_all(PATIENCE);
             }
             // The container may be gone by now, removed by force; then nobody asks for its status again.
-            let _ = folder.write_exit(&status);
-            status
+            folder.write_exit(&status).unwrap_or(status)
         })
     }
 }
@@ -192,6 +191,7 @@ impl ComputeSystem for LinuxSystem {
                     features,
                     descriptors: &descriptors,
                     tracer: &mut tracer,
+                    console: None,
                     witness: &mut recorder,
                 }
                 .run(stdio)
@@ -208,6 +208,7 @@ impl ComputeSystem for LinuxSystem {
         })?;
         record.released = recorder.released.map(|(released, _)| released);
         let process = Arc::new(OwnedProcess::new(pid, pidfd, Some(self.on_exit(record))));
+        reaper::watch(&process)?;
         let mut owned = self
             .shared
             .owned
@@ -223,27 +224,7 @@ impl ComputeSystem for LinuxSystem {
     fn create_process(&self, process: &ProcessSpec, stdio: Stdio) -> Result<Box<dyn Process>> {
         let (record, cgroup) = self.in_state(&[State::Running], "start a process in")?;
         let first = open_process(&record)?.ok_or_else(|| not_running("start a process"))?;
-        let features = self.shared.features()?;
-        let root = root_of(&record, &first)?;
-        let facts = RootFacts::read_for_process(&root, process).map_err(Error::from)?;
-        let plan = plan_process(&self.spec, process, &running_container(&record), &facts)?;
-        let sources = Sources {
-            cgroup: cgroup.as_ref(),
-            process: Some(first.as_fd()),
-        };
-        let started = Start {
-            plan: &plan,
-            features,
-            descriptors: &sources.open(&plan.descriptors)?,
-            tracer: &mut Tracer::new(self.shared.timeline.clone()),
-            witness: &mut Nobody,
-        }
-        .run(stdio);
-        let Started {
-            pid,
-            pidfd,
-            streams,
-        } = started.map_err(|error| {
+        self.start_in(&record, cgroup.as_ref(), &first, process, stdio).map_err(|error| {
             // What fails while the container ends fails because of that.
             match wait_for(first.as_fd(), Some(Duration::ZERO)) {
                 Ok(true) => {
@@ -251,11 +232,7 @@ impl ComputeSystem for LinuxSystem {
                 }
                 _ => error,
             }
-        })?;
-        let process = Arc::new(OwnedProcess::new(pid, pidfd, None));
-        let process = LinuxProcess::new(process, streams)
-            .map_err(|error| system("keep the console", error))?;
-        Ok(Box::new(process))
+        })
     }
 
     fn pause(&self) -> Result<()> {
@@ -419,6 +396,42 @@ impl ComputeSystem for LinuxSystem {
 }
 
 impl LinuxSystem {
+    fn start_in(
+        &self,
+        record: &Record,
+        cgroup: Option<&Cgroup>,
+        first: &OwnedFd,
+        process: &ProcessSpec,
+        stdio: Stdio,
+    ) -> Result<Box<dyn Process>> {
+        let root = root_of(record, first)?;
+        let facts = RootFacts::read_for_process(&root, process).map_err(Error::from)?;
+        let plan = plan_process(&self.spec, process, &running_container(record), &facts)?;
+        let sources = Sources {
+            cgroup,
+            process: Some(first.as_fd()),
+        };
+        let started = Start {
+            plan: &plan,
+            features: self.shared.features()?,
+            descriptors: &sources.open(&plan.descriptors)?,
+            tracer: &mut Tracer::new(self.shared.timeline.clone()),
+            console: None,
+            witness: &mut Nobody,
+        }
+        .run(stdio);
+        let Started {
+            pid,
+            pidfd,
+            streams,
+        } = started?;
+        let process = Arc::new(OwnedProcess::new(pid, pidfd, None));
+        reaper::watch(&process)?;
+        let process = LinuxProcess::new(process, streams)
+            .map_err(|error| system("keep the console", error))?;
+        Ok(Box::new(process))
+    }
+
     /// The exit status of a container whose process is seen to have ended, and whose owner is another program.
     fn exit_after_end(&self, record: &Record) -> Result<ExitStatus> {
         let deadline = Instant::now() + OWNER_PATIENCE;
@@ -435,7 +448,8 @@ impl LinuxSystem {
                 return Ok(exit);
             }
             if !owner_is_there || Instant::now() > deadline {
-                return Ok(ExitStatus::unknown("supervisor lost"));
+                // Written down: whoever asks later gets the same answer.
+                return self.folder.write_exit(&ExitStatus::unknown("supervisor lost"));
             }
             std::thread::sleep(pause);
             pause = (pause * 2).min(Duration::from_millis(50));

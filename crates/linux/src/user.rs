@@ -145,7 +145,7 @@ impl<'a> UserRequest<'a> {
 ///
 /// As docker does: the first matching line wins; a number needs no line, and its primary group is then 0;
 /// without an explicit group the user's primary group is that of its line, and every group that lists it is
-/// supplementary. OCI's `additionalGids` are supplementary in any case.
+/// supplementary. OCI's `additionalGids` are supplementary where its numbers are used.
 pub fn resolve(
     user: Option<&str>,
     oci: &oci::User,
@@ -176,7 +176,9 @@ pub fn resolve(
     };
     let mut groups = memberships;
     groups.push(in_range(gid)?);
-    for gid in oci.additional_gids().iter().flatten() {
+    // They belong to the numbers beside them, which a user by name takes the place of.
+    let additional = oci.additional_gids().as_deref().filter(|_| user.is_none());
+    for gid in additional.into_iter().flatten() {
         groups.push(in_range(*gid)?);
     }
     groups.sort_unstable();

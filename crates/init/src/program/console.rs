@@ -6,7 +6,6 @@ use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
 
 use super::fault::{At, Fault, Result};
 use super::root::{self, Target};
@@ -16,17 +15,9 @@ use super::{control, sys};
 /// `DEVPTS_SUPER_MAGIC` (statfs(2)).
 const DEVPTS_MAGIC: u64 = 0x1cd1;
 
-/// What a console is to be like.
-pub(crate) struct Console {
-    pub(crate) height: u16,
-    pub(crate) width: u16,
-    pub(crate) uid: u32,
-    pub(crate) bind_console: bool,
-}
-
 /// Opens a pseudo-terminal, sends its controlling side to the owner and makes the other the standard streams and the
 /// controlling terminal.
-pub(crate) fn open(console: &Console, slots: &Slots) -> Result<()> {
+pub(crate) fn open(uid: u32, bind_console: bool, slots: &Slots) -> Result<()> {
     let devpts = match slots.find(Slot::DEVPTS) {
         Some(devpts) => devpts.try_clone_to_owned().at(Call::Fcntl)?,
         None => devpts_of_root()?,
@@ -48,22 +39,13 @@ pub(crate) fn open(console: &Console, slots: &Slots) -> Result<()> {
         OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC,
     )
     .at(Call::Ioctl)?;
-    if console.height != 0 || console.width != 0 {
-        let size = Winsize {
-            ws_row: console.height,
-            ws_col: console.width,
-            ws_xpixel: 0,
-            ws_ypixel: 0,
-        };
-        tcsetwinsize(&terminal, size).at(Call::Ioctl)?;
-    }
     rustix::fs::fchown(
         &terminal,
-        Some(rustix::fs::Uid::from_raw(console.uid)),
+        Some(rustix::fs::Uid::from_raw(uid)),
         None,
     )
     .at(Call::Fchown)?;
-    if console.bind_console {
+    if bind_console {
         bind_over_dev_console(&terminal, slots)?;
     }
     control::send_with(Message::of(MessageKind::Console), controller.as_fd())?;

@@ -15,6 +15,7 @@ pub(crate) type Result<T> = core::result::Result<T, Errno>;
 
 #[cfg(target_arch = "x86_64")]
 mod number {
+    pub(super) const RT_SIGACTION: usize = 13;
     pub(super) const RT_SIGPROCMASK: usize = 14;
     pub(super) const IOCTL: usize = 16;
     pub(super) const KILL: usize = 62;
@@ -446,6 +447,29 @@ pub(crate) fn set_signal_mask(mask: SignalSet) -> Result<()> {
             ],
         )
     }?;
+    Ok(())
+}
+
+/// Gives every signal its default action: what the caller ignores would stay ignored in the container (execve(2)).
+pub(crate) fn reset_signals() -> Result<()> {
+    const SIGNALS: core::ops::RangeInclusive<usize> = 1..=64;
+    /// `struct sigaction` of the kernel: handler, flags, restorer, mask; the default action is all zeroes.
+    static DEFAULT: [usize; 4] = [0; 4];
+    for signal in SIGNALS {
+        let action = &raw const DEFAULT as usize;
+        // SAFETY: the kernel reads one `struct sigaction`; the previous one is not asked for.
+        let set = unsafe {
+            syscall(
+                number::RT_SIGACTION,
+                [signal, action, 0, size_of::<SignalSet>(), 0, 0],
+            )
+        };
+        match set {
+            // SIGKILL and SIGSTOP cannot be changed.
+            Ok(_) | Err(Errno::INVAL) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
     Ok(())
 }
 

@@ -54,6 +54,7 @@ impl Walk {
     fn prepare() -> Result<Self> {
         // The owner blocked every signal, so that none of its handlers could run in this process before execve.
         sys::set_signal_mask(0).at(Call::Prctl)?;
+        sys::reset_signals().at(Call::Prctl)?;
         rustix::process::umask(Mode::empty());
         let mut slots = Slots::new();
         let greeting = control::receive_descriptors(&mut slots, 0)?;
@@ -320,22 +321,7 @@ impl Walk {
             Step::SetUmask { mask } => {
                 rustix::process::umask(Mode::from_raw_mode(mask.into()));
             }
-            Step::OpenConsole {
-                height,
-                width,
-                uid,
-                bind_console,
-            } => {
-                console::open(
-                    &console::Console {
-                        height,
-                        width,
-                        uid,
-                        bind_console,
-                    },
-                    slots,
-                )?;
-            }
+            Step::OpenConsole { uid, bind_console } => console::open(uid, bind_console, slots)?,
             Step::ChangeDirectory { path } => console::change_directory(path)?,
             Step::SetIdentity {
                 uid,

@@ -14,10 +14,13 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use hoist_compute::{Error, ErrorKind, OsCode, Phase, Result, Stdio, Streams};
 use hoist_init::wire::{Call, Message, MessageKind};
+use hoist_spec::ConsoleSize;
+use rustix::termios::{Winsize, tcsetwinsize};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use self::control::Control;
 pub(crate) use self::reap::{reap, waitid};
+pub(crate) use self::spawn::without_signals;
 pub(crate) use self::times::Tracer;
 use crate::features::HostFeatures;
 use crate::plan::{Plan, explain};
@@ -46,6 +49,8 @@ pub(crate) struct Start<'a> {
     /// The descriptors that are there already.
     pub(crate) descriptors: &'a [OwnedFd],
     pub(crate) tracer: &'a mut Tracer,
+    /// The size of the console, where there is one.
+    pub(crate) console: Option<ConsoleSize>,
     /// Told what becomes of the process.
     pub(crate) witness: &'a mut dyn Witness,
 }
@@ -53,6 +58,10 @@ pub(crate) struct Start<'a> {
 impl Start<'_> {
     /// Starts the process; returns when it has executed its program. After an error no process is left.
     pub(crate) fn run(&mut self, stdio: Stdio) -> Result<Started> {
+        self.console = match &stdio {
+            Stdio::Console(size) => Some(*size),
+            Stdio::Streams { .. } => None,
+        };
         let mut prepared = streams::prepare(stdio).map_err(failed("open the standard streams"))?;
         let (control, other_end) = control::pair().map_err(failed("make the control socket"))?;
         let plan = helper::seal("hoist-plan", self.plan.program.as_bytes(), false)
@@ -158,11 +167,28 @@ impl Start<'_> {
                     self.witness.cloned(pid)?;
                 }
                 MessageKind::Ready => ready = true,
-                MessageKind::Console => streams.console = descriptor.map(Into::into),
+                MessageKind::Console => streams.console = Some(self.console(descriptor)?.into()),
                 MessageKind::Failed => return Err(self.explain(&message)),
                 MessageKind::Go => return Err(died("the helper")),
             }
         }
+    }
+
+    /// The controlling side of the process's console, which has its size before the process can ask for it.
+    fn console(&self, descriptor: Option<OwnedFd>) -> Result<OwnedFd> {
+        let console = descriptor.ok_or_else(|| died("the helper"))?;
+        if let Some(ConsoleSize { height, width }) = self.console {
+            let size = Winsize {
+                ws_row: height,
+                ws_col: width,
+                ws_xpixel: 0,
+                ws_ypixel: 0,
+            };
+            tcsetwinsize(&console, size)
+                .map_err(io::Error::from)
+                .map_err(failed("set the size of the console"))?;
+        }
+        Ok(console)
     }
 
     fn explain(&self, message: &Message) -> Error {

@@ -117,6 +117,14 @@ fn execute(child: &Child) -> c_int {
     }
 }
 
+/// Calls `work` with every signal of this thread blocked.
+pub(crate) fn without_signals<T>(work: impl FnOnce() -> T) -> io::Result<T> {
+    let before = block_signals()?;
+    let result = work();
+    restore_signals(&before);
+    Ok(result)
+}
+
 /// Blocks every signal of this thread: a handler of the caller's must not run in the child, in memory that both share.
 fn block_signals() -> io::Result<libc::sigset_t> {
     let mut before = MaybeUninit::uninit();

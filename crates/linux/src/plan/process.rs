@@ -38,13 +38,7 @@ impl ProcessPlan<'_> {
             });
         }
         if self.oci.terminal().unwrap_or(false) {
-            let size = self.oci.console_size();
-            let cells = |cells: Option<u64>| {
-                cells.map_or(0, |cells| u16::try_from(cells).unwrap_or(u16::MAX))
-            };
             steps.push(Step::OpenConsole {
-                height: cells(size.map(|size| size.height())),
-                width: cells(size.map(|size| size.width())),
                 uid: self.identity.uid,
                 bind_console: self.bind_console,
             });
@@ -55,6 +49,13 @@ impl ProcessPlan<'_> {
         } else {
             directory
         };
+        if !directory.starts_with('/') {
+            return Err(PlanError::invalid(
+                "working directory",
+                directory,
+                "it is not absolute",
+            ));
+        }
         steps.push(Step::ChangeDirectory {
             path: &c_string("working directory", &directory)?,
         });

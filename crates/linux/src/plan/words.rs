@@ -233,9 +233,7 @@ pub(crate) fn words(step: &Step<'_>) -> String {
         }
         Step::WriteOwnProcess { file, value } => format!("set {} to {}", text(file), text(value)),
         Step::SetUmask { mask } => format!("set umask {mask:04o}"),
-        Step::OpenConsole { height, width, .. } => {
-            format!("open a console of {width} by {height} cells")
-        }
+        Step::OpenConsole { .. } => "open a console".to_owned(),
         Step::ChangeDirectory { path } => format!("change to working directory {}", text(path)),
         Step::SetIdentity {
             uid,
