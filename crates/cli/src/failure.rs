@@ -55,7 +55,7 @@ impl Failure {
     /// The exit code of `run` and `exec`.
     pub(crate) fn code(&self) -> u8 {
         match self {
-            Self::Error(error) if error.phase() == Phase::Execute => match error.kind() {
+            Self::Error(error) if is_about_the_program(error) => match error.kind() {
                 ErrorKind::NotFound => NOT_FOUND,
                 _ => CANNOT_BE_INVOKED,
             },
@@ -120,6 +120,12 @@ impl Failure {
         };
         format!("{value}\n")
     }
+}
+
+/// Whether it is the program, or the directory it was to begin in, that makes the start impossible: docker tells both by
+/// the same exit codes.
+fn is_about_the_program(error: &Error) -> bool {
+    error.phase() == Phase::Execute || matches!(error.system_call(), Some("chdir" | "getcwd"))
 }
 
 /// The error and its causes on one line.

@@ -140,6 +140,11 @@ impl Error {
         self.subject.as_deref()
     }
 
+    /// The system call that failed, by its name in the manual.
+    pub fn system_call(&self) -> Option<&'static str> {
+        self.call
+    }
+
     /// The operating system's number, where a system call failed.
     pub fn os_code(&self) -> Option<OsCode> {
         self.code

@@ -10,8 +10,6 @@ mod relay;
 mod signal_fd;
 mod signals;
 mod terminal;
-#[cfg(test)]
-mod tests;
 
 use std::{
     io,

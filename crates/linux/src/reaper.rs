@@ -31,7 +31,8 @@ pub(crate) fn watch(process: &Arc<OwnedProcess>) -> Result<()> {
         Some(reaper) => reaper,
         None => {
             let made = Reaper {
-                epoll: epoll::create(epoll::CreateFlags::CLOEXEC).map_err(|errno| failed(errno.into()))?,
+                epoll: epoll::create(epoll::CreateFlags::CLOEXEC)
+                    .map_err(|errno| failed(errno.into()))?,
                 watched: Mutex::default(),
             };
             // Of two threads that come here at once, only the one whose reaper it becomes starts the thread.
@@ -48,17 +49,26 @@ pub(crate) fn watch(process: &Arc<OwnedProcess>) -> Result<()> {
     let key = process.pidfd.as_raw_fd() as u64;
     reaper.watched().insert(key, process.clone());
     let data = epoll::EventData::new_u64(key);
-    epoll::add(&reaper.epoll, process.pidfd.as_fd(), data, epoll::EventFlags::IN).map_err(|errno| failed(errno.into()))
+    epoll::add(
+        &reaper.epoll,
+        process.pidfd.as_fd(),
+        data,
+        epoll::EventFlags::IN,
+    )
+    .map_err(|errno| failed(errno.into()))
 }
 
 fn start() -> io::Result<()> {
     // The caller's signals are not for this thread.
     crate::execute::without_signals(|| {
-        std::thread::Builder::new().name("hoist-reaper".to_owned()).stack_size(64 * 1024).spawn(|| {
-            if let Some(reaper) = REAPER.get() {
-                reaper.run();
-            }
-        })
+        std::thread::Builder::new()
+            .name("hoist-reaper".to_owned())
+            .stack_size(64 * 1024)
+            .spawn(|| {
+                if let Some(reaper) = REAPER.get() {
+                    reaper.run();
+                }
+            })
     })?
     .map(drop)
 }
@@ -74,7 +84,9 @@ impl Reaper {
             }
             for event in &events {
                 let key = event.data.u64();
-                let Some(process) = self.watched().get(&key).cloned() else { continue };
+                let Some(process) = self.watched().get(&key).cloned() else {
+                    continue;
+                };
                 // Its status stays with it, for whoever asks.
                 if process.wait(Some(Duration::ZERO)).is_ok() {
                     let _ = epoll::delete(&self.epoll, process.pidfd.as_fd());
@@ -85,6 +97,8 @@ impl Reaper {
     }
 
     fn watched(&self) -> MutexGuard<'_, HashMap<u64, Arc<OwnedProcess>>> {
-        self.watched.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.watched
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use hoist_compute::{
-    ComputeSystem, Error, ErrorKind, ExitStatus, OomKill, Phase, Process, Properties, Query,
-    Result, State, Stdio, Summary, Timestamp,
+    ComputeSystem, Error, ErrorKind, ExitStatus, OomKill, OsCode, Phase, Process, Properties,
+    Query, Result, State, Stdio, Summary, Timestamp,
 };
 use hoist_spec::oci::LinuxResources;
 use hoist_spec::{ContainerId, ContainerSpec, ProcessSpec, Signal};
@@ -224,15 +224,17 @@ impl ComputeSystem for LinuxSystem {
     fn create_process(&self, process: &ProcessSpec, stdio: Stdio) -> Result<Box<dyn Process>> {
         let (record, cgroup) = self.in_state(&[State::Running], "start a process in")?;
         let first = open_process(&record)?.ok_or_else(|| not_running("start a process"))?;
-        self.start_in(&record, cgroup.as_ref(), &first, process, stdio).map_err(|error| {
-            // What fails while the container ends fails because of that.
-            match wait_for(first.as_fd(), Some(Duration::ZERO)) {
-                Ok(true) => {
-                    wrong_state(&self.id, "start a process in", State::Stopped).because(error)
+        self.start_in(&record, cgroup.as_ref(), &first, process, stdio)
+            .map_err(|error| {
+                // What fails while the container ends fails because of that.
+                let is_gone = error.os_code() == Some(OsCode::Errno(libc::ESRCH));
+                match wait_for(first.as_fd(), Some(Duration::ZERO)) {
+                    Ok(ended) if ended || is_gone => {
+                        wrong_state(&self.id, "start a process in", State::Stopped).because(error)
+                    }
+                    _ => error,
                 }
-                _ => error,
-            }
-        })
+            })
     }
 
     fn pause(&self) -> Result<()> {
@@ -449,7 +451,9 @@ impl LinuxSystem {
             }
             if !owner_is_there || Instant::now() > deadline {
                 // Written down: whoever asks later gets the same answer.
-                return self.folder.write_exit(&ExitStatus::unknown("supervisor lost"));
+                return self
+                    .folder
+                    .write_exit(&ExitStatus::unknown("supervisor lost"));
             }
             std::thread::sleep(pause);
             pause = (pause * 2).min(Duration::from_millis(50));

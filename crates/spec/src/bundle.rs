@@ -233,7 +233,9 @@ mod tests {
         config["linux"]["resources"]["memory"]["limit"] = json!("lots");
         let faults = read(&config).unwrap_err();
         assert!(
-            faults.to_string().starts_with("linux.resources.memory.limit: invalid type"),
+            faults
+                .to_string()
+                .starts_with("linux.resources.memory.limit: invalid type"),
             "{faults}"
         );
     }

@@ -25,7 +25,11 @@ pub(crate) fn read<T: DeserializeOwned>(text: &str, document: &str) -> Result<T,
     while faults.len() < MOST_FAULTS {
         if !error.is_data() {
             faults.push(Fault::new(
-                format!("{document}, line {} column {}", error.line(), error.column()),
+                format!(
+                    "{document}, line {} column {}",
+                    error.line(),
+                    error.column()
+                ),
                 format!("is not JSON: {}", reason(&error)),
             ));
             break;
@@ -148,7 +152,13 @@ fn line_of(text: &str, path: &JsonPath) -> Option<usize> {
     let mut line = None;
     scan(text, |current, offset| {
         if current == *path {
-            line = Some(text.as_bytes()[..offset].iter().filter(|b| **b == b'\n').count() + 1);
+            line = Some(
+                text.as_bytes()[..offset]
+                    .iter()
+                    .filter(|b| **b == b'\n')
+                    .count()
+                    + 1,
+            );
         }
         line.is_some()
     });

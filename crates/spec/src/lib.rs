@@ -18,9 +18,7 @@ pub mod seccomp;
 mod signal;
 
 pub use bundle::Bundle;
-pub use capability::{
-    CapabilitySet, UnknownCapability, capability_number, parse_capability,
-};
+pub use capability::{CapabilitySet, UnknownCapability, capability_number, parse_capability};
 pub use command::{
     Command, Isolation, Mount, Network, NetworkInterface, NetworkMode, PortBinding, ProcessConfig,
     Resources,

@@ -14,7 +14,7 @@ use hoist_spec::{ContainerId, Signal};
 
 use super::{Ended, Engine, RunRequest, StopRequest, random_id};
 use crate::{
-    Hooks, Oom,
+    HookContext, Hooks, Oom,
     fake::{self, FakeService},
 };
 
@@ -267,7 +267,7 @@ fn starting_twice_is_refused_and_harms_nothing() {
     let container = bench.engine.container(&id).unwrap();
     for pre_start in [
         Vec::new(),
-        vec![Box::new(|_: &_| Ok(())) as crate::Hook<'_>],
+        vec![Box::new(|_: &HookContext<'_>| Ok(())) as crate::Hook<'_>],
     ] {
         let mut hooks = Hooks {
             pre_start,

@@ -39,12 +39,7 @@ pub(crate) fn open(uid: u32, bind_console: bool, slots: &Slots) -> Result<()> {
         OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC,
     )
     .at(Call::Ioctl)?;
-    rustix::fs::fchown(
-        &terminal,
-        Some(rustix::fs::Uid::from_raw(uid)),
-        None,
-    )
-    .at(Call::Fchown)?;
+    rustix::fs::fchown(&terminal, Some(rustix::fs::Uid::from_raw(uid)), None).at(Call::Fchown)?;
     if bind_console {
         bind_over_dev_console(&terminal, slots)?;
     }

@@ -15,8 +15,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use hoist_compute::{Error, ErrorKind, OsCode, Phase, Result, Stdio, Streams};
 use hoist_init::wire::{Call, Message, MessageKind};
 use hoist_spec::ConsoleSize;
-use rustix::termios::{Winsize, tcsetwinsize};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::termios::{Winsize, tcsetwinsize};
 
 use self::control::Control;
 pub(crate) use self::reap::{reap, waitid};

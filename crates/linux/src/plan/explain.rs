@@ -21,11 +21,11 @@ const EUSERS: i32 = 87;
 /// The error for `step`, which failed in `call` with `errno`.
 pub(crate) fn explain(step: &Step<'_>, call: Call, errno: i32, features: &HostFeatures) -> Error {
     let phase = match step {
-        Step::Execute { .. } | Step::ChangeDirectory { .. } => Phase::Execute,
+        Step::Execute { .. } => Phase::Execute,
         _ => Phase::Start,
     };
-    let kind = match (phase, errno) {
-        (Phase::Execute, ENOENT) => ErrorKind::NotFound,
+    let kind = match (step, errno) {
+        (Step::Execute { .. } | Step::ChangeDirectory { .. }, ENOENT) => ErrorKind::NotFound,
         (_, EPERM | EACCES) if call != Call::Verify => ErrorKind::PermissionDenied,
         _ => ErrorKind::System,
     };

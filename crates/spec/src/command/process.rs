@@ -60,8 +60,7 @@ impl ProcessConfig {
         I: IntoIterator,
         I::Item: Into<String>,
     {
-        self.arguments
-            .extend(arguments.into_iter().map(Into::into));
+        self.arguments.extend(arguments.into_iter().map(Into::into));
         self
     }
 

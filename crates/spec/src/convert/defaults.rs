@@ -53,14 +53,24 @@ pub(super) fn mounts() -> [Mount; 7] {
                 "gid=5",
             ],
         ),
-        mount("/sys", "sysfs", "sysfs", &["nosuid", "noexec", "nodev", "ro"]),
+        mount(
+            "/sys",
+            "sysfs",
+            "sysfs",
+            &["nosuid", "noexec", "nodev", "ro"],
+        ),
         mount(
             "/sys/fs/cgroup",
             "cgroup",
             "cgroup",
             &["ro", "nosuid", "noexec", "nodev"],
         ),
-        mount("/dev/mqueue", "mqueue", "mqueue", &["nosuid", "noexec", "nodev"]),
+        mount(
+            "/dev/mqueue",
+            "mqueue",
+            "mqueue",
+            &["nosuid", "noexec", "nodev"],
+        ),
         mount(
             "/dev/shm",
             "tmpfs",
@@ -89,7 +99,16 @@ pub(super) fn device_rules() -> Vec<LinuxDeviceCgroup> {
         rule(true, Some(BLOCK), None, None, "m"),
     ];
     // null, zero, full, random, urandom, tty, console, ptmx (devices.txt of the kernel); then every pts.
-    for (major, minor) in [(1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0), (5, 1), (5, 2)] {
+    for (major, minor) in [
+        (1, 3),
+        (1, 5),
+        (1, 7),
+        (1, 8),
+        (1, 9),
+        (5, 0),
+        (5, 1),
+        (5, 2),
+    ] {
         rules.push(rule(true, Some(CHARACTER), Some(major), Some(minor), "rwm"));
     }
     rules.push(rule(true, Some(CHARACTER), Some(136), None, "rwm"));

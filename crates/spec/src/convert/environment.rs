@@ -66,9 +66,6 @@ mod tests {
             further(&container, true, &texts(&["A=2"])),
             ["PATH=/bin", "A=2", "TERM=xterm"]
         );
-        assert_eq!(
-            further(&texts(&["TERM=vt100"]), true, &[]),
-            ["TERM=vt100"]
-        );
+        assert_eq!(further(&texts(&["TERM=vt100"]), true, &[]), ["TERM=vt100"]);
     }
 }

@@ -19,7 +19,10 @@ impl ContainerSpec {
         if let Some(linux) = spec.linux_mut() {
             match self.seccomp {
                 SeccompPolicy::Default => {
-                    linux.set_seccomp(Some(seccomp::default_profile(bounding.bits(), architecture)));
+                    linux.set_seccomp(Some(seccomp::default_profile(
+                        bounding.bits(),
+                        architecture,
+                    )));
                 }
                 SeccompPolicy::Unconfined => {
                     linux.set_seccomp(None);

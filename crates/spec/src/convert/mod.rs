@@ -7,10 +7,10 @@ mod defaults;
 mod environment;
 mod export;
 mod mounts;
+mod process;
 mod profile;
 mod resources;
 mod security;
-mod process;
 mod validate;
 
 use std::path::PathBuf;
@@ -73,7 +73,13 @@ impl Command {
             .set_rootfs_propagation(mounts::root_propagation(&self.mounts).map(str::to_owned));
         let paths = |paths: &[&str]| {
             let hidden = security.system_paths.then_some(paths);
-            Some(hidden.into_iter().flatten().map(|path| (*path).to_owned()).collect())
+            Some(
+                hidden
+                    .into_iter()
+                    .flatten()
+                    .map(|path| (*path).to_owned())
+                    .collect(),
+            )
         };
         linux
             .set_masked_paths(paths(&defaults::MASKED_PATHS))
@@ -151,6 +157,3 @@ impl Command {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

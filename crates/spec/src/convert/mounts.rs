@@ -41,16 +41,31 @@ const FLAGS: [&str; 14] = [
 ];
 
 /// Options of tmpfs(5) that take a value.
-const TMPFS_VALUES: [&str; 7] = ["size", "mode", "uid", "gid", "nr_inodes", "nr_blocks", "huge"];
+const TMPFS_VALUES: [&str; 7] = [
+    "size",
+    "mode",
+    "uid",
+    "gid",
+    "nr_inodes",
+    "nr_blocks",
+    "huge",
+];
 
 /// An OCI mount.
-pub(super) fn mount(destination: &str, kind: &str, source: &str, options: &[&str]) -> runtime::Mount {
+pub(super) fn mount(
+    destination: &str,
+    kind: &str,
+    source: &str,
+    options: &[&str],
+) -> runtime::Mount {
     let mut mount = runtime::Mount::default();
     mount
         .set_destination(PathBuf::from(destination))
         .set_typ(Some(kind.to_owned()))
         .set_source(Some(PathBuf::from(source)))
-        .set_options(Some(options.iter().map(|option| (*option).to_owned()).collect()));
+        .set_options(Some(
+            options.iter().map(|option| (*option).to_owned()).collect(),
+        ));
     mount
 }
 
@@ -73,13 +88,21 @@ pub(super) fn all(given: &[Mount]) -> Vec<runtime::Mount> {
         .into_iter()
         .filter(|default| !replaced(default))
         .collect();
-    mounts.extend(own.iter().map(|(destination, mount)| one(destination, mount)));
+    mounts.extend(
+        own.iter()
+            .map(|(destination, mount)| one(destination, mount)),
+    );
     mounts
 }
 
 fn one(destination: &str, given: &Mount) -> runtime::Mount {
     let mut options: Vec<&str> = Vec::new();
-    let has = |wanted: &[&str]| given.options.iter().any(|option| wanted.contains(&option.as_str()));
+    let has = |wanted: &[&str]| {
+        given
+            .options
+            .iter()
+            .any(|option| wanted.contains(&option.as_str()))
+    };
     let (kind, source) = if is_tmpfs(given) {
         for (default, unless) in [("nosuid", "suid"), ("nodev", "dev"), ("noexec", "exec")] {
             if !has(&[default, unless]) {

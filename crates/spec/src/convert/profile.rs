@@ -159,9 +159,8 @@ fn applies(rule: &Rule, capabilities: CapabilitySet) -> Result<bool, String> {
             })
             .collect()
     };
-    let here = |names: &[String]| {
-        native().is_some_and(|(_, name, _)| names.iter().any(|one| one == name))
-    };
+    let here =
+        |names: &[String]| native().is_some_and(|(_, name, _)| names.iter().any(|one| one == name));
     let mut applies = true;
     if let Some(includes) = &rule.includes {
         applies &= held(&includes.caps)?.into_iter().all(|has| has);
@@ -193,7 +192,9 @@ fn kernel_is_new_enough(version: &str) -> Result<(), String> {
             "has a minKernel of {version}: only versions up to {}.{} can be decided",
             OLDEST_KERNEL.0, OLDEST_KERNEL.1
         )),
-        None => Err(format!("has a minKernel of {version:?}, which is no version such as 4.8")),
+        None => Err(format!(
+            "has a minKernel of {version:?}, which is no version such as 4.8"
+        )),
     }
 }
 
@@ -251,8 +252,14 @@ mod tests {
         )
         .unwrap_err()
         .to_string();
-        assert!(faults.contains("seccomp: syscals: unknown field"), "{faults}");
-        assert!(faults.contains("seccomp: syscalls[0].action: unknown variant"), "{faults}");
+        assert!(
+            faults.contains("seccomp: syscals: unknown field"),
+            "{faults}"
+        );
+        assert!(
+            faults.contains("seccomp: syscalls[0].action: unknown variant"),
+            "{faults}"
+        );
 
         let faults = resolve(
             r#"{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [

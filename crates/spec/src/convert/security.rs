@@ -138,7 +138,9 @@ mod tests {
         assert_eq!(caps(&["ALL"], &[]), CapabilitySet::ALL);
         assert!(!caps(&["ALL"], &["sys_admin"]).contains(Capability::SysAdmin));
         assert_eq!(
-            caps(&["CAP_NET_ADMIN"], &["ALL"]).names().collect::<Vec<_>>(),
+            caps(&["CAP_NET_ADMIN"], &["ALL"])
+                .names()
+                .collect::<Vec<_>>(),
             ["CAP_NET_ADMIN"]
         );
         let both = caps(&["SYS_TIME", "KILL"], &["CHOWN", "KILL"]);
@@ -151,17 +153,43 @@ mod tests {
     fn options_are_read_with_an_equals_sign_and_with_a_colon() {
         for (text, option) in [
             ("no-new-privileges", SecurityOption::NoNewPrivileges(true)),
-            ("no-new-privileges:true", SecurityOption::NoNewPrivileges(true)),
-            ("no-new-privileges=false", SecurityOption::NoNewPrivileges(false)),
-            ("seccomp:unconfined", SecurityOption::Seccomp(SeccompChoice::Unconfined)),
-            ("seccomp=builtin", SecurityOption::Seccomp(SeccompChoice::Default)),
-            ("seccomp=a:b=c", SecurityOption::Seccomp(SeccompChoice::Profile("a:b=c"))),
-            ("systempaths=unconfined", SecurityOption::SystemPathsUnconfined),
+            (
+                "no-new-privileges:true",
+                SecurityOption::NoNewPrivileges(true),
+            ),
+            (
+                "no-new-privileges=false",
+                SecurityOption::NoNewPrivileges(false),
+            ),
+            (
+                "seccomp:unconfined",
+                SecurityOption::Seccomp(SeccompChoice::Unconfined),
+            ),
+            (
+                "seccomp=builtin",
+                SecurityOption::Seccomp(SeccompChoice::Default),
+            ),
+            (
+                "seccomp=a:b=c",
+                SecurityOption::Seccomp(SeccompChoice::Profile("a:b=c")),
+            ),
+            (
+                "systempaths=unconfined",
+                SecurityOption::SystemPathsUnconfined,
+            ),
             ("label=disable", SecurityOption::NoLabel),
         ] {
             assert_eq!(SecurityOption::parse(text), Ok(option), "{text}");
         }
-        for text in ["", "seccomp", "seccomp=", "apparmor=x", "label=type:y", "no-new-privileges=1", "x"] {
+        for text in [
+            "",
+            "seccomp",
+            "seccomp=",
+            "apparmor=x",
+            "label=type:y",
+            "no-new-privileges=1",
+            "x",
+        ] {
             assert!(SecurityOption::parse(text).is_err(), "{text}");
         }
     }

@@ -2,7 +2,10 @@
 
 use std::collections::HashSet;
 
-use super::{mounts, profile, security::{SeccompChoice, Security}};
+use super::{
+    mounts, profile,
+    security::{SeccompChoice, Security},
+};
 use crate::{
     CapabilitySet, Command, ContainerId, Fault, Faults, Isolation, Mount, Network, NetworkMode,
     ProcessConfig, Resources,
@@ -22,11 +25,23 @@ pub(super) fn command(command: &Command) -> Faults {
     }
     root(command, &mut faults);
     if let Some(directory) = given(&command.working_dir) {
-        check(&mut faults, "working_dir", directory, check::absolute_path(directory));
+        check(
+            &mut faults,
+            "working_dir",
+            directory,
+            check::absolute_path(directory),
+        );
     }
     if command.hv_partition || command.isolation == Isolation::Hyperv {
-        let field = if command.hv_partition { "hv_partition" } else { "isolation" };
-        faults.push(Fault::new(field, "asks for Hyper-V, which Linux does not have"));
+        let field = if command.hv_partition {
+            "hv_partition"
+        } else {
+            "isolation"
+        };
+        faults.push(Fault::new(
+            field,
+            "asks for Hyper-V, which Linux does not have",
+        ));
     }
     if command.isolation == Isolation::None {
         faults.push(Fault::new(
@@ -44,13 +59,24 @@ pub(super) fn command(command: &Command) -> Faults {
             "is for further processes; the first one begins in working_dir",
         ));
     }
-    for (field, names) in [("cap_add", &command.cap_add), ("cap_drop", &command.cap_drop)] {
+    for (field, names) in [
+        ("cap_add", &command.cap_add),
+        ("cap_drop", &command.cap_drop),
+    ] {
         for (index, name) in names.iter().enumerate() {
-            check(&mut faults, format!("{field}[{index}]"), name, check::capability(name));
+            check(
+                &mut faults,
+                format!("{field}[{index}]"),
+                name,
+                check::capability(name),
+            );
         }
     }
     match Security::of(command) {
-        Ok(Security { seccomp: SeccompChoice::Profile(text), .. }) => {
+        Ok(Security {
+            seccomp: SeccompChoice::Profile(text),
+            ..
+        }) => {
             // For which capabilities is all the same: here only its faults count.
             if let Err(found) = profile::resolve(text, CapabilitySet::EMPTY) {
                 faults.extend(found);
@@ -67,9 +93,17 @@ pub(super) fn process(config: &ProcessConfig, prefix: &str) -> Faults {
     let mut faults = Faults::default();
     let program = &config.entrypoint;
     if program.is_empty() {
-        faults.push(Fault::new(format!("{prefix}entrypoint"), "no program to run is given"));
+        faults.push(Fault::new(
+            format!("{prefix}entrypoint"),
+            "no program to run is given",
+        ));
     }
-    check(&mut faults, format!("{prefix}entrypoint"), program, check::no_nul(program));
+    check(
+        &mut faults,
+        format!("{prefix}entrypoint"),
+        program,
+        check::no_nul(program),
+    );
     for (index, argument) in config.arguments.iter().enumerate() {
         check(
             &mut faults,
@@ -86,7 +120,12 @@ pub(super) fn process(config: &ProcessConfig, prefix: &str) -> Faults {
             check::environment_entry(entry),
         );
     }
-    check(&mut faults, format!("{prefix}user"), &config.user, check::user(&config.user));
+    check(
+        &mut faults,
+        format!("{prefix}user"),
+        &config.user,
+        check::user(&config.user),
+    );
     if let Some(directory) = given(&config.working_dir) {
         check(
             &mut faults,
@@ -120,7 +159,12 @@ fn root(command: &Command, faults: &mut Faults) {
         }
     }
     for (index, layer) in command.layer_paths.iter().enumerate() {
-        check(faults, format!("layer_paths[{index}]"), layer, check::absolute_path(layer));
+        check(
+            faults,
+            format!("layer_paths[{index}]"),
+            layer,
+            check::absolute_path(layer),
+        );
     }
 }
 
@@ -128,7 +172,12 @@ fn all_mounts(given: &[Mount], faults: &mut Faults) {
     let mut taken = HashSet::new();
     for (index, mount) in given.iter().enumerate() {
         let field = |name: &str| format!("mounts[{index}].{name}");
-        check(faults, field("type"), &mount.kind, mounts::check_kind(&mount.kind));
+        check(
+            faults,
+            field("type"),
+            &mount.kind,
+            mounts::check_kind(&mount.kind),
+        );
         if mounts::is_tmpfs(mount) {
             if !mount.source.is_empty() {
                 faults.push(Fault::of_value(
@@ -138,7 +187,12 @@ fn all_mounts(given: &[Mount], faults: &mut Faults) {
                 ));
             }
         } else {
-            check(faults, field("source"), &mount.source, check::absolute_path(&mount.source));
+            check(
+                faults,
+                field("source"),
+                &mount.source,
+                check::absolute_path(&mount.source),
+            );
         }
         let destination = &mount.destination;
         check(
@@ -166,7 +220,11 @@ fn all_mounts(given: &[Mount], faults: &mut Faults) {
 }
 
 fn network(network: &Network, faults: &mut Faults) {
-    let Network { interface, container_id, mode } = network;
+    let Network {
+        interface,
+        container_id,
+        mode,
+    } = network;
     if interface.is_some() && !container_id.is_empty() {
         faults.push(Fault::new(
             "network.interface",
@@ -214,11 +272,21 @@ fn resources(given: &Resources, faults: &mut Faults) {
     }
     let quota = given.cpu_quota;
     if quota != -1 {
-        number_check(faults, "cpu_quota", quota, check::within(quota, 1000, i64::MAX));
+        number_check(
+            faults,
+            "cpu_quota",
+            quota,
+            check::within(quota, 1000, i64::MAX),
+        );
     }
     let pids = given.pids_limit;
     if pids < -1 {
-        number_check(faults, "pids_limit", pids, Err("is below 1, and not -1 for no limit".to_owned()));
+        number_check(
+            faults,
+            "pids_limit",
+            pids,
+            Err("is below 1, and not -1 for no limit".to_owned()),
+        );
     }
     if given.memory > 0 && given.memory_reservation > given.memory {
         faults.push(Fault::of_value(
@@ -228,12 +296,22 @@ fn resources(given: &Resources, faults: &mut Faults) {
         ));
     }
     if let Some(list) = self::given(&given.cpuset_cpus) {
-        check(faults, "resources.cpuset_cpus", list, check::processor_list(list));
+        check(
+            faults,
+            "resources.cpuset_cpus",
+            list,
+            check::processor_list(list),
+        );
     }
 }
 
 fn number_check(faults: &mut Faults, field: &str, number: i64, result: Check) {
-    check(faults, format!("resources.{field}"), &number.to_string(), result);
+    check(
+        faults,
+        format!("resources.{field}"),
+        &number.to_string(),
+        result,
+    );
 }
 
 fn check(faults: &mut Faults, field: impl Into<String>, value: &str, result: Check) {

@@ -44,12 +44,7 @@ fn with_value(entry: &str, facts: &OptionFacts<'_>) -> Option<String> {
 
 /// Docker's rules for a file: one variable to a line, lines beginning with `#` and empty ones are left out,
 /// nothing is unquoted, `export` is not known.
-fn lines(
-    text: &str,
-    file: &str,
-    facts: &OptionFacts<'_>,
-    faults: &mut Faults,
-) -> Vec<String> {
+fn lines(text: &str, file: &str, facts: &OptionFacts<'_>, faults: &mut Faults) -> Vec<String> {
     let mut entries = Vec::new();
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     for (index, line) in text.lines().enumerate() {

@@ -147,12 +147,21 @@ impl RunOptions {
                 ..Network::default()
             },
         };
-        let mut words = self.entrypoint.filter(|program| !program.is_empty()).into_iter().chain(self.command);
+        let mut words = self
+            .entrypoint
+            .filter(|program| !program.is_empty())
+            .into_iter()
+            .chain(self.command);
         let command = Command {
             name: self.name.clone().unwrap_or_default(),
             hostname: self.hostname.clone().unwrap_or_default(),
             rootfs: absolute(self.rootfs.unwrap_or_default(), facts),
-            layer_paths: self.layer.into_iter().rev().map(|layer| absolute(layer, facts)).collect(),
+            layer_paths: self
+                .layer
+                .into_iter()
+                .rev()
+                .map(|layer| absolute(layer, facts))
+                .collect(),
             working_dir: self.workdir.clone().unwrap_or_default(),
             readonly_rootfs: self.read_only,
             mounts: mounts.list,
@@ -170,8 +179,12 @@ impl RunOptions {
             cap_add: self.cap_add,
             cap_drop: self.cap_drop,
             security_opt: security::read(self.security_opt, facts, &mut faults),
-            stop_signal: self.stop_signal.and_then(|text| faults.keep(stop_signal(&text))),
-            stop_timeout: self.stop_timeout.and_then(|text| faults.keep(quantity::seconds("--stop-timeout", &text))),
+            stop_signal: self
+                .stop_signal
+                .and_then(|text| faults.keep(stop_signal(&text))),
+            stop_timeout: self
+                .stop_timeout
+                .and_then(|text| faults.keep(quantity::seconds("--stop-timeout", &text))),
             ..Command::default()
         };
         // An empty value is "not given" in a command, but it was given here.
@@ -302,6 +315,3 @@ fn absolute(path: String, facts: &OptionFacts<'_>) -> String {
     };
     joined.into_os_string().into_string().unwrap_or(path)
 }
-
-#[cfg(test)]
-mod tests;

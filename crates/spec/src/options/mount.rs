@@ -21,7 +21,10 @@ pub(super) fn volume(text: &str, facts: &OptionFacts<'_>) -> Result<Mount, Fault
     if source.is_empty() || target.is_empty() {
         return Err(fault("has an empty part: write SOURCE:TARGET[:OPTIONS]"));
     }
-    let mut mount = Mount::bind(source_path(source, facts).ok_or_else(|| fault(NO_VOLUMES))?, target);
+    let mut mount = Mount::bind(
+        source_path(source, facts).ok_or_else(|| fault(NO_VOLUMES))?,
+        target,
+    );
     for option in options.into_iter().flat_map(|options| options.split(',')) {
         match option {
             "rw" => {}
@@ -29,7 +32,9 @@ pub(super) fn volume(text: &str, facts: &OptionFacts<'_>) -> Result<Mount, Fault
             // Advice for Docker Desktop's file sharing; here every mount is consistent.
             "consistent" | "cached" | "delegated" => {}
             "z" | "Z" => {
-                return Err(fault("asks for SELinux labels on the source, which is not supported yet"));
+                return Err(fault(
+                    "asks for SELinux labels on the source, which is not supported yet",
+                ));
             }
             "nocopy" => return Err(fault("has \"nocopy\", which is for named volumes")),
             other => mount.options.push(other.to_owned()),
@@ -43,7 +48,10 @@ pub(super) fn mount(text: &str, facts: &OptionFacts<'_>) -> Result<Mount, Fault>
     let fault = |reason: String| Fault::of_value("--mount", text, reason);
     let fields = csv(text).ok_or_else(|| fault("has a '\"' that is not closed".to_owned()))?;
     let mut kind = "volume".to_owned();
-    let mut mount = Mount { writable: true, ..Mount::default() };
+    let mut mount = Mount {
+        writable: true,
+        ..Mount::default()
+    };
     let (mut recursive, mut bind_keys, mut tmpfs_keys) = (true, false, false);
     for field in &fields {
         let (key, value) = match field.split_once('=') {
@@ -70,15 +78,18 @@ pub(super) fn mount(text: &str, facts: &OptionFacts<'_>) -> Result<Mount, Fault>
             ("bind-recursive", Some("enabled")) | ("consistency", Some(_)) => {}
             ("bind-recursive", Some("disabled")) => recursive = false,
             ("tmpfs-size", Some(value)) => {
-                let size = quantity::bytes(value)
-                    .ok_or_else(|| fault("has a tmpfs-size that is no size such as 64m".to_owned()))?;
+                let size = quantity::bytes(value).ok_or_else(|| {
+                    fault("has a tmpfs-size that is no size such as 64m".to_owned())
+                })?;
                 mount.options.push(format!("size={size}"));
             }
             ("tmpfs-mode", Some(value)) => {
                 let mode = u32::from_str_radix(value, 8)
                     .ok()
                     .filter(|mode| *mode <= 0o7777)
-                    .ok_or_else(|| fault("has a tmpfs-mode that is no octal mode such as 1777".to_owned()))?;
+                    .ok_or_else(|| {
+                        fault("has a tmpfs-mode that is no octal mode such as 1777".to_owned())
+                    })?;
                 mount.options.push(format!("mode={mode:o}"));
             }
             (_, None) => return Err(fault(format!("has {field:?}, which must be KEY=VALUE"))),
@@ -98,7 +109,11 @@ pub(super) fn mount(text: &str, facts: &OptionFacts<'_>) -> Result<Mount, Fault>
         }
         "tmpfs" if bind_keys => return Err(fault("mixes bind-* with type tmpfs".to_owned())),
         "tmpfs" => mount.kind = kind,
-        "volume" => return Err(fault("asks for a volume, and there are none yet: use type=bind or type=tmpfs".to_owned())),
+        "volume" => {
+            return Err(fault(
+                "asks for a volume, and there are none yet: use type=bind or type=tmpfs".to_owned(),
+            ));
+        }
         _ => return Err(fault(format!("has the type {kind}: use bind or tmpfs"))),
     }
     if mount.destination.is_empty() {
@@ -149,7 +164,9 @@ fn csv(line: &str) -> Option<Vec<String>> {
                 }
             }
         }
-        let (plain, after) = rest.split_once(',').map_or((rest, None), |(plain, after)| (plain, Some(after)));
+        let (plain, after) = rest
+            .split_once(',')
+            .map_or((rest, None), |(plain, after)| (plain, Some(after)));
         field.push_str(plain);
         fields.push(field);
         match after {
@@ -201,19 +218,37 @@ mod tests {
         with_facts(|facts| {
             for (text, wanted) in [
                 ("type=bind,source=/s,target=/t", Mount::bind("/s", "/t")),
-                ("type=bind,src=./s,dst=/t,ro", Mount::bind("/home/me/s", "/t").read_only()),
-                ("type=bind,src=/s,destination=/t,readonly=false", Mount::bind("/s", "/t")),
+                (
+                    "type=bind,src=./s,dst=/t,ro",
+                    Mount::bind("/home/me/s", "/t").read_only(),
+                ),
+                (
+                    "type=bind,src=/s,destination=/t,readonly=false",
+                    Mount::bind("/s", "/t"),
+                ),
                 (
                     "type=bind,\"src=/a,b\"\"c\",dst=/t,bind-propagation=rslave",
                     Mount::bind("/a,b\"c", "/t").option("rslave"),
                 ),
-                ("type=bind,src=/s,dst=/t,bind-nonrecursive", Mount::bind("/s", "/t").option("bind")),
+                (
+                    "type=bind,src=/s,dst=/t,bind-nonrecursive",
+                    Mount::bind("/s", "/t").option("bind"),
+                ),
                 (
                     "type=tmpfs,target=/t,tmpfs-size=64m,tmpfs-mode=1770",
-                    Mount::tmpfs("/t").option("size=67108864").option("mode=1770"),
+                    Mount::tmpfs("/t")
+                        .option("size=67108864")
+                        .option("mode=1770"),
                 ),
             ] {
-                assert_eq!(mount(text, facts).map(|mount| Mount { kind: mount.kind.replace("bind", ""), ..mount }), Ok(wanted), "{text}");
+                assert_eq!(
+                    mount(text, facts).map(|mount| Mount {
+                        kind: mount.kind.replace("bind", ""),
+                        ..mount
+                    }),
+                    Ok(wanted),
+                    "{text}"
+                );
             }
             for text in [
                 "",

@@ -41,7 +41,8 @@ pub(super) fn bytes(text: &str) -> Option<i64> {
     if fraction.len() > MOST_DIGITS {
         return None;
     }
-    let part = i128::from(digits(fraction)?) * i128::from(unit) / 10_i128.pow(fraction.len() as u32);
+    let part =
+        i128::from(digits(fraction)?) * i128::from(unit) / 10_i128.pow(fraction.len() as u32);
     digits(whole)?
         .checked_mul(unit)?
         .checked_add(i64::try_from(part).ok()?)
@@ -55,14 +56,13 @@ pub(super) fn cpus(text: &str) -> Result<i64, Fault> {
         return Err(fault("has more than nine decimal places"));
     }
     let whole = if whole.is_empty() { "0" } else { whole };
-    let nanos = digits(fraction).map(|part| part * 10_i64.pow((MOST_DIGITS - fraction.len()) as u32));
-    let parsed = digits(whole)
-        .zip(nanos)
-        .and_then(|(whole, nanos)| {
-            whole
-                .checked_mul(CPU_PERIOD)?
-                .checked_add(nanos / (1_000_000_000 / CPU_PERIOD))
-        });
+    let nanos =
+        digits(fraction).map(|part| part * 10_i64.pow((MOST_DIGITS - fraction.len()) as u32));
+    let parsed = digits(whole).zip(nanos).and_then(|(whole, nanos)| {
+        whole
+            .checked_mul(CPU_PERIOD)?
+            .checked_add(nanos / (1_000_000_000 / CPU_PERIOD))
+    });
     match parsed {
         None => Err(fault("is no number of processors such as 1.5")),
         Some(quota) if quota < 1000 => Err(fault("is below 0.01, the least that the kernel takes")),
@@ -81,13 +81,8 @@ pub(super) fn seconds(option: &str, text: &str) -> Result<u32, Fault> {
     if text == "-1" {
         return Ok(u32::MAX);
     }
-    text.parse().map_err(|_| {
-        Fault::of_value(
-            option,
-            text,
-            "is no number of seconds; -1 waits for ever",
-        )
-    })
+    text.parse()
+        .map_err(|_| Fault::of_value(option, text, "is no number of seconds; -1 waits for ever"))
 }
 
 /// Digits and nothing else: `parse` would take a sign.
@@ -123,8 +118,25 @@ mod tests {
             assert_eq!(bytes(text), Some(size), "{text}");
         }
         for text in [
-            "", "b", "m", "-1", "+1", "1 m", "m1", "1x", "1mm", "1bb", "1ib", "1.", ".5", "1.x", "1e3", "0x10",
-            "9223372036854775808", "8388608t", "٣m",
+            "",
+            "b",
+            "m",
+            "-1",
+            "+1",
+            "1 m",
+            "m1",
+            "1x",
+            "1mm",
+            "1bb",
+            "1ib",
+            "1.",
+            ".5",
+            "1.x",
+            "1e3",
+            "0x10",
+            "9223372036854775808",
+            "8388608t",
+            "٣m",
         ] {
             assert_eq!(bytes(text), None, "{text:?}");
         }
@@ -142,7 +154,19 @@ mod tests {
         ] {
             assert_eq!(cpus(text), Ok(quota), "{text}");
         }
-        for text in ["", "0", "0.001", "-1", "+1", "1,5", "1.5.2", "a", "1.0000000001", "99999999999999999999", "1."] {
+        for text in [
+            "",
+            "0",
+            "0.001",
+            "-1",
+            "+1",
+            "1,5",
+            "1.5.2",
+            "a",
+            "1.0000000001",
+            "99999999999999999999",
+            "1.",
+        ] {
             assert!(cpus(text).is_err(), "{text:?}");
         }
     }

@@ -134,7 +134,10 @@ fn one(action: &str, words: &[String]) -> Done {
             for _ in 0..number(0)? {
                 match sys::fork() {
                     Ok(Some(_)) => made += 1,
-                    Ok(None) => for_ever()?,
+                    Ok(None) => {
+                        sys::close_streams();
+                        for_ever()?;
+                    }
                     Err(_) => break,
                 }
             }

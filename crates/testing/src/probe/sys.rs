@@ -87,6 +87,14 @@ pub fn fork() -> io::Result<Option<i32>> {
     Ok((pid != 0).then_some(pid))
 }
 
+/// Lets go of the standard streams, whose readers wait for their end.
+pub fn close_streams() {
+    for descriptor in 0..=2 {
+        // SAFETY: nothing in a probe uses them after this; closing one that is not open does nothing.
+        unsafe { libc::close(descriptor) };
+    }
+}
+
 /// Waits for a child; its exit code, or 128 and its signal's number.
 pub fn wait(pid: i32) -> io::Result<i32> {
     let mut status = 0;
@@ -107,6 +115,10 @@ pub fn new_session() -> io::Result<()> {
 
 /// Sends a signal to the process itself.
 pub fn kill_self(signal: i32) -> io::Result<()> {
+    if matches!(signal, libc::SIGSEGV | libc::SIGBUS) {
+        // SAFETY: the standard library's own handler of these, which looks for stack overflows, is given up.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
     // SAFETY: any numbers may be given; the kernel refuses wrong ones.
     check(unsafe { libc::kill(libc::getpid(), signal) }).map(drop)
 }

@@ -1,1 +1,0 @@
-//! Attaching real processes on real consoles, by the fake backend.
