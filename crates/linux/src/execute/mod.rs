@@ -142,9 +142,13 @@ impl Start<'_> {
                 self.tracer.mark("wait for the process");
                 verify::before_release(self.plan, *pid)?;
                 self.witness.releasing()?;
-                control.go().map_err(failed("let the process go"))?;
+                match control.go() {
+                    Ok(()) => released = true,
+                    // Killed while it waited: the end of its messages tells so.
+                    Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+                    Err(error) => return Err(failed("let the process go")(error)),
+                }
                 self.tracer.mark("verify and release");
-                released = true;
             }
             let Some((message, descriptor)) =
                 control.receive().map_err(failed("listen to the helper"))?
@@ -240,6 +244,7 @@ fn open(pid: u32) -> Result<OwnedFd> {
 
 fn died(who: &str) -> Error {
     Error::new(ErrorKind::System, Phase::Start, format!("start the process: {who} ended unexpectedly"))
+        .code(OsCode::Errno(libc::ECONNRESET))
         .remedy("something on this host killed it: look for an out-of-memory kill or a security module in the kernel's log")
 }
 

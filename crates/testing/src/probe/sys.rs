@@ -4,6 +4,7 @@ use std::{
     ffi::CString,
     io,
     os::fd::{AsRawFd, BorrowedFd},
+    time::Duration,
 };
 
 use libc::{c_int, c_long, c_void};
@@ -92,6 +93,26 @@ pub fn close_streams() {
     for descriptor in 0..=2 {
         // SAFETY: nothing in a probe uses them after this; closing one that is not open does nothing.
         unsafe { libc::close(descriptor) };
+    }
+}
+
+/// The processor time that this process has used.
+pub fn processor_time() -> io::Result<Duration> {
+    let mut used = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the kernel fills the structure, which lives until the call returns.
+    check(unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut used) })?;
+    Ok(Duration::new(used.tv_sec as u64, used.tv_nsec as u32))
+}
+
+/// Keeps what this process has inherited beside its standard streams from the programs that it executes.
+pub fn close_others_on_execute() -> io::Result<()> {
+    let flags = libc::CLOSE_RANGE_CLOEXEC as usize;
+    match call(libc::SYS_close_range, [3, u32::MAX as usize, flags, 0, 0]) {
+        0 => Ok(()),
+        errno => Err(io::Error::from_raw_os_error(errno)),
     }
 }
 
