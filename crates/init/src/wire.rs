@@ -519,7 +519,7 @@ macro_rules! calls {
     ($($code:literal $name:ident $text:literal,)*) => {
         /// The system call that a step failed in.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum Call { $(#[doc = $text] $name = $code),* }
+        pub enum Call { $(#[doc = concat!("`", $text, "`")] $name = $code),* }
 
         impl Call {
             /// Its name, as in the manual.
