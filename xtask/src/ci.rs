@@ -43,12 +43,7 @@ const STEPS: &[(&str, Step)] = &[
         run(
             counts,
             cargo(root)
-                .args([
-                    "doc",
-                    "--workspace",
-                    "--no-deps",
-                    "--document-private-items",
-                ])
+                .args(["doc", "--workspace", "--no-deps"])
                 .env("RUSTDOCFLAGS", "-D warnings"),
         )
     }),
