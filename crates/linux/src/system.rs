@@ -202,11 +202,16 @@ impl ComputeSystem for LinuxSystem {
             pid,
             pidfd,
             streams,
-        } = started.inspect_err(|_| {
+        } = started.map_err(|error| {
             self.folder.forget_released();
-            let made = recorder.sources().cgroup.map(Cgroup::record);
+            let cgroup = recorder.sources().cgroup;
+            let error = match cgroup.map(too_little_memory) {
+                Some(Some(reason)) => reason.because(error),
+                _ => error,
+            };
             // What cannot be removed now is in the record, and is removed with the container.
-            let _ = removal::remove_cgroup(made.as_ref());
+            let _ = removal::remove_cgroup(cgroup.map(Cgroup::record).as_ref());
+            error
         })?;
         record.released = recorder.released.map(|(released, _)| released);
         let process = Arc::new(OwnedProcess::new(pid, pidfd, Some(self.on_exit(record))));
@@ -642,6 +647,23 @@ fn oom_kill(record: &Record) -> Option<OomKill> {
         cgroup: path,
         limit_bytes: cgroup.memory_limit().ok().flatten(),
     })
+}
+
+/// The error for a process that was killed before it could execute its program, because its memory is limited to less than
+/// that takes.
+fn too_little_memory(cgroup: &Cgroup) -> Option<Error> {
+    if cgroup.oom_kills().ok()? == 0 {
+        return None;
+    }
+    let operation = match cgroup.memory_limit().ok().flatten() {
+        Some(limit) => format!("start the process within a memory limit of {limit} bytes"),
+        None => "start the process within the memory limit above it".to_owned(),
+    };
+    Some(
+        Error::new(ErrorKind::InvalidSpec, Phase::Start, operation)
+            .about("memory")
+            .remedy("raise the limit: no program starts in less than some hundred kilobytes"),
+    )
 }
 
 fn processes(record: &Record, cgroup: Option<&Cgroup>) -> Result<Vec<hoist_compute::ProcessEntry>> {
