@@ -4,19 +4,15 @@
 //! ignored. All steps are run, whichever fail, and the last line is the sum over all of them. `.ci/run` installs what the
 //! steps need and then runs this.
 
-mod counts;
 mod ordinary_user;
 
-use std::borrow::BorrowMut;
-use std::error::Error;
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::path::Path;
+use std::process::{Command, ExitCode};
 use std::time::Instant;
 
-use counts::Counts;
-
-type Outcome<T> = Result<T, Box<dyn Error>>;
+use crate::command::{Outcome, cargo, root, run};
+use crate::counts::Counts;
+use crate::vm;
 
 /// A step: it adds the tests that it ran to the sum, also where it fails.
 type Step = fn(&Path, &mut Counts) -> Outcome<()>;
@@ -76,6 +72,9 @@ const STEPS: &[(&str, Step)] = &[
         )
     }),
     ("tests-ordinary-user", ordinary_user::test),
+    ("tests-cgroup-v2", |_, counts| {
+        vm::test(&vm::Options::default(), counts)
+    }),
     ("licences", licences),
 ];
 
@@ -131,18 +130,6 @@ fn chosen(arguments: impl Iterator<Item = String>) -> Outcome<Vec<String>> {
     Ok(only)
 }
 
-/// The workspace.
-fn root() -> PathBuf {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
-    own.parent().unwrap_or(own).to_path_buf()
-}
-
-fn cargo(root: &Path) -> Command {
-    let mut cargo = Command::new("cargo");
-    cargo.current_dir(root);
-    cargo
-}
-
 /// What the tests may not skip: in CI the machine is known, elsewhere each may lack something.
 fn promises(needs: &str) -> String {
     match std::env::var_os("CI") {
@@ -194,27 +181,4 @@ fn licences(root: &Path, counts: &mut Counts) -> Outcome<()> {
         counts,
         cargo(root).args(["deny", "check", "licenses", "bans", "sources"]),
     )
-}
-
-/// Runs a command, shows what it prints, and counts the tests in it. It is an error where the command fails.
-fn run(counts: &mut Counts, mut command: impl BorrowMut<Command>) -> Outcome<()> {
-    let command = command.borrow_mut();
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(|error| format!("{}: {error}", command.get_program().display()))?;
-    if let Some(output) = child.stdout.take() {
-        for line in BufReader::new(output).lines() {
-            let line = line?;
-            counts.read(&line);
-            println!("{line}");
-        }
-    }
-    let status = child.wait()?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(format!("{command:?}: {status}").into())
-    }
 }

@@ -2,20 +2,16 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 
-use super::counts::Counts;
-use super::{Outcome, cargo, promises, run};
+use super::promises;
+use crate::command::{Outcome, run};
+use crate::counts::Counts;
+use crate::test_binaries::{TestBinary, built};
 
 /// An id that no account has, so that no limit or file of an account is in the way.
 const ID: &str = "54321";
-
-/// A test binary and the folder that cargo would start it in.
-struct TestBinary {
-    program: PathBuf,
-    folder: PathBuf,
-}
 
 /// Builds the test binaries as the caller and runs each as another user.
 pub(super) fn test(root: &Path, counts: &mut Counts) -> Outcome<()> {
@@ -31,7 +27,10 @@ fn run_each(binaries: &[TestBinary], home: &Path, counts: &mut Counts) -> Outcom
     // The one place where that user may write; others' temporary files stay out of its sight.
     fs::set_permissions(home, fs::Permissions::from_mode(0o1777))?;
     let mut failed = Vec::new();
-    for TestBinary { program, folder } in binaries {
+    for TestBinary {
+        program, folder, ..
+    } in binaries
+    {
         println!("     Running {} as user {ID}", program.display());
         let mut command = Command::new("setpriv");
         command
@@ -51,37 +50,4 @@ fn run_each(binaries: &[TestBinary], home: &Path, counts: &mut Counts) -> Outcom
         [] => Ok(()),
         failed => Err(format!("as an ordinary user: {}", failed.join(", ")).into()),
     }
-}
-
-/// The test binaries of the workspace, as cargo tells them.
-fn built(root: &Path) -> Outcome<Vec<TestBinary>> {
-    let output = cargo(root)
-        .args([
-            "test",
-            "--workspace",
-            "--no-run",
-            "--message-format",
-            "json",
-        ])
-        .stderr(Stdio::inherit())
-        .output()?;
-    if !output.status.success() {
-        return Err("the tests cannot be built".into());
-    }
-    let mut binaries = Vec::new();
-    for line in String::from_utf8_lossy(&output.stdout).lines() {
-        let message: serde_json::Value = serde_json::from_str(line)?;
-        let manifest = message["manifest_path"].as_str().map(Path::new);
-        if let (Some(program), Some(true), Some(folder)) = (
-            message["executable"].as_str(),
-            message["profile"]["test"].as_bool(),
-            manifest.and_then(Path::parent),
-        ) {
-            binaries.push(TestBinary {
-                program: program.into(),
-                folder: folder.to_path_buf(),
-            });
-        }
-    }
-    Ok(binaries)
 }

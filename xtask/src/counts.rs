@@ -4,21 +4,25 @@ use std::fmt;
 
 /// A sum of tests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Counts {
-    pub(super) passed: usize,
-    pub(super) failed: usize,
-    pub(super) skipped: usize,
+pub(crate) struct Counts {
+    pub(crate) passed: usize,
+    pub(crate) failed: usize,
+    pub(crate) skipped: usize,
+    /// Test binaries that came to their end.
+    pub(crate) binaries: usize,
 }
 
 impl Counts {
     /// Adds what `line` says, where it is the last line of a test binary: `test result: ok. 3 passed; 0 failed; …`.
-    pub(super) fn read(&mut self, line: &str) {
+    pub(crate) fn read(&mut self, line: &str) {
         let Some((_, numbers)) = line
+            .trim_end()
             .strip_prefix("test result: ")
             .and_then(|rest| rest.split_once(". "))
         else {
             return;
         };
+        self.binaries += 1;
         for part in numbers.split(';') {
             match part.trim().split_once(' ') {
                 Some((number, "passed")) => self.passed += number.parse().unwrap_or(0),
