@@ -32,6 +32,9 @@ pub struct EngineOptions {
     pub state_root: Option<PathBuf>,
     /// Where to note what takes time in starts.
     pub timeline: Option<Arc<Timeline>>,
+    /// The caller waits for every process it starts, as a command does that runs one in the foreground. Otherwise a thread
+    /// sees to it that each is reaped at its end, and its status written down.
+    pub waits_for_each: bool,
 }
 
 /// A container to be made.
@@ -134,7 +137,7 @@ impl Engine {
             None => platform::default_state_root()?,
         };
         Ok(Self::with_service(
-            platform::service(&state_root, options.timeline)?,
+            platform::service(&state_root, options.timeline, options.waits_for_each)?,
             &state_root,
         ))
     }

@@ -39,4 +39,4 @@ mod service;
 mod system;
 
 #[cfg(target_os = "linux")]
-pub use service::LinuxService;
+pub use service::{LinuxOptions, LinuxService};

@@ -26,36 +26,36 @@ use crate::system::LinuxSystem;
 #[derive(Clone)]
 pub struct LinuxService(pub(crate) Arc<Shared>);
 
+/// How a [`LinuxService`] is opened.
+#[derive(Clone, Debug, Default)]
+pub struct LinuxOptions {
+    /// Where to note what takes time in starts.
+    pub timeline: Option<Arc<Timeline>>,
+    /// What the host is taken to be able to do, instead of looking: so is each fallback forced.
+    pub features: Option<HostFeatures>,
+    /// The caller waits for every process it starts. Otherwise one thread, for all services of the program, reaps each at its
+    /// end and writes its status down, whether or not somebody waits for it.
+    pub waits_for_each: bool,
+}
+
 /// What all handles of one service share.
 pub(crate) struct Shared {
     pub(crate) containers: PathBuf,
     pub(crate) timeline: Option<Arc<Timeline>>,
     /// The first processes that this program has started, by container: it alone can reap them, whichever handle asks.
     pub(crate) owned: Mutex<HashMap<ContainerId, Arc<OwnedProcess>>>,
+    pub(crate) waits_for_each: bool,
     features: OnceLock<HostFeatures>,
 }
 
 impl LinuxService {
     /// The containers below `state_root/containers`, which is made (0700) where it is missing.
     pub fn new(state_root: PathBuf) -> Result<Self> {
-        Self::open(state_root, None, OnceLock::new())
+        Self::with_options(state_root, LinuxOptions::default())
     }
 
-    /// As [`LinuxService::new`]; what takes time in starts is noted in `timeline`.
-    pub fn with_timeline(state_root: PathBuf, timeline: Arc<Timeline>) -> Result<Self> {
-        Self::open(state_root, Some(timeline), OnceLock::new())
-    }
-
-    /// As [`LinuxService::new`], on a host that is taken to have just these features: so is each fallback forced.
-    pub fn with_features(state_root: PathBuf, features: HostFeatures) -> Result<Self> {
-        Self::open(state_root, None, OnceLock::from(features))
-    }
-
-    fn open(
-        state_root: PathBuf,
-        timeline: Option<Arc<Timeline>>,
-        features: OnceLock<HostFeatures>,
-    ) -> Result<Self> {
+    /// As [`LinuxService::new`], with options.
+    pub fn with_options(state_root: PathBuf, options: LinuxOptions) -> Result<Self> {
         use std::os::unix::fs::DirBuilderExt;
         let containers = state_root.join("containers");
         if !containers.is_dir() {
@@ -67,9 +67,10 @@ impl LinuxService {
         }
         Ok(Self(Arc::new(Shared {
             containers,
-            timeline,
+            timeline: options.timeline,
             owned: Mutex::default(),
-            features,
+            waits_for_each: options.waits_for_each,
+            features: options.features.map(OnceLock::from).unwrap_or_default(),
         })))
     }
 

@@ -215,7 +215,9 @@ impl ComputeSystem for LinuxSystem {
         })?;
         record.released = recorder.released.map(|(released, _)| released);
         let process = Arc::new(OwnedProcess::new(pid, pidfd, Some(self.on_exit(record))));
-        reaper::watch(&process)?;
+        if !self.shared.waits_for_each {
+            reaper::watch(&process)?;
+        }
         let mut owned = self
             .shared
             .owned
@@ -452,7 +454,9 @@ impl LinuxSystem {
             streams,
         } = started?;
         let process = Arc::new(OwnedProcess::new(pid, pidfd, None));
-        reaper::watch(&process)?;
+        if !self.shared.waits_for_each {
+            reaper::watch(&process)?;
+        }
         let process = LinuxProcess::new(process, streams)
             .map_err(|error| system("keep the console", error))?;
         Ok(Box::new(process))

@@ -17,7 +17,9 @@ pub(super) fn build(work: &Path, kernel: &Path, cases: &[(&str, &str)]) -> Outco
     if tree.exists() {
         fs::remove_dir_all(&tree)?;
     }
-    for folder in ["bin", "dev", "etc", "lib", "new", "proc", "sys", "tmp", "usr"] {
+    for folder in [
+        "bin", "dev", "etc", "lib", "new", "proc", "sys", "tmp", "usr",
+    ] {
         fs::create_dir_all(tree.join(folder))?;
     }
     let busybox = ["/bin/busybox", "/usr/bin/busybox"]

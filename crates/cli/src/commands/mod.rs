@@ -32,6 +32,7 @@ pub(crate) fn carry_out(invocation: Invocation) -> Result<u8, Failure> {
         Engine::open(EngineOptions {
             state_root: state_root.clone(),
             timeline: None,
+            waits_for_each: true,
         })
     };
     let each =

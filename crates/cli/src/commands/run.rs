@@ -32,6 +32,7 @@ pub(crate) fn run(run: Run, state_root: Option<PathBuf>) -> Result<u8, Failure> 
     let engine = Engine::open(EngineOptions {
         state_root,
         timeline: recorder.clone(),
+        waits_for_each: true,
     })?;
     let request = RunRequest {
         id,

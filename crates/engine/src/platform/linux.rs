@@ -9,7 +9,7 @@ use std::{
 };
 
 use hoist_compute::{ComputeService, Error, ErrorKind, OsCode, Phase, Result, Timeline};
-use hoist_linux::LinuxService;
+use hoist_linux::{LinuxOptions, LinuxService};
 use rustix::{
     process::geteuid,
     rand::{GetRandomFlags, getrandom},
@@ -37,14 +37,17 @@ pub(crate) fn default_state_root() -> Result<PathBuf> {
 pub(crate) fn service(
     state_root: &Path,
     timeline: Option<Arc<Timeline>>,
+    waits_for_each: bool,
 ) -> Result<Arc<dyn ComputeService>> {
     private_directory(state_root)?;
     let containers = state_root.join("containers");
     private_directory(&containers)?;
-    let service = match timeline {
-        Some(timeline) => LinuxService::with_timeline(state_root.to_path_buf(), timeline)?,
-        None => LinuxService::new(state_root.to_path_buf())?,
+    let options = LinuxOptions {
+        timeline,
+        waits_for_each,
+        ..LinuxOptions::default()
     };
+    let service = LinuxService::with_options(state_root.to_path_buf(), options)?;
     Ok(Arc::new(service))
 }
 

@@ -27,6 +27,7 @@ pub(crate) fn default_state_root() -> Result<PathBuf> {
 pub(crate) fn service(
     _state_root: &Path,
     _timeline: Option<Arc<Timeline>>,
+    _waits_for_each: bool,
 ) -> Result<Arc<dyn ComputeService>> {
     Err(unsupported())
 }
