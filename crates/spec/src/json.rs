@@ -39,8 +39,9 @@ pub(crate) fn read<T: DeserializeOwned>(text: &str, document: &str) -> Result<T,
         }
         let place = path_at(&rest.text, &error);
         let path = rest.in_the_whole(&place.path);
-        // A field that does not fit is missing once it is out: that has been told.
-        if !rest.without.contains(&path) {
+        // A field that does not fit is missing once it is out, and its list too short: that has been told.
+        let is_told = rest.without.iter().any(|gone| gone.0.starts_with(&path.0));
+        if !is_told {
             let line = if place.missing {
                 path.0.split_last().map(|(_, owner)| owner.to_vec())
             } else {
@@ -217,6 +218,10 @@ fn path_at(text: &str, error: &serde_json::Error) -> Place {
             found.0.pop();
         }
         found.0.push(Segment::Key(field.to_owned()));
+    }
+    // The error of a list as a whole stands behind its last element.
+    if message.starts_with("invalid length") && matches!(found.0.last(), Some(Segment::Index(_))) {
+        found.0.pop();
     }
     Place {
         path: found,
