@@ -16,8 +16,10 @@ use hoist_spec::{Command, ProcessConfig};
 use libtest_mimic::{Arguments, Completion, Trial};
 use serde_json::Value;
 
+type Test = (&'static str, fn(&Recorded));
+
 fn main() -> ExitCode {
-    let tests: [(&str, fn(&Recorded)); 3] = [
+    let tests: [Test; 3] = [
         (
             "every recorded command is read and written as the same JSON",
             every_command_comes_back,
