@@ -113,7 +113,7 @@ impl ComputeService for LinuxService {
         let plan = plan(id, spec, features, &facts)?;
         tracer.mark("plan");
         let folder = self.0.folder(id);
-        folder.make(id)?;
+        let _making = folder.make(id)?;
         let mut record = Created::new(id, boot_id()?);
         record.namespaces = plan.namespaces.separate();
         record.id_maps.clone_from(&plan.id_maps);
@@ -195,8 +195,8 @@ pub(crate) fn not_found(id: &ContainerId, folder: &Folder, error: Error) -> Erro
     .about(id.as_str());
     if folder.exists() {
         return made
-            .because("its record was not finished")
-            .remedy(format!("remove it: hoist rm --force {id}"));
+            .because("it is being made")
+            .remedy("try again in a moment");
     }
     made
 }
