@@ -158,7 +158,7 @@ impl Start<'_> {
                 return if released {
                     Ok(())
                 } else {
-                    Err(died("the helper"))
+                    Err(died(process_or_helper(process.as_ref())))
                 };
             };
             match message.kind {
@@ -264,6 +264,14 @@ fn open(pid: u32) -> Result<OwnedFd> {
     pidfd_open(number, PidfdFlags::empty())
         .map_err(io::Error::from)
         .map_err(failed("open the process"))
+}
+
+/// Who is at work: the helper ends when the process is there.
+fn process_or_helper(process: Option<&(u32, OwnedFd)>) -> &'static str {
+    match process {
+        Some(_) => "the new process",
+        None => "the helper",
+    }
 }
 
 fn died(who: &str) -> Error {
