@@ -33,28 +33,36 @@ pub(crate) struct Shared {
     /// The first processes that this program has started, by container: it alone can reap them, whichever handle asks.
     pub(crate) owned: Mutex<HashMap<ContainerId, Arc<OwnedProcess>>>,
     features: OnceLock<HostFeatures>,
+    fault: Option<(u32, crate::plan::Fault)>,
 }
 
 impl LinuxService {
     /// The containers below `state_root/containers`, which is made (0700) where it is missing.
     pub fn new(state_root: PathBuf) -> Result<Self> {
-        Self::open(state_root, None, OnceLock::new())
+        Self::open(state_root, None, OnceLock::new(), None)
     }
 
     /// As [`LinuxService::new`]; what takes time in starts is noted in `timeline`.
     pub fn with_timeline(state_root: PathBuf, timeline: Arc<Timeline>) -> Result<Self> {
-        Self::open(state_root, Some(timeline), OnceLock::new())
+        Self::open(state_root, Some(timeline), OnceLock::new(), None)
     }
 
     /// As [`LinuxService::new`], on a host that is taken to have just these features: so is each fallback forced.
     pub fn with_features(state_root: PathBuf, features: HostFeatures) -> Result<Self> {
-        Self::open(state_root, None, OnceLock::from(features))
+        Self::open(state_root, None, OnceLock::from(features), None)
+    }
+
+    /// As [`LinuxService::new`], where every start meets `fault` before the step of index `before`, if its plan has so
+    /// many: so is it tested that nothing is left behind, whatever goes wrong.
+    pub fn with_fault(state_root: PathBuf, before: u32, fault: crate::plan::Fault) -> Result<Self> {
+        Self::open(state_root, None, OnceLock::new(), Some((before, fault)))
     }
 
     fn open(
         state_root: PathBuf,
         timeline: Option<Arc<Timeline>>,
         features: OnceLock<HostFeatures>,
+        fault: Option<(u32, crate::plan::Fault)>,
     ) -> Result<Self> {
         use std::os::unix::fs::DirBuilderExt;
         let containers = state_root.join("containers");
@@ -70,6 +78,7 @@ impl LinuxService {
             timeline,
             owned: Mutex::default(),
             features,
+            fault,
         })))
     }
 
@@ -88,6 +97,14 @@ impl Shared {
         }
         let found = HostFeatures::quick().map_err(|error| system("look at this host", error))?;
         Ok(self.features.get_or_init(|| found))
+    }
+
+    /// The plan as it is carried out: itself, but where a fault is wanted.
+    pub(crate) fn faulty(&self, plan: Plan) -> Plan {
+        match self.fault {
+            Some((before, fault)) => plan.with_fault(before, fault),
+            None => plan,
+        }
     }
 
     pub(crate) fn folder(&self, id: &ContainerId) -> Folder {

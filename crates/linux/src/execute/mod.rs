@@ -175,7 +175,10 @@ impl Start<'_> {
                 MessageKind::Ready => ready = true,
                 MessageKind::Console => streams.console = Some(self.console(descriptor)?.into()),
                 MessageKind::Failed => return Err(self.explain(&message)),
-                MessageKind::Go => return Err(died("the helper")),
+                MessageKind::LoseOwner if self.plan.loses_owner() => {
+                    let _ = rustix::process::kill_process(rustix::process::getpid(), Signal::KILL);
+                }
+                MessageKind::LoseOwner | MessageKind::Go => return Err(died("the helper")),
             }
         }
     }
