@@ -16,7 +16,8 @@ use crate::{HookContext, Hooks, OomNotice, names::Names, platform};
 mod query;
 mod resolve;
 mod stop;
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests;
 
 pub use query::Listed;

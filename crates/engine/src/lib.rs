@@ -74,7 +74,8 @@ mod oom;
 mod platform;
 mod time;
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod fake;
 
 pub use engine::{

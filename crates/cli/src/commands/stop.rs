@@ -7,12 +7,11 @@ use hoist_spec::{ContainerId, Fault, Faults, Signal};
 
 use crate::args::Stop;
 use crate::failure::Failure;
-use crate::output;
 
-/// Reads the options; the result stops one container and prints its id.
+/// Reads the options; the result stops one container.
 pub(crate) fn act(
     stop: &Stop,
-) -> Result<impl Fn(&Engine, &ContainerId) -> Result<(), Failure>, Failure> {
+) -> Result<impl Fn(&Engine, &ContainerId, &str) -> Result<String, Failure>, Failure> {
     let mut faults = Faults::default();
     let signal = stop
         .signal
@@ -45,11 +44,11 @@ pub(crate) fn act(
         });
     faults.into_result(())?;
     let request = StopRequest { signal, grace };
-    Ok(move |engine: &Engine, id: &ContainerId| {
+    Ok(move |engine: &Engine, id: &ContainerId, reference: &str| {
         let outcome = engine.stop(id, request)?;
         for failure in outcome.failures {
             Failure::from(failure).print(false);
         }
-        output::print(&format!("{id}\n"))
+        Ok(reference.to_owned())
     })
 }

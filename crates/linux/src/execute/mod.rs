@@ -148,9 +148,13 @@ impl Start<'_> {
                 self.tracer.mark("wait for the process");
                 verify::before_release(self.plan, *pid)?;
                 self.witness.releasing()?;
-                control.go().map_err(failed("let the process go"))?;
+                match control.go() {
+                    Ok(()) => released = true,
+                    // Killed while it waited: the end of its messages tells so.
+                    Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+                    Err(error) => return Err(failed("let the process go")(error)),
+                }
                 self.tracer.mark("verify and release");
-                released = true;
             }
             let Some((message, descriptor)) =
                 control.receive().map_err(failed("listen to the helper"))?
@@ -279,6 +283,7 @@ fn process_or_helper(process: Option<&(u32, OwnedFd)>) -> &'static str {
 
 fn died(who: &str) -> Error {
     Error::new(ErrorKind::System, Phase::Start, format!("start the process: {who} ended unexpectedly"))
+        .code(OsCode::Errno(libc::ECONNRESET))
         .remedy("something on this host killed it: look for an out-of-memory kill or a security module in the kernel's log")
 }
 
