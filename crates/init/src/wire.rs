@@ -477,8 +477,10 @@ steps! {
         /// The errno.
         errno: i32,
     }
-    /// A fault for tests: the process kills itself.
+    /// A fault for tests: the process dies without a word.
     40 DieHere {}
+    /// A fault for tests: the owner kills itself; the process goes on when it is gone.
+    60 LoseOwnerHere {}
     /// Opens a folder of the host.
     43 OpenFolder {
         /// The folder.
@@ -559,6 +561,8 @@ pub enum MessageKind {
     Ready = 2,
     /// Helper or process to owner: step `step` failed in `call` with `errno`.
     Failed = 3,
+    /// Helper or process to owner, only where the plan has a step that says so: kill yourself.
+    LoseOwner = 16,
     /// Process to owner: the console's controlling side comes with this message.
     Console = 4,
     /// Owner to process: go on.
@@ -613,6 +617,7 @@ impl Message {
             1 => MessageKind::Cloned,
             2 => MessageKind::Ready,
             3 => MessageKind::Failed,
+            16 => MessageKind::LoseOwner,
             4 => MessageKind::Console,
             5 => MessageKind::Go,
             _ => return None,

@@ -15,7 +15,7 @@ use hoist_spec::{ContainerId, ContainerSpec};
 use crate::cgroup::CgroupRecord;
 use crate::execute::Tracer;
 use crate::features::HostFeatures;
-use crate::plan::{Plan, plan};
+use crate::plan::{Fault, Plan, plan};
 use crate::proc_pid;
 use crate::process::OwnedProcess;
 use crate::record::{Created, Folder, remove_graves};
@@ -33,6 +33,9 @@ pub struct LinuxOptions {
     pub timeline: Option<Arc<Timeline>>,
     /// What the host is taken to be able to do, instead of looking: so is each fallback forced.
     pub features: Option<HostFeatures>,
+    /// What every start meets before the step of this index, if its plan has so many: so is it tested that nothing is left
+    /// behind, whatever goes wrong.
+    pub fault: Option<(u32, Fault)>,
     /// The caller waits for every process it starts. Otherwise one thread, for all services of the program, reaps each at its
     /// end and writes its status down, whether or not somebody waits for it.
     pub waits_for_each: bool,
@@ -46,6 +49,7 @@ pub(crate) struct Shared {
     pub(crate) owned: Mutex<HashMap<ContainerId, Arc<OwnedProcess>>>,
     pub(crate) waits_for_each: bool,
     features: OnceLock<HostFeatures>,
+    fault: Option<(u32, Fault)>,
 }
 
 impl LinuxService {
@@ -71,6 +75,7 @@ impl LinuxService {
             owned: Mutex::default(),
             waits_for_each: options.waits_for_each,
             features: options.features.map(OnceLock::from).unwrap_or_default(),
+            fault: options.fault,
         })))
     }
 
@@ -89,6 +94,14 @@ impl Shared {
         }
         let found = HostFeatures::quick().map_err(|error| system("look at this host", error))?;
         Ok(self.features.get_or_init(|| found))
+    }
+
+    /// The plan as it is carried out: itself, but where a fault is wanted.
+    pub(crate) fn faulty(&self, plan: Plan) -> Plan {
+        match self.fault {
+            Some((before, fault)) => plan.with_fault(before, fault),
+            None => plan,
+        }
     }
 
     pub(crate) fn folder(&self, id: &ContainerId) -> Folder {
@@ -114,7 +127,7 @@ impl ComputeService for LinuxService {
         let plan = plan(id, spec, features, &facts)?;
         tracer.mark("plan");
         let folder = self.0.folder(id);
-        folder.make(id)?;
+        let _making = folder.make(id)?;
         let mut record = Created::new(id, boot_id()?);
         record.namespaces = plan.namespaces.separate();
         record.id_maps.clone_from(&plan.id_maps);
@@ -196,8 +209,8 @@ pub(crate) fn not_found(id: &ContainerId, folder: &Folder, error: Error) -> Erro
     .about(id.as_str());
     if folder.exists() {
         return made
-            .because("its record was not finished")
-            .remedy(format!("remove it: hoist rm --force {id}"));
+            .because("it is being made")
+            .remedy("try again in a moment");
     }
     made
 }

@@ -173,7 +173,7 @@ impl ComputeSystem for LinuxSystem {
         let (mut record, _) = self.in_state(&[State::Created], "start")?;
         let mut tracer = Tracer::new(self.shared.timeline.clone());
         let features = self.shared.features()?;
-        let plan = self.plan()?;
+        let plan = self.shared.faulty(self.plan()?);
         let maker = |planned| CgroupMaker::new(planned, &features.cgroup);
         let mut recorder = Recorder {
             folder: &self.folder,
@@ -435,6 +435,7 @@ impl LinuxSystem {
         let root = root_of(record, first)?;
         let facts = RootFacts::read_for_process(&root, process).map_err(Error::from)?;
         let plan = plan_process(&self.spec, process, &running_container(record), &facts)?;
+        let plan = self.shared.faulty(plan);
         let sources = Sources {
             cgroup,
             process: Some(first.as_fd()),

@@ -4,6 +4,7 @@
 use core::mem::MaybeUninit;
 
 use hoist_init::wire::{Call, Message, MessageKind, Slot};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::BorrowedFd;
 use rustix::io::{Errno, IoSlice, IoSliceMut};
 use rustix::net::{
@@ -100,4 +101,13 @@ pub(crate) fn await_go() -> Result<()> {
         Some(message) if message.kind == MessageKind::Go => Ok(()),
         _ => Err(Fault::new(Call::Recvmsg, Errno::PIPE)),
     }
+}
+
+/// Waits until the owner is gone, and leaves unread what it has sent.
+pub(crate) fn await_hangup() -> Result<()> {
+    let socket = socket();
+    // A hang-up is told whether or not it is asked for; nothing else is.
+    let mut waited = [PollFd::new(&socket, PollFlags::empty())];
+    rustix::io::retry_on_intr(|| poll(&mut waited, None)).at(Call::Recvmsg)?;
+    Ok(())
 }

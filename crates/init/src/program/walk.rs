@@ -17,7 +17,6 @@ use super::{console, control, execute, network, procfs, sys};
 
 const DONE: i32 = 0;
 const FAILED: i32 = 1;
-const SIGKILL: u32 = 9;
 
 /// Walks the plan that the owner sends. In the container's process this ends in the program that the plan names.
 pub(crate) fn run() -> ! {
@@ -391,8 +390,13 @@ impl Walk {
                 return Err(Fault::new(Call::None, Errno::from_raw_os_error(errno)));
             }
             Step::DieHere {} => {
-                sys::kill(rustix::process::getpid().as_raw_nonzero().get(), SIGKILL)
-                    .at(Call::Kill)?;
+                // No trace of it shall be left either: an undumpable process leaves no core.
+                hide()?;
+                sys::trap()
+            }
+            Step::LoseOwnerHere {} => {
+                control::send(Message::of(MessageKind::LoseOwner))?;
+                control::await_hangup()?;
             }
             Step::OpenFolder { path, out } => {
                 let folder = mounts::open_layer(path)?;

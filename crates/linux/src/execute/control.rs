@@ -72,9 +72,9 @@ impl Control {
                 &mut ancillary,
                 RecvFlags::CMSG_CLOEXEC,
             ) {
-                Err(rustix::io::Errno::INTR) => {}
-                // A helper that died with messages unread by it.
-                Err(rustix::io::Errno::CONNRESET) => return Ok(None),
+                // A reset is told once, of an end that closed with messages unread by it; behind it comes what that end
+                // had said before.
+                Err(rustix::io::Errno::INTR | rustix::io::Errno::CONNRESET) => {}
                 result => break result?,
             }
         };

@@ -162,7 +162,7 @@ impl Start<'_> {
                 return if released {
                     Ok(())
                 } else {
-                    Err(died("the helper"))
+                    Err(died(process_or_helper(process.as_ref())))
                 };
             };
             match message.kind {
@@ -179,7 +179,10 @@ impl Start<'_> {
                 MessageKind::Ready => ready = true,
                 MessageKind::Console => streams.console = Some(self.console(descriptor)?.into()),
                 MessageKind::Failed => return Err(self.explain(&message)),
-                MessageKind::Go => return Err(died("the helper")),
+                MessageKind::LoseOwner if self.plan.loses_owner() => {
+                    let _ = rustix::process::kill_process(rustix::process::getpid(), Signal::KILL);
+                }
+                MessageKind::LoseOwner | MessageKind::Go => return Err(died("the helper")),
             }
         }
     }
@@ -268,6 +271,14 @@ fn open(pid: u32) -> Result<OwnedFd> {
     pidfd_open(number, PidfdFlags::empty())
         .map_err(io::Error::from)
         .map_err(failed("open the process"))
+}
+
+/// Who is at work: the helper ends when the process is there.
+fn process_or_helper(process: Option<&(u32, OwnedFd)>) -> &'static str {
+    match process {
+        Some(_) => "the new process",
+        None => "the helper",
+    }
 }
 
 fn died(who: &str) -> Error {

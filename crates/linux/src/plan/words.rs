@@ -278,6 +278,7 @@ pub(crate) fn words(step: &Step<'_>) -> String {
         }
         Step::FailHere { errno } => format!("fail with {}", hoist_compute::errno::describe(errno)),
         Step::DieHere {} => "die".to_owned(),
+        Step::LoseOwnerHere {} => "kill the owner".to_owned(),
         Step::ReceiveDescriptors {} => "await the cgroup".to_owned(),
         Step::CloseSlot { .. } => "close a handle".to_owned(),
     }
