@@ -154,6 +154,12 @@ pub fn fault() {
     }
 }
 
+/// Sends a signal to a process.
+pub fn kill(pid: i32, signal: i32) -> io::Result<()> {
+    // SAFETY: any numbers may be given; the kernel refuses wrong ones.
+    check(unsafe { libc::kill(pid, signal) }).map(drop)
+}
+
 /// Blocks a signal and waits for it; returns when it came.
 pub struct Awaited(libc::sigset_t);
 
