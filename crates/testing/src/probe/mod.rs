@@ -10,6 +10,7 @@
 //! | `open r\|w PATH…` | opens each path and prints `{path: errno}` |
 //! | `list DIR` | prints the names in a directory as JSON |
 //! | `read PATH` | copies a file to standard output |
+//! | `put PATH TEXT` | writes a file anew |
 //! | `arguments …` | prints what follows (to the end, `+` included) as JSON |
 //! | `say TEXT`, `warn TEXT` | writes a line to standard output, standard error |
 //! | `exit N` | exits with N |
