@@ -33,7 +33,9 @@ mod linux {
     const NEEDS: &[Need] = &[Need::Namespaces];
     const ROOT: &[Need] = &[Need::Root];
     /// Long enough for a slow machine and all the steps of a plan: only a hang takes so long.
-    const LONG: Duration = Duration::from_secs(300);
+    fn long() -> Duration {
+        Duration::from_secs(if full() { 3600 } else { 300 })
+    }
     /// The same for a single container.
     const PATIENCE: Duration = Duration::from_secs(20);
     const EIO: i32 = 5;
@@ -58,7 +60,7 @@ mod linux {
         let place = folder.path().to_owned();
         let at = |test: fn(&Place)| {
             let place = Place(place.clone());
-            move || hangs_after(LONG, move || test(&place))
+            move || hangs_after(long(), move || test(&place))
         };
         Suite::new()
             .serial()
@@ -105,7 +107,17 @@ mod linux {
             .test(
                 "an owner that is killed at any moment leaves what can be removed",
                 NEEDS,
-                at(owner_is_killed_at_any_moment),
+                at(|place| owner_is_killed_at_any_moment(place, "plain")),
+            )
+            .test(
+                "an owner that is killed at any moment of a whole run, its removal included, leaves what can be removed",
+                NEEDS,
+                at(|place| owner_is_killed_at_any_moment(place, "whole")),
+            )
+            .test(
+                "the owner of a further process that is killed at any step leaves the container as it was",
+                NEEDS,
+                at(owner_of_a_further_process_is_lost),
             )
             .run()
     }
@@ -147,11 +159,16 @@ mod linux {
             Leaks::before(tag, &[&self.0.join("records"), &self.0.join("root")])
         }
 
-        /// A container that idles: a plain one, or one whose plan has steps of nearly every sort.
+        /// A container: a plain one that idles, one that ends at once for a `whole` run, or a `rich` one, whose plan has
+        /// steps of nearly every sort.
         fn spec(&self, kind: &str, tag: &str) -> ContainerSpec {
             let root = self.0.join("root");
-            let mut spec = spec::container(&root, tag, &["idle"]);
-            if kind == "plain" {
+            let program: &[&str] = match kind {
+                "whole" => &["exit", "0"],
+                _ => &["idle"],
+            };
+            let mut spec = spec::container(&root, tag, program);
+            if kind != "rich" {
                 return spec;
             }
             spec.root = hoist_spec::RootSource::Layers {
@@ -183,11 +200,11 @@ mod linux {
 
         fn stdio(kind: &str) -> Stdio {
             match kind {
-                "plain" => Stdio::null(),
-                _ => Stdio::Console(ConsoleSize {
+                "rich" => Stdio::Console(ConsoleSize {
                     height: 24,
                     width: 80,
                 }),
+                _ => Stdio::null(),
             }
         }
 
@@ -403,12 +420,23 @@ mod linux {
             Err(_) => place.service(),
         };
         let tag = id.split('-').next().unwrap_or_default().to_owned();
+        if kind == "further" {
+            let system = service.open(&id.parse().unwrap()).unwrap();
+            let process = system
+                .create_process(&spec::process(&tag, &["exit", "7"]), Stdio::null())
+                .unwrap();
+            let status = process.wait(Some(long())).unwrap();
+            return ExitCode::from(u8::try_from(status.code.unwrap()).unwrap());
+        }
         let system = service
             .create(&id.parse().unwrap(), &place.spec(kind, &tag))
             .unwrap();
         match system.start(Place::stdio(kind)) {
             Ok(process) => {
-                let _ = process.wait(Some(LONG));
+                let _ = process.wait(Some(long()));
+                if kind == "whole" {
+                    system.delete().unwrap();
+                }
             }
             Err(error) => eprintln!("{}", chain(&error)),
         }
@@ -453,33 +481,68 @@ mod linux {
         }
     }
 
+    fn owner_of_a_further_process_is_lost(place: &Place) {
+        let tag = tag("further");
+        let leaks = place.leaks(&tag);
+        let id = id(&tag, 0);
+        let system = place
+            .service()
+            .create(&id, &place.spec("plain", &tag))
+            .unwrap();
+        let first = system.start(Stdio::pipes()).unwrap();
+        let mut ready = [0; 6];
+        let mut stdout = first.take_streams().stdout.unwrap();
+        stdout.read_exact(&mut ready).unwrap();
+        let inside = place.leaks(&tag);
+        let mut met = 0;
+        for step in 0.. {
+            let status = owner_command(place, "further", &id, &step.to_string())
+                .status()
+                .unwrap();
+            // It goes on or gives up without its owner; either way it is soon gone.
+            inside
+                .after()
+                .unwrap_or_else(|left| panic!("step {step}: {left}"));
+            assert_eq!(system.state().unwrap(), State::Running, "step {step}");
+            match (status.signal(), status.code()) {
+                (Some(SIGKILL), _) => met += 1,
+                (None, Some(7)) => break,
+                _ => panic!("step {step}: {status}"),
+            }
+        }
+        assert!(met > 8, "only {met} steps");
+        system.terminate().unwrap();
+        first.wait(Some(PATIENCE)).unwrap();
+        system.delete().unwrap();
+        drop((system, first, stdout));
+        leaks.assert_none();
+    }
+
     /// Between the owner's own steps, too: kills it after ever longer times, from its very start to beyond its end.
-    fn owner_is_killed_at_any_moment(place: &Place) {
-        let tag = tag("moment");
+    fn owner_is_killed_at_any_moment(place: &Place, kind: &str) {
+        let tag = tag(&format!("moment{kind}"));
         let times = if full() { 1000 } else { 120 };
-        let mut seen = [0; 3];
+        let (mut before_it_was, mut created, mut ran) = (0, 0, 0);
         for number in 0..times {
             let leaks = place.leaks(&tag);
             let id = id(&tag, number);
-            let mut owner = owner_command(place, "plain", &id, "none").spawn().unwrap();
+            let mut owner = owner_command(place, kind, &id, "none").spawn().unwrap();
             // A start takes some milliseconds; from there on it runs.
-            std::thread::sleep(Duration::from_micros(
-                u64::from(number) * 20_000 / u64::from(times),
-            ));
+            let moment = u64::from(number) * 20_000 / u64::from(times);
+            std::thread::sleep(Duration::from_micros(moment));
             owner.kill().unwrap();
             owner.wait().unwrap();
             let at = format!("try {number}");
             match remove(&place.service(), &id, &at) {
-                None => seen[0] += 1,
-                Some(State::Created) => seen[1] += 1,
-                Some(_) => seen[2] += 1,
+                None => before_it_was += 1,
+                Some(State::Created) => created += 1,
+                Some(_) => ran += 1,
             }
+            // Whoever lists the containers sweeps what a removal that was cut short has left.
+            place.service().enumerate().unwrap();
             leaks.after().unwrap_or_else(|left| panic!("{at}: {left}"));
         }
-        eprintln!(
-            "killed before it was made {}, before it ran {}, after {}",
-            seen[0], seen[1], seen[2]
-        );
+        eprintln!("unknown {before_it_was}, created {created}, started {ran}");
     }
 
     /// Ends and removes a container that lost its owner; its state before, or none where it was not even known.
