@@ -199,14 +199,23 @@ impl Terminal {
 
     /// Waits until `text` is shown after what was waited for before.
     pub fn expect(&mut self, text: &str) {
-        let deadline = Instant::now() + DEADLINE;
+        self.until(text);
+    }
+
+    /// As [`Terminal::expect`]; what was shown before the text.
+    pub fn until(&mut self, text: &str) -> String {
+        let mut looked_at = 0;
         loop {
-            if let Some(at) = self.seen.find(text) {
-                self.seen.drain(..at + text.len());
-                return;
+            if let Some(at) = self.seen[looked_at..].find(text) {
+                let rest = self.seen.split_off(looked_at + at + text.len());
+                let mut before = std::mem::replace(&mut self.seen, rest);
+                before.truncate(looked_at + at);
+                return before;
             }
-            let left = deadline.saturating_duration_since(Instant::now());
-            match self.shown.recv_timeout(left) {
+            looked_at = self
+                .seen
+                .floor_char_boundary(self.seen.len().saturating_sub(text.len()));
+            match self.shown.recv_timeout(DEADLINE) {
                 Ok(bytes) => self.seen.push_str(&String::from_utf8_lossy(&bytes)),
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
                     panic!("{text:?} is not shown, but {:?}", self.seen)

@@ -64,6 +64,12 @@ fn one(action: &str, words: &[String]) -> Done {
         }
         "cat" => cat().map_err(failed),
         "check" => check().map_err(failed),
+        "store" => io::copy(
+            &mut io::stdin().lock(),
+            &mut fs::File::create(word(0)?).map_err(failed)?,
+        )
+        .map(drop)
+        .map_err(failed),
         "drain" => {
             let mut buffer = vec![0; 1 << 16];
             while sys::read(0, &mut buffer).map_err(failed)? > 0 {}

@@ -18,6 +18,7 @@
 //! | `fault` | reads address 0 |
 //! | `cat` | copies standard input to standard output |
 //! | `check` | reads standard input to its end and prints `{"bytes", "intact"}`, compared with the pattern |
+//! | `store PATH` | copies standard input to a file |
 //! | `drain` | reads standard input to its end |
 //! | `write FD BYTES` | writes the first bytes of the pattern |
 //! | `close FD` | closes a descriptor |
