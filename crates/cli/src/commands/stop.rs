@@ -13,6 +13,18 @@ use crate::output;
 pub(crate) fn act(
     stop: &Stop,
 ) -> Result<impl Fn(&Engine, &ContainerId) -> Result<(), Failure>, Failure> {
+    let request = request(stop)?;
+    Ok(move |engine: &Engine, id: &ContainerId| {
+        let outcome = engine.stop(id, request)?;
+        for failure in outcome.failures {
+            Failure::from(failure).print(false);
+        }
+        output::print(&format!("{id}\n"))
+    })
+}
+
+/// How a container is to be stopped.
+pub(crate) fn request(stop: &Stop) -> Result<StopRequest, Faults> {
     let mut faults = Faults::default();
     let signal = stop
         .signal
@@ -43,13 +55,5 @@ pub(crate) fn act(
                 None
             }
         });
-    faults.into_result(())?;
-    let request = StopRequest { signal, grace };
-    Ok(move |engine: &Engine, id: &ContainerId| {
-        let outcome = engine.stop(id, request)?;
-        for failure in outcome.failures {
-            Failure::from(failure).print(false);
-        }
-        output::print(&format!("{id}\n"))
-    })
+    faults.into_result(StopRequest { signal, grace })
 }
