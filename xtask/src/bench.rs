@@ -12,13 +12,12 @@ mod contest;
 mod report;
 mod tools;
 
-use std::error::Error;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-type Outcome<T> = Result<T, Box<dyn Error>>;
+use crate::command::Outcome;
 
 /// Says to the second half of the command, which runs in a mount namespace of its own, where its work folder is.
 const INSIDE: &str = "HOIST_BENCH_INSIDE";

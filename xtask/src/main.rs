@@ -1,17 +1,27 @@
-//! Development tasks: `cargo xtask bench`.
+//! Development tasks: `cargo xtask ci`, `cargo xtask vm` and `cargo xtask bench`.
 
 use std::process::ExitCode;
 
 mod bench;
+mod ci;
+mod command;
+mod counts;
+mod test_binaries;
+mod vm;
+
+const USAGE: &str = "\
+usage: cargo xtask ci [--only STEP]...
+       cargo xtask vm [--full] [--kernel FILE]
+       cargo xtask bench [--runs N] [--only WORD] [--no-youki] [--json FILE] [--markdown FILE]";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     match arguments.next().as_deref() {
         Some("bench") => bench::main(arguments),
+        Some("ci") => ci::main(arguments),
+        Some("vm") => vm::main(arguments),
         _ => {
-            eprintln!(
-                "usage: cargo xtask bench [--runs N] [--only WORD] [--no-youki] [--json FILE] [--markdown FILE]"
-            );
+            eprintln!("{USAGE}");
             ExitCode::from(2)
         }
     }

@@ -1,13 +1,16 @@
 //! How a command fails: what is written to standard error, and the exit code (docker's).
 
+use std::borrow::Cow;
 use std::error::Error as _;
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _};
 use std::process::ExitCode;
 
-use hoist_compute::{Error, ErrorKind, Phase};
+use hoist_compute::{Error, ErrorKind, OsCode, Phase};
 use hoist_spec::Faults;
+
+use crate::args;
 
 /// Hoist itself failed.
 const HOIST_FAILED: u8 = 125;
@@ -15,6 +18,9 @@ const HOIST_FAILED: u8 = 125;
 const CANNOT_BE_INVOKED: u8 = 126;
 /// The program does not exist.
 const NOT_FOUND: u8 = 127;
+
+/// The most of one error that is written for people, in bytes. JSON has the whole.
+const LONGEST: usize = 4096;
 
 /// Why a command did not do what it was asked for.
 #[derive(Debug)]
@@ -82,7 +88,7 @@ impl Failure {
         };
         let mut text = String::new();
         let mut line = |what: &str, remedy: Option<&str>| {
-            let _ = writeln!(text, "{red}hoist:{plain} {what}");
+            let _ = writeln!(text, "{red}hoist:{plain} {}", cut(what));
             if let Some(remedy) = remedy {
                 let _ = writeln!(text, "  {remedy}");
             }
@@ -128,15 +134,36 @@ fn is_about_the_program(error: &Error) -> bool {
     error.phase() == Phase::Execute || matches!(error.system_call(), Some("chdir" | "getcwd"))
 }
 
-/// The error and its causes on one line.
+/// The error and its causes on one line; a cause that only says again what stands there already is left out.
 fn chain(error: &Error) -> String {
     let mut text = error.to_string();
+    let number = match error.os_code() {
+        Some(OsCode::Errno(number)) => Some(number),
+        _ => None,
+    };
     let mut cause = error.source();
     while let Some(error) = cause {
-        let _ = write!(text, ": {error}");
+        let system = error.downcast_ref::<std::io::Error>();
+        let is_told = number.is_some() && system.and_then(|error| error.raw_os_error()) == number;
+        let words = error.to_string();
+        if !is_told && !text.contains(&words) {
+            let _ = write!(text, ": {words}");
+        }
         cause = error.source();
     }
     text
+}
+
+/// `text`, without its middle where it is longer than anybody reads: a container chooses how long its words are, and
+/// the reason stands at the end.
+fn cut(text: &str) -> Cow<'_, str> {
+    if text.len() <= LONGEST {
+        return Cow::Borrowed(text);
+    }
+    let first = &text[..text.floor_char_boundary(LONGEST * 3 / 4)];
+    let last = &text[text.ceil_char_boundary(text.len() - LONGEST / 4)..];
+    let left_out = text.len() - first.len() - last.len();
+    Cow::Owned(format!("{first}… ({left_out} bytes) …{last}"))
 }
 
 fn colours() -> bool {
@@ -150,20 +177,14 @@ pub(crate) fn usage(error: &clap::Error, words: &[OsString]) -> ExitCode {
     if !error.use_stderr() {
         return ExitCode::SUCCESS;
     }
-    let is_run = words
-        .iter()
-        .skip(1)
-        .find(|word| !word.to_string_lossy().starts_with('-'));
-    match is_run {
-        Some(command) if command == "run" || command == "exec" => ExitCode::from(HOIST_FAILED),
+    match args::command_name(words).as_deref() {
+        Some("run" | "exec") => ExitCode::from(HOIST_FAILED),
         _ => ExitCode::from(1),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use hoist_compute::OsCode;
-
     use super::*;
 
     #[test]
@@ -174,6 +195,26 @@ mod tests {
         assert_eq!(failed(ErrorKind::System, Phase::Execute), 126);
         assert_eq!(failed(ErrorKind::NotFound, Phase::Plan), 125);
         assert_eq!(Failure::message("x").code(), 125);
+    }
+
+    #[test]
+    fn a_cause_that_says_the_same_again_is_not_told() {
+        let error = Error::new(ErrorKind::System, Phase::Start, "set pids.max = 0")
+            .code(OsCode::Errno(22))
+            .because(std::io::Error::from_raw_os_error(22));
+        assert_eq!(chain(&error), "set pids.max = 0: Invalid argument (EINVAL)");
+        let error = Error::new(ErrorKind::System, Phase::Start, "x").because("y");
+        assert_eq!(chain(&error), "x: y");
+    }
+
+    #[test]
+    fn what_is_too_long_is_cut_with_a_mark() {
+        assert_eq!(cut("short"), "short");
+        let long = format!("a{}: reason", "ä".repeat(LONGEST));
+        let text = cut(&long);
+        assert!(text.len() < LONGEST + 50);
+        assert!(text.starts_with("aää") && text.ends_with("ä: reason"));
+        assert!(text.contains("ä… (4106 bytes) …ä"), "{text}");
     }
 
     #[test]

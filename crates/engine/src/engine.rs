@@ -18,7 +18,8 @@ mod detached;
 mod query;
 mod resolve;
 mod stop;
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests;
 
 #[cfg(target_os = "linux")]

@@ -19,7 +19,8 @@ mod platform;
 pub mod supervise;
 mod time;
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod fake;
 
 #[cfg(target_os = "linux")]

@@ -519,7 +519,7 @@ macro_rules! calls {
     ($($code:literal $name:ident $text:literal,)*) => {
         /// The system call that a step failed in.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum Call { $(#[doc = $text] $name = $code),* }
+        pub enum Call { $(#[doc = concat!("`", $text, "`")] $name = $code),* }
 
         impl Call {
             /// Its name, as in the manual.
@@ -546,7 +546,7 @@ calls! {
     32 Clone3 "clone3", 33 Fstat "fstat", 34 Sendmsg "sendmsg", 35 Recvmsg "recvmsg", 36 Mmap "mmap",
     37 CloseRange "close_range", 38 Openat "openat", 39 Fchmod "fchmod", 40 Fchown "fchown",
     41 Dup2 "dup2", 42 Mount "mount", 43 Verify "read back", 44 Decode "decode", 45 Fcntl "fcntl", 46 Fstatfs "fstatfs",
-    47 Kill "kill",
+    47 Kill "kill", 48 Clone "clone",
 }
 
 /// What a message on the control socket says.

@@ -14,9 +14,9 @@ pub(crate) const LARGEST_ID: u32 = u32::MAX - 1;
 pub struct PasswdEntry {
     /// Login name, not empty.
     pub name: String,
-    /// User id, at most [`LARGEST_ID`].
+    /// User id, at most 4294967294.
     pub uid: u32,
-    /// Primary group id, at most [`LARGEST_ID`].
+    /// Primary group id, at most 4294967294.
     pub gid: u32,
     /// Home directory; empty where the line has none.
     pub home: String,
@@ -27,7 +27,7 @@ pub struct PasswdEntry {
 pub struct GroupEntry {
     /// Group name, not empty.
     pub name: String,
-    /// Group id, at most [`LARGEST_ID`].
+    /// Group id, at most 4294967294.
     pub gid: u32,
     /// Names of the users that have it as a supplementary group.
     pub members: Vec<String>,
@@ -69,7 +69,7 @@ pub(crate) fn group(text: &[u8], member: Option<&str>) -> impl Iterator<Item = G
     })
 }
 
-/// The id that `digits` writes: ASCII digits alone, at most [`LARGEST_ID`].
+/// The id that `digits` writes: ASCII digits alone, at most 4294967294.
 fn id(digits: &[u8]) -> Option<u32> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;

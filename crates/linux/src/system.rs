@@ -27,6 +27,8 @@ use crate::{proc_pid, reaper, removal};
 
 /// How long a container may take to end by force, to freeze, or to thaw.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a container that ends may take from the end of its other processes to that of its first.
+const ENDING: Duration = Duration::from_secs(1);
 /// How long the owner may take to write down an exit that everybody can see.
 const OWNER_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -200,11 +202,16 @@ impl ComputeSystem for LinuxSystem {
             pid,
             pidfd,
             streams,
-        } = started.inspect_err(|_| {
+        } = started.map_err(|error| {
             self.folder.forget_released();
-            let made = recorder.sources().cgroup.map(Cgroup::record);
+            let cgroup = recorder.sources().cgroup;
+            let error = match cgroup.map(too_little_memory) {
+                Some(Some(reason)) => reason.because(error),
+                _ => error,
+            };
             // What cannot be removed now is in the record, and is removed with the container.
-            let _ = removal::remove_cgroup(made.as_ref());
+            let _ = removal::remove_cgroup(cgroup.map(Cgroup::record).as_ref());
+            error
         })?;
         record.released = recorder.released.map(|(released, _)| released);
         let process = Arc::new(OwnedProcess::new(pid, pidfd, Some(self.on_exit(record))));
@@ -226,9 +233,15 @@ impl ComputeSystem for LinuxSystem {
         let first = open_process(&record)?.ok_or_else(|| not_running("start a process"))?;
         self.start_in(&record, cgroup.as_ref(), &first, process, stdio)
             .map_err(|error| {
-                // What fails while the container ends fails because of that.
-                let is_gone = error.os_code() == Some(OsCode::Errno(libc::ESRCH));
-                match wait_for(first.as_fd(), Some(Duration::ZERO)) {
+                // What fails while the container ends fails because of that; a process that is ending says so only later.
+                let code = error.os_code();
+                let is_gone = error.kind() == ErrorKind::InvalidState
+                    || code == Some(OsCode::Errno(libc::ESRCH));
+                // In a process namespace whose first process is ending, clone(2) fails with ENOMEM.
+                let was_killed =
+                    matches!(code, Some(OsCode::Errno(libc::ECONNRESET | libc::ENOMEM)));
+                let patience = if was_killed { ENDING } else { Duration::ZERO };
+                match wait_for(first.as_fd(), Some(patience)) {
                     Ok(ended) if ended || is_gone => {
                         wrong_state(&self.id, "start a process in", State::Stopped).because(error)
                     }
@@ -238,12 +251,23 @@ impl ComputeSystem for LinuxSystem {
     }
 
     fn pause(&self) -> Result<()> {
+        // Whoever resumes it waits until it stands still: a freeze that is taken back half-way is never done.
+        let _lock = self.lock()?;
         let (_, cgroup) = self.in_state(&[State::Running], "pause")?;
         let cgroup = cgroup.ok_or_else(self.no_cgroup("pause"))?;
-        cgroup.freeze(PATIENCE).map_err(operate)
+        cgroup.freeze(PATIENCE).map_err(|error| {
+            let error = operate(error);
+            match self.look() {
+                Ok((_, State::Stopped, _)) => {
+                    wrong_state(&self.id, "pause", State::Stopped).because(error)
+                }
+                _ => error,
+            }
+        })
     }
 
     fn resume(&self) -> Result<()> {
+        let _lock = self.lock()?;
         let (_, cgroup) = self.in_state(&[State::Paused], "resume")?;
         let cgroup = cgroup.ok_or_else(self.no_cgroup("resume"))?;
         cgroup.thaw(PATIENCE).map_err(operate)
@@ -623,7 +647,13 @@ fn root_of(record: &Record, first: &OwnedFd) -> Result<Root> {
         OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
         Mode::empty(),
     )
-    .map_err(|errno| system(format!("open {path}"), errno.into()))?;
+    .map_err(|errno| match errno {
+        // An ending process lets go of its root before its end is told.
+        rustix::io::Errno::NOENT | rustix::io::Errno::SRCH => {
+            not_running("open the container's root")
+        }
+        errno => system(format!("open {path}"), errno.into()),
+    })?;
     // The process held by the pidfd still lives, so the path was its own.
     match wait_for(first.as_fd(), Some(Duration::ZERO))? {
         false => Ok(Root::directory(root)),
@@ -656,6 +686,23 @@ fn oom_kill(record: &Record) -> Option<OomKill> {
         cgroup: path,
         limit_bytes: cgroup.memory_limit().ok().flatten(),
     })
+}
+
+/// The error for a process that was killed before it could execute its program, because its memory is limited to less than
+/// that takes.
+fn too_little_memory(cgroup: &Cgroup) -> Option<Error> {
+    if cgroup.oom_kills().ok()? == 0 {
+        return None;
+    }
+    let operation = match cgroup.memory_limit().ok().flatten() {
+        Some(limit) => format!("start the process within a memory limit of {limit} bytes"),
+        None => "start the process within the memory limit above it".to_owned(),
+    };
+    Some(
+        Error::new(ErrorKind::InvalidSpec, Phase::Start, operation)
+            .about("memory")
+            .remedy("raise the limit: no program starts in less than some hundred kilobytes"),
+    )
 }
 
 fn processes(record: &Record, cgroup: Option<&Cgroup>) -> Result<Vec<hoist_compute::ProcessEntry>> {

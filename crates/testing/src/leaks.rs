@@ -1,14 +1,14 @@
 //! What containers may leave behind, counted before and after.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
 
-use crate::probe::report;
+use crate::{arrivals::Arrivals, probe::report};
 
 /// How long what is being removed by the kernel (a dying process, an empty cgroup) may still be seen.
 const SETTLE: Duration = Duration::from_secs(5);
@@ -16,11 +16,13 @@ const SETTLE: Duration = Duration::from_secs(5);
 /// What there is, by kind: mounts, cgroups, descriptors and processes of this process, records, temporary files.
 ///
 /// Containers are told from other people's by `tag`, which stands in their ids and in the environment of
-/// their processes ([`crate::spec`] puts it there).
-#[derive(Clone, Debug)]
+/// their processes ([`crate::spec`] puts it there). Where the containers have ids of their own choice, all that are ever
+/// recorded in a folder are looked for ([`Leaks::of_records`]).
+#[derive(Debug)]
 pub struct Leaks {
     tag: String,
     folders: Vec<PathBuf>,
+    recorded: Option<Arrivals>,
     before: Counts,
 }
 
@@ -31,17 +33,39 @@ impl Leaks {
     pub fn before(tag: &str, folders: &[&Path]) -> Self {
         let folders: Vec<PathBuf> = folders.iter().map(|folder| folder.to_path_buf()).collect();
         Self {
-            before: count(tag, &folders),
+            before: count(tag, &folders, &BTreeSet::new()),
             tag: tag.to_owned(),
             folders,
+            recorded: None,
         }
+    }
+
+    /// From here on also looks for cgroups of every container that has a record in `folder`, if only for a moment.
+    ///
+    /// # Panics
+    ///
+    /// Where the folder cannot be watched.
+    pub fn of_records(self, folder: &Path) -> Self {
+        Self {
+            recorded: Some(Arrivals::watch(folder).unwrap()),
+            ..self
+        }
+    }
+
+    /// The ids of all containers that were ever recorded since; none without [`Leaks::of_records`].
+    pub fn recorded(&self) -> BTreeSet<String> {
+        self.recorded
+            .as_ref()
+            .map(Arrivals::names)
+            .unwrap_or_default()
     }
 
     /// Looks after: what there is more than before, kind by kind; `Ok` where there is nothing.
     pub fn after(&self) -> Result<(), String> {
         let deadline = Instant::now() + SETTLE;
         loop {
-            let more = more(&self.before, &count(&self.tag, &self.folders));
+            let now = count(&self.tag, &self.folders, &self.recorded());
+            let more = more(&self.before, &now);
             if more.is_empty() {
                 return Ok(());
             }
@@ -78,11 +102,11 @@ fn more(before: &Counts, after: &Counts) -> Vec<String> {
     lines
 }
 
-fn count(tag: &str, folders: &[PathBuf]) -> Counts {
+fn count(tag: &str, folders: &[PathBuf], ids: &BTreeSet<String>) -> Counts {
     let processes = processes(tag);
     [
         ("mount", mounts()),
-        ("cgroup", cgroups(tag)),
+        ("cgroup", cgroups(tag, ids)),
         ("descriptor", descriptors()),
         ("process", processes),
         (
@@ -114,13 +138,16 @@ fn mounts() -> Vec<String> {
         .collect()
 }
 
-/// The cgroup directories of every hierarchy whose path bears the tag.
-fn cgroups(tag: &str) -> Vec<String> {
+/// The cgroup directories of every hierarchy whose path bears the tag, or that are named after a container.
+fn cgroups(tag: &str, ids: &BTreeSet<String>) -> Vec<String> {
     let mut found = Vec::new();
     for mount in report::mounts().unwrap_or_default() {
         if mount.kind == "cgroup" || mount.kind == "cgroup2" {
             walk(Path::new(&mount.target), &mut |path| {
-                if path.to_string_lossy().contains(tag) {
+                let is_of_container = path
+                    .file_name()
+                    .is_some_and(|name| ids.contains(&*name.to_string_lossy()));
+                if is_of_container || path.to_string_lossy().contains(tag) {
                     found.push(path.display().to_string());
                 }
             });
@@ -145,6 +172,8 @@ fn descriptors() -> Vec<String> {
         .into_values()
         // One of each for the life of the program: the sealed helper, and what its reaper waits on.
         .filter(|target| !target.contains("memfd:hoist-init") && !target.contains("[eventpoll]"))
+        // The counter's own, which watches for records.
+        .filter(|target| target != "anon_inode:inotify")
         // A number tells a pipe from another, and a new pipe in the place of an old one is no leak.
         .map(|target| {
             target
@@ -215,9 +244,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("old"), "").unwrap();
         let folders = [folder.path().to_path_buf()];
-        let before = count("no-such-tag", &folders);
+        let before = count("no-such-tag", &folders, &BTreeSet::new());
         fs::create_dir(folder.path().join("new")).unwrap();
-        let more = more(&before, &count("no-such-tag", &folders));
+        let more = more(&before, &count("no-such-tag", &folders, &BTreeSet::new()));
         let named: Vec<_> = more.iter().filter(|line| line.contains("file: ")).collect();
         assert_eq!(named.len(), 1, "{more:?}");
         assert!(named[0].ends_with("/new"));

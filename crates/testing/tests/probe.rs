@@ -29,6 +29,7 @@ mod linux {
 
     pub(crate) fn main() -> ExitCode {
         probe::main_if_asked();
+        probe::sys::close_others_on_execute().unwrap();
         Suite::new()
             .test("the probe reports what it sees as JSON", &[], || {
                 let output = Command::new(std::env::current_exe().unwrap())

@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::Outcome;
-use super::tools;
+use crate::command::Outcome;
 
 /// Which spec a container gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +57,7 @@ pub(super) fn lay_out(work: &Path) -> Outcome<()> {
     fs::write(root.join("etc/group"), "root:x:0:\nwheel:x:10:root\n")?;
 
     let docker: Value = serde_json::from_str(&fs::read_to_string(
-        tools::root().join("benches/docker.json"),
+        crate::command::root().join("benches/docker.json"),
     )?)?;
     for content in [Content::Docker, Content::Unfiltered] {
         for stays in [false, true] {

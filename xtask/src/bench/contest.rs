@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::Outcome;
 use super::bundle::{self, Content};
 use super::report::{Row, Table};
 use super::tools::{Tool, Tools};
+use crate::command::Outcome;
 
 /// One comparison.
 pub(super) struct Contest {

@@ -4,19 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::Outcome;
+use crate::command::{Outcome, root};
 
 /// The folder that cargo builds into.
 pub(super) fn target_folder() -> Outcome<PathBuf> {
     let folder =
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
     Ok(std::path::absolute(folder)?)
-}
-
-/// The workspace.
-pub(super) fn root() -> PathBuf {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
-    own.parent().unwrap_or(own).to_path_buf()
 }
 
 /// Builds `floor` and `hoist`, both for release, and leaves them in `work`. The others are compared even where `hoist` cannot be

@@ -150,26 +150,7 @@ pub(crate) fn command(only: Option<&OsStr>) -> Command {
                 .action(ArgAction::Version)
                 .help("Print the version"),
         )
-        .arg(
-            Arg::new("state-root")
-                .long("state-root")
-                .value_name("DIR")
-                .value_parser(ValueParser::path_buf())
-                .value_hint(ValueHint::DirPath)
-                .global(true)
-                .display_order(1000)
-                .help("Record containers in DIR instead of /run/hoist or $XDG_RUNTIME_DIR/hoist"),
-        )
-        .arg(
-            Arg::new("log-format")
-                .long("log-format")
-                .value_name("FORMAT")
-                .value_parser(["text", "json"])
-                .hide_possible_values(true)
-                .global(true)
-                .display_order(1001)
-                .help("How errors are written: text (default) or json"),
-        )
+        .args(global_options())
         .subcommands(commands.iter().map(|(name, about, arguments)| {
             Command::new(*name)
                 .about(*about)
@@ -179,11 +160,45 @@ pub(crate) fn command(only: Option<&OsStr>) -> Command {
         }))
 }
 
+/// The options that stand before or after the command's name.
+fn global_options() -> [Arg; 2] {
+    [
+        Arg::new("state-root")
+            .long("state-root")
+            .value_name("DIR")
+            .value_parser(ValueParser::path_buf())
+            .value_hint(ValueHint::DirPath)
+            .global(true)
+            .display_order(1000)
+            .help("Record containers in DIR instead of /run/hoist or $XDG_RUNTIME_DIR/hoist"),
+        Arg::new("log-format")
+            .long("log-format")
+            .value_name("FORMAT")
+            .value_parser(["text", "json"])
+            .hide_possible_values(true)
+            .global(true)
+            .display_order(1001)
+            .help("How errors are written: text (default) or json"),
+    ]
+}
+
 /// Adds the arguments of `A` to `command`, which keeps its own description: the documentation of `A` is for
 /// readers of the code.
 fn arguments<A: Args>(command: Command) -> Command {
     let about = Resettable::from(command.get_about().cloned());
     A::augment_args(command).about(about).long_about(None)
+}
+
+/// The command that a command line asks for, also where the rest of it cannot be read.
+pub(crate) fn command_name(words: &[OsString]) -> Option<String> {
+    let matches = Command::new("hoist")
+        .disable_help_flag(true)
+        .ignore_errors(true)
+        .allow_external_subcommands(true)
+        .args(global_options())
+        .try_get_matches_from(words)
+        .ok()?;
+    matches.subcommand_name().map(str::to_owned)
 }
 
 /// Reads the command line. The error is clap's, which is also how it answers `--help`.
@@ -330,6 +345,26 @@ mod tests {
         for line in [["--state-root", "/x", "ps"], ["ps", "--state-root", "/x"]] {
             let found = parse_words(&line).ok().unwrap();
             assert_eq!(found.state_root, Some(PathBuf::from("/x")));
+        }
+    }
+
+    #[test]
+    fn the_command_of_a_line_that_cannot_be_read_is_known() {
+        for (line, name) in [
+            (&["hoist", "run", "--nosuch", "ps"][..], Some("run")),
+            (
+                &["hoist", "--state-root", "/x", "exec", "--nosuch"],
+                Some("exec"),
+            ),
+            (
+                &["hoist", "--log-format=json", "ps", "run", "--nosuch"],
+                Some("ps"),
+            ),
+            (&["hoist", "--state-root", "run"], None),
+            (&["hoist"], None),
+        ] {
+            let words: Vec<OsString> = line.iter().map(OsString::from).collect();
+            assert_eq!(command_name(&words).as_deref(), name, "{line:?}");
         }
     }
 

@@ -169,7 +169,13 @@ pub(crate) struct Run {
     )]
     pub network: Option<String>,
     /// Host name in the container
-    #[arg(short = 'h', long, value_name = "NAME", help_heading = "Isolation")]
+    #[arg(
+        short = 'h',
+        long,
+        value_name = "NAME",
+        allow_hyphen_values = true,
+        help_heading = "Isolation"
+    )]
     pub hostname: Option<String>,
     /// Add a capability
     #[arg(long, value_name = "CAPABILITY", help_heading = "Isolation")]

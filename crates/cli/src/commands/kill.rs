@@ -5,20 +5,19 @@ use hoist_spec::{ContainerId, Fault, Faults, Signal};
 
 use crate::args::Kill;
 use crate::failure::Failure;
-use crate::output;
 
-/// Reads the options; the result signals one container and prints its id.
+/// Reads the options; the result signals one container.
 pub(crate) fn act(
     kill: &Kill,
-) -> Result<impl Fn(&Engine, &ContainerId) -> Result<(), Failure>, Failure> {
+) -> Result<impl Fn(&Engine, &ContainerId, &str) -> Result<String, Failure>, Failure> {
     let signal: Signal = kill.signal.parse().map_err(|_| {
         let mut faults = Faults::default();
         let reason = "is no signal: use a name such as TERM, or a number from 1 to 64";
         faults.push(Fault::of_value("--signal", &kill.signal, reason));
         faults
     })?;
-    Ok(move |engine: &Engine, id: &ContainerId| {
+    Ok(move |engine: &Engine, id: &ContainerId, reference: &str| {
         engine.signal(id, signal)?;
-        output::print(&format!("{id}\n"))
+        Ok(reference.to_owned())
     })
 }

@@ -38,10 +38,8 @@ pub(crate) fn carry_out(invocation: Invocation) -> Result<u8, Failure> {
             ..EngineOptions::default()
         })
     };
-    let each = |containers: &[String],
-                act: &dyn Fn(&Engine, &ContainerId) -> Result<(), Failure>| {
-        for_each(&open()?, containers, json_errors, act)
-    };
+    let each =
+        |containers: &[String], act: Act<'_>| for_each(&open()?, containers, json_errors, act);
     match action {
         Action::Run(run) => run::run(*run, state_root),
         Action::Create(run) => run::create(*run, &open()?),
@@ -64,22 +62,29 @@ pub(crate) fn carry_out(invocation: Invocation) -> Result<u8, Failure> {
     }
 }
 
-/// Acts on each container, whichever of the others fail; what fails is told at once.
+/// What is done to one container; the result is the line that is printed of it.
+type Act<'a> = &'a dyn Fn(&Engine, &ContainerId, &str) -> Result<String, Failure>;
+
+/// Acts on each container, whichever of the others fail; what fails is told at once. Beside its id, the container is told by
+/// the name or the part of the id by which the caller called it.
 fn for_each(
     engine: &Engine,
     containers: &[String],
     json: bool,
-    act: &dyn Fn(&Engine, &ContainerId) -> Result<(), Failure>,
+    act: Act<'_>,
 ) -> Result<u8, Failure> {
     let mut all_done = true;
     for reference in containers {
         let done = engine
             .resolve(reference)
             .map_err(Failure::from)
-            .and_then(|id| act(engine, &id));
-        if let Err(failure) = done {
-            failure.print(json);
-            all_done = false;
+            .and_then(|id| act(engine, &id, reference));
+        match done {
+            Ok(line) => output::print(&format!("{line}\n"))?,
+            Err(failure) => {
+                failure.print(json);
+                all_done = false;
+            }
         }
     }
     if all_done { Ok(0) } else { Err(Failure::Told) }

@@ -8,7 +8,7 @@ use hoist_spec::{ContainerId, Faults};
 use super::supervised::{Manner, keys, launch, stay};
 use crate::args::{Start, Stop};
 use crate::failure::Failure;
-use crate::{output, supervisor};
+use crate::supervisor;
 
 /// Starts containers, in the background or one in the foreground.
 pub(crate) fn run(start: &Start, engine: &Engine, json: bool) -> Result<u8, Failure> {
@@ -34,8 +34,8 @@ pub(crate) fn run(start: &Start, engine: &Engine, json: bool) -> Result<u8, Fail
     stay(engine, &id, attachment, &mut signals, manner)
 }
 
-/// Starts one container in the background and prints its id. One that runs is started enough.
-fn act(engine: &Engine, id: &ContainerId) -> Result<(), Failure> {
+/// Starts one container in the background. One that runs is started enough.
+fn act(engine: &Engine, id: &ContainerId, reference: &str) -> Result<String, Failure> {
     let launcher = supervisor::launcher();
     match engine.start_detached(id, launch(&launcher)) {
         Err(error) if error.kind() == ErrorKind::InvalidState => {
@@ -45,17 +45,17 @@ fn act(engine: &Engine, id: &ContainerId) -> Result<(), Failure> {
         }
         started => drop(started?),
     }
-    output::print(&format!("{id}\n"))
+    Ok(reference.to_owned())
 }
 
-/// Reads the options; the result stops one container, starts it once more and prints its id.
+/// Reads the options; the result stops one container and starts it once more.
 pub(crate) fn restart(
     stop: &Stop,
-) -> Result<impl Fn(&Engine, &ContainerId) -> Result<(), Failure>, Failure> {
+) -> Result<impl Fn(&Engine, &ContainerId, &str) -> Result<String, Failure>, Failure> {
     let request: StopRequest = super::stop::request(stop)?;
-    Ok(move |engine: &Engine, id: &ContainerId| {
+    Ok(move |engine: &Engine, id: &ContainerId, reference: &str| {
         let launcher = supervisor::launcher();
         engine.restart(id, request, launch(&launcher))?;
-        output::print(&format!("{id}\n"))
+        Ok(reference.to_owned())
     })
 }

@@ -7,19 +7,18 @@ use hoist_spec::{ContainerId, Fault, Faults, Signal};
 
 use crate::args::Stop;
 use crate::failure::Failure;
-use crate::output;
 
-/// Reads the options; the result stops one container and prints its id.
+/// Reads the options; the result stops one container.
 pub(crate) fn act(
     stop: &Stop,
-) -> Result<impl Fn(&Engine, &ContainerId) -> Result<(), Failure>, Failure> {
+) -> Result<impl Fn(&Engine, &ContainerId, &str) -> Result<String, Failure>, Failure> {
     let request = request(stop)?;
-    Ok(move |engine: &Engine, id: &ContainerId| {
+    Ok(move |engine: &Engine, id: &ContainerId, reference: &str| {
         let outcome = engine.stop(id, request)?;
         for failure in outcome.failures {
             Failure::from(failure).print(false);
         }
-        output::print(&format!("{id}\n"))
+        Ok(reference.to_owned())
     })
 }
 

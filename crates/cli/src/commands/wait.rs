@@ -4,10 +4,9 @@ use hoist::Engine;
 use hoist_spec::ContainerId;
 
 use crate::failure::Failure;
-use crate::output;
 
-/// Waits for one container's end and prints its exit code.
-pub(crate) fn act(engine: &Engine, id: &ContainerId) -> Result<(), Failure> {
+/// Waits for one container's end; the result is its exit code.
+pub(crate) fn act(engine: &Engine, id: &ContainerId, _: &str) -> Result<String, Failure> {
     let status = engine.wait(id, None)?;
     if let Some(reason) = &status.unknown {
         Failure::message(format!(
@@ -15,5 +14,5 @@ pub(crate) fn act(engine: &Engine, id: &ContainerId) -> Result<(), Failure> {
         ))
         .print(false);
     }
-    output::print(&format!("{}\n", status.shell_code()))
+    Ok(status.shell_code().to_string())
 }

@@ -165,7 +165,7 @@ fn a_full_disk() {
         on_a_small_disk(
             &hoist,
             "id=$($hoist run -d sh -c 'seq 1 100000; echo done > /tmp/done; while ! test -e /tmp/go; do sleep 0.05; done; echo last')\n\
-             while ! $hoist exec $id test -e /tmp/done; do sleep 0.1; done\n\
+             while ! $hoist exec $id test -e /tmp/done; do sleep 0.1; done; sleep 1\n\
              : > $root/logs/$id/$id-json.log\n\
              $hoist exec $id touch /tmp/go; $hoist wait $id; $hoist logs $id 2>&1 | tail -n 2; $hoist rm $id",
         )
@@ -195,7 +195,6 @@ fn a_full_disk_that_is_waited_for() {
 
 fn left_behind() {
     let hoist = Hoist::new();
-    // In the host's process namespace nobody takes its children with it... but the cgroup does.
     let id = hoist.detached(&["--init"], "(sleep 30) & echo begun; exit 3");
     let waited = hoist.spawn(&["wait", &id]);
     let output = hangs_after(Duration::from_secs(20), move || {

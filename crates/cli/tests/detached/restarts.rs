@@ -147,7 +147,7 @@ fn started_once_more() {
     let id = hoist.detached(&["--name", "again"], "echo run; exit 3");
     for runs in 2..5 {
         hoist.ok(&["wait", &id]);
-        assert_eq!(hoist.ok(&["start", "again"]), id);
+        assert_eq!(hoist.ok(&["start", "again"]), "again");
         assert_eq!(hoist.ok(&["wait", "again"]), "3");
         assert_eq!(hoist.ok(&["logs", "again"]).lines().count(), runs);
     }
@@ -175,7 +175,7 @@ fn created_then_started() {
     }
     assert!(hoist.status(&id).starts_with("Up"));
     // One that runs is started enough.
-    assert_eq!(hoist.ok(&["start", "made"]), id);
+    assert_eq!(hoist.ok(&["start", "made"]), "made");
     assert_eq!(hoist.ok(&["logs", "made"]), "run");
 }
 

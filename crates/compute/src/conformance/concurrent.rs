@@ -172,7 +172,7 @@ fn caller() -> Outcome<Vec<String>> {
     variables.sort();
     seen.push(format!("{variables:?}"));
     // Absent where the kernel is another.
-    for line in fs::read_to_string("/proc/self/status")
+    for line in fs::read_to_string("/proc/thread-self/status")
         .unwrap_or_default()
         .lines()
     {

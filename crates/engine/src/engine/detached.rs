@@ -326,6 +326,16 @@ impl Engine {
         Ok(())
     }
 
+    /// Removes what the supervisor of a container that is gone has written.
+    pub(super) fn forget_supervisor(&self, id: &ContainerId) -> Result<()> {
+        let folder = self.supervisor_folder(id);
+        if folder.exists() {
+            // It ends by itself, and until then writes down what it is doing; one that is stuck has had its time.
+            let _ = self.wait_until_gone(&folder);
+        }
+        folder.remove()
+    }
+
     /// Removes a container that has ended, with its name and what its supervisor has written.
     pub(crate) fn remove_ended(&self, container: &Container) -> Result<()> {
         self.finish(container, true, &mut crate::Hooks::default())

@@ -128,7 +128,7 @@ impl Engine {
             Err(error) => gone_is_done(Err(error))?,
         }
         #[cfg(target_os = "linux")]
-        self.supervisor_folder(id).remove()?;
+        self.forget_supervisor(id)?;
         self.names.release(id)
     }
 

@@ -105,7 +105,11 @@ impl SupervisorFolder {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(failed("remove", folder, error));
                 }
-                _ => {}
+                Err(_) => {}
+                Ok(()) => {
+                    // The last one leaves nothing; with others in it, it stays.
+                    let _ = folder.parent().map(fs::remove_dir);
+                }
             }
         }
         Ok(())

@@ -66,7 +66,7 @@ fn start(arguments: &Arguments) -> Result<u32, Fault> {
         .ok_or(Fault::new(Call::Decode, Errno::INVAL))?;
     fcntl_setfd(control::socket(), FdFlags::CLOEXEC).at(Call::Fcntl)?;
     sys::set_signal_mask(ALL_SIGNALS).at(Call::Prctl)?;
-    match sys::clone3(0, SIGCHLD.into(), None).at(Call::Clone3)? {
+    match sys::fork(SIGCHLD).at(Call::Clone)? {
         Some(program) => {
             // Only the program's copy is left: it closes when the program is executed, which tells the owner.
             close_control();

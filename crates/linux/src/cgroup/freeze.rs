@@ -34,7 +34,7 @@ impl Cgroup {
             Version::V1 => freeze_v1(directory, timeout),
             Version::V2 => directory
                 .write("cgroup.freeze", "1")
-                .and_then(|()| wait_for_event(directory, "frozen", 1, timeout)),
+                .and_then(|()| wait_frozen(directory, timeout)),
         };
         let error = match frozen {
             Ok(true) => return Ok(()),
@@ -107,6 +107,21 @@ pub(super) fn thaw(directory: &Directory) -> io::Result<()> {
     match directory.version {
         Version::V1 => directory.walk(&mut |below| write_at(below, "freezer.state", "THAWED")),
         Version::V2 => directory.write("cgroup.freeze", "0"),
+    }
+}
+
+/// Waits until all of a v2 cgroup stands still. `false` where that takes longer than `timeout`, or somebody who ends the
+/// cgroup has thawed it meanwhile, of which `cgroup.events` tells nothing.
+fn wait_frozen(directory: &Directory, timeout: Duration) -> io::Result<bool> {
+    let deadline = Instant::now() + timeout;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if wait_for_event(directory, "frozen", 1, left.min(Duration::from_millis(50)))? {
+            return Ok(true);
+        }
+        if left.is_zero() || directory.read("cgroup.freeze")?.trim() == "0" {
+            return Ok(false);
+        }
     }
 }
 

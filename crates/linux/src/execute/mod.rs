@@ -11,6 +11,7 @@ mod verify;
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 use hoist_compute::{Error, ErrorKind, OsCode, Phase, Result, Stdio, Streams};
 use hoist_init::wire::{Call, Message, MessageKind};
@@ -24,6 +25,10 @@ pub(crate) use self::spawn::without_signals;
 pub(crate) use self::times::Tracer;
 use crate::features::HostFeatures;
 use crate::plan::{Plan, explain};
+use crate::process::wait_for;
+
+/// How long a process that is ending may take to be ended.
+const LAST_MOMENTS: Duration = Duration::from_millis(500);
 
 /// A process that runs its program.
 pub(crate) struct Started {
@@ -91,7 +96,8 @@ impl Start<'_> {
         self.tracer.mark("start the helper");
         let outcome = greeted
             .and_then(|()| self.hand_over_rest(&control))
-            .and_then(|()| self.follow(&control, &mut process, &mut prepared.caller));
+            .and_then(|()| self.follow(&control, &mut process, &mut prepared.caller))
+            .map_err(|error| self.unless_told(&control, process.as_ref(), error));
         if outcome.is_err() {
             end(&control, &mut process);
         }
@@ -142,9 +148,13 @@ impl Start<'_> {
                 self.tracer.mark("wait for the process");
                 verify::before_release(self.plan, *pid)?;
                 self.witness.releasing()?;
-                control.go().map_err(failed("let the process go"))?;
+                match control.go() {
+                    Ok(()) => released = true,
+                    // Killed while it waited: the end of its messages tells so.
+                    Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+                    Err(error) => return Err(failed("let the process go")(error)),
+                }
                 self.tracer.mark("verify and release");
-                released = true;
             }
             let Some((message, descriptor)) =
                 control.receive().map_err(failed("listen to the helper"))?
@@ -172,6 +182,28 @@ impl Start<'_> {
                 MessageKind::Go => return Err(died("the helper")),
             }
         }
+    }
+
+    /// What the process itself said of its end, where it has ended; else `error`. Of a process that is ending, nothing can be
+    /// looked at any more, and that is not the reason for its end.
+    fn unless_told(
+        &self,
+        control: &Control,
+        process: Option<&(u32, OwnedFd)>,
+        error: Error,
+    ) -> Error {
+        let has_ended = |(_, pidfd): &(u32, OwnedFd)| {
+            wait_for(pidfd.as_fd(), Some(LAST_MOMENTS)).unwrap_or(false)
+        };
+        if !process.is_some_and(has_ended) {
+            return error;
+        }
+        while let Ok(Some((message, _))) = control.receive() {
+            if message.kind == MessageKind::Failed {
+                return self.explain(&message);
+            }
+        }
+        error
     }
 
     /// The controlling side of the process's console, which has its size before the process can ask for it.
@@ -240,6 +272,7 @@ fn open(pid: u32) -> Result<OwnedFd> {
 
 fn died(who: &str) -> Error {
     Error::new(ErrorKind::System, Phase::Start, format!("start the process: {who} ended unexpectedly"))
+        .code(OsCode::Errno(libc::ECONNRESET))
         .remedy("something on this host killed it: look for an out-of-memory kill or a security module in the kernel's log")
 }
 

@@ -60,6 +60,10 @@ pub struct HostFeatures {
     pub memfd_exec: bool,
 }
 
+/// Why a process that is not [`HostFeatures::privileged`] can set no limits.
+pub(crate) const NO_CGROUP_OF_USER: &str =
+    "an ordinary user may make no cgroup here; run Hoist as root to set limits";
+
 impl HostFeatures {
     /// The features of a host with this kernel, seen by root in the first user namespace, without cgroups.
     ///

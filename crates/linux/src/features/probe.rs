@@ -89,7 +89,9 @@ impl Probe {
     pub(super) fn procfs(&self) -> io::Result<()> {
         try_in_child(|| {
             self.enter(UnshareFlags::NEWNS | UnshareFlags::NEWPID)?;
-            file_system(c"proc").map(drop)
+            // A procfs shows the pid namespace of who mounts it, and only a child is in the new one.
+            try_in_child(|| file_system(c"proc").map(drop))
+                .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
         })
     }
 

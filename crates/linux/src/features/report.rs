@@ -6,7 +6,7 @@ use hoist_compute::{Feature, Features, errno};
 use rustix::thread::UnshareFlags;
 
 use super::{
-    HostFeatures, KernelVersion,
+    HostFeatures, KernelVersion, NO_CGROUP_OF_USER,
     accounts::{program, subordinate_ids},
     probe::{self, Probe},
 };
@@ -143,7 +143,11 @@ impl HostFeatures {
             ("cgroup pids limits", "pids", "pids"),
             ("cgroup block io weights", "blkio", "io"),
         ] {
-            let found = self.cgroup.find(v1, v2);
+            let found = if self.privileged {
+                self.cgroup.find(v1, v2)
+            } else {
+                Err(NO_CGROUP_OF_USER.to_owned())
+            };
             list.push(Feature {
                 name,
                 available: found.is_ok(),
@@ -159,12 +163,14 @@ impl HostFeatures {
                 remedy: None,
             });
         }
-        let into_cgroup = self.cgroup.unified().is_some();
+        let into_cgroup = self.privileged && self.cgroup.unified().is_some();
         list.push(Feature {
             name: "CLONE_INTO_CGROUP",
             available: into_cgroup,
             detail: if into_cgroup {
                 "a process is born in its cgroup of version 2".to_owned()
+            } else if !self.privileged {
+                NO_CGROUP_OF_USER.to_owned()
             } else {
                 "there is no cgroup hierarchy of version 2".to_owned()
             },

@@ -15,6 +15,7 @@ const EBUSY: i32 = 16;
 const ENODEV: i32 = 19;
 const EINVAL: i32 = 22;
 const ENOSPC: i32 = 28;
+const ENOSYS: i32 = 38;
 const ELOOP: i32 = 40;
 const EUSERS: i32 = 87;
 
@@ -92,6 +93,11 @@ fn remedy(step: &Step<'_>, call: Call, errno: i32, features: &HostFeatures) -> O
         (Step::Clone { .. }, _, EPERM) => {
             "making namespaces needs CAP_SYS_ADMIN: run Hoist as root on the host, or in a container that has it"
         }
+        // Every kernel that Hoist runs on has clone3(2).
+        (Step::Clone { .. }, _, ENOSYS) => {
+            "a seccomp filter hides clone3 from Hoist, as docker's does in an unprivileged container: run that one with \
+             --security-opt seccomp=unconfined, or Hoist as root on the host"
+        }
         (Step::Clone { .. }, _, ENOSPC | EUSERS) => {
             "this host's limit on namespaces is reached: raise the sysctls below user.max_*_namespaces"
         }
@@ -136,6 +142,9 @@ fn remedy(step: &Step<'_>, call: Call, errno: i32, features: &HostFeatures) -> O
             "lowering the OOM score needs CAP_SYS_RESOURCE"
         }
         (Step::SetLimit { .. }, _, EPERM) => "raising a hard limit needs CAP_SYS_RESOURCE",
+        (Step::Execute { .. }, _, ENOENT) => {
+            "the container has no such file, or the file's interpreter (the one its first line or its ELF header names) is missing"
+        }
         (Step::ChangeDirectory { .. }, _, ENOENT) => {
             "make the directory, or choose another with --workdir"
         }

@@ -34,7 +34,7 @@ use std::path::Path;
 
 use crate::cgroup::layout::{Base, Layout, Unusable, Version};
 use crate::cgroup::limits::{DeviceControl, Limits, plan_limits};
-use crate::features::HostFeatures;
+use crate::features::{HostFeatures, NO_CGROUP_OF_USER};
 use crate::root_facts::RootFacts;
 use crate::seccomp::filter_for;
 use crate::user;
@@ -330,12 +330,10 @@ fn plan_cgroup(
     };
     if !features.privileged {
         // No limit is dropped silently: with an empty layout each that is asked for is an error with this reason.
-        let reason =
-            "an ordinary user may make no cgroup here; run Hoist as root to set limits".to_owned();
         let nothing = Layout {
             unusable: vec![Unusable {
                 controllers: Vec::new(),
-                reason,
+                reason: NO_CGROUP_OF_USER.to_owned(),
             }],
             ..Layout::default()
         };

@@ -2,7 +2,7 @@
 //!
 //! Whatever lies in a root was put there by an image or by the container itself, and may change while it is
 //! looked at. So a path is never given to the kernel as text from `/`: it is resolved from a directory
-//! handle, by openat2(2) with in-root resolution and without magic links, or step by step ([`walk`]), and
+//! handle, by openat2(2) with in-root resolution and without magic links, or step by step (`walk`), and
 //! nothing but a regular file is ever opened for reading. Writing and mounting in the root is the child's
 //! work, not this module's.
 

@@ -44,14 +44,14 @@ pub(super) fn paths(most: usize) -> impl Strategy<Value = String> {
 }
 
 /// Trees; only a layer of an overlay has whiteouts, and opaque directories where `opaque` allows.
-pub(super) fn trees(layer: bool, opaque: bool) -> impl Strategy<Value = Entries> {
+pub(super) fn trees(whiteouts: bool, opaque: bool) -> impl Strategy<Value = Entries> {
     let leaf = prop_oneof![
         3 => proptest::collection::vec(any::<u8>(), 1..4).prop_map(Node::File),
         5 => paths(4).prop_map(Node::Link),
-        if layer { 2 } else { 0 } => Just(Node::Whiteout),
+        if whiteouts { 2 } else { 0 } => Just(Node::Whiteout),
     ];
     let node = leaf.prop_recursive(3, 24, 3, move |node| {
-        let opaque = if layer && opaque {
+        let opaque = if opaque {
             any::<bool>().boxed()
         } else {
             Just(false).boxed()
@@ -72,14 +72,7 @@ pub(super) fn make(entries: &Entries, at: &Path) {
         match node {
             Node::File(content) => fs::write(path, content).unwrap(),
             Node::Link(content) => symlink(content, path).unwrap(),
-            Node::Whiteout => mknodat(
-                CWD,
-                &path,
-                FileType::CharacterDevice,
-                Mode::empty(),
-                rustix::fs::makedev(0, 0),
-            )
-            .unwrap(),
+            Node::Whiteout => make_whiteout(&path).unwrap(),
             Node::Directory { opaque, entries } => {
                 fs::create_dir(&path).unwrap();
                 if *opaque {
@@ -89,6 +82,11 @@ pub(super) fn make(entries: &Entries, at: &Path) {
             }
         }
     }
+}
+
+pub(super) fn make_whiteout(path: &Path) -> rustix::io::Result<()> {
+    let device = rustix::fs::makedev(0, 0);
+    mknodat(CWD, path, FileType::CharacterDevice, Mode::empty(), device)
 }
 
 pub(super) fn mark_opaque(path: &Path) -> rustix::io::Result<()> {

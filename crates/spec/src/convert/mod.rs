@@ -157,3 +157,6 @@ impl Command {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -321,3 +321,6 @@ fn absolute(path: String, facts: &OptionFacts<'_>) -> String {
     };
     joined.into_os_string().into_string().unwrap_or(path)
 }
+
+#[cfg(test)]
+mod tests;

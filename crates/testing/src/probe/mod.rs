@@ -22,7 +22,7 @@
 //! | `close FD` | closes a descriptor |
 //! | `line` | reads a line and prints `got LINE` |
 //! | `sleep MS`, `idle` | sleeps, for ever; `idle` first prints `ready` |
-//! | `spin MS` | uses the processor |
+//! | `spin MS` | uses the processor for so long |
 //! | `stubborn` | ignores SIGTERM, SIGINT and SIGHUP, prints `ready` and sleeps for ever |
 //! | `trap SIGNAL CODE` | prints `ready`; when the signal comes, prints `caught` and exits with the code |
 //! | `orphan MS` | leaves a child that holds all streams and sleeps |

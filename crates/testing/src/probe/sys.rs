@@ -4,6 +4,7 @@ use std::{
     ffi::CString,
     io,
     os::fd::{AsRawFd, BorrowedFd},
+    time::Duration,
 };
 
 use libc::{c_int, c_long, c_void};
@@ -95,6 +96,26 @@ pub fn close_streams() {
     }
 }
 
+/// The processor time that this process has used.
+pub fn processor_time() -> io::Result<Duration> {
+    let mut used = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the kernel fills the structure, which lives until the call returns.
+    check(unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut used) })?;
+    Ok(Duration::new(used.tv_sec as u64, used.tv_nsec as u32))
+}
+
+/// Keeps what this process has inherited beside its standard streams from the programs that it executes.
+pub fn close_others_on_execute() -> io::Result<()> {
+    let flags = libc::CLOSE_RANGE_CLOEXEC as usize;
+    match call(libc::SYS_close_range, [3, u32::MAX as usize, flags, 0, 0]) {
+        0 => Ok(()),
+        errno => Err(io::Error::from_raw_os_error(errno)),
+    }
+}
+
 /// Waits for a child; its exit code, or 128 and its signal's number.
 pub fn wait(pid: i32) -> io::Result<i32> {
     let mut status = 0;
@@ -131,6 +152,12 @@ pub fn fault() {
         let zero = std::hint::black_box(std::ptr::null::<u8>());
         std::arch::asm!("mov {0}, [{1}]", out(reg) _, in(reg) zero);
     }
+}
+
+/// Sends a signal to a process.
+pub fn kill(pid: i32, signal: i32) -> io::Result<()> {
+    // SAFETY: any numbers may be given; the kernel refuses wrong ones.
+    check(unsafe { libc::kill(pid, signal) }).map(drop)
 }
 
 /// Blocks a signal and waits for it; returns when it came.

@@ -23,7 +23,7 @@ const RETRY: Duration = Duration::from_millis(100);
 pub(in crate::supervise) struct Log {
     path: PathBuf,
     options: LogOptions,
-    file: Option<(File, u64)>,
+    file: Option<File>,
     lines: [Vec<u8>; 2],
     /// Bytes that were not kept since the last entry that was.
     lost_now: u64,
@@ -132,48 +132,42 @@ impl Log {
 
     fn write_all(&mut self, entries: &[u8]) -> io::Result<()> {
         let limit = self.options.max_size;
-        if let Some((_, size)) = &self.file
-            && limit > 0
-            && *size > 0
-            && *size + entries.len() as u64 > limit
-        {
-            rotate(&self.path, self.options.max_files)?;
-            self.file = None;
-        }
-        let (file, size) = match &mut self.file {
-            Some(open) => open,
+        let file = match &mut self.file {
+            Some(file) => file,
             none => none.insert(open(&self.path)?),
         };
-        match file.write_all(entries) {
-            Ok(()) => {
-                *size += entries.len() as u64;
-                Ok(())
-            }
-            Err(error) => {
-                // Half an entry would make a line that nobody can read.
-                if file.set_len(*size).is_err() {
-                    self.file = None;
-                }
-                Err(error)
-            }
+        // Looked at each time: somebody else may have cut it short.
+        let mut size = file.metadata()?.len();
+        let file = if limit > 0 && size > 0 && size + entries.len() as u64 > limit {
+            self.file = None;
+            rotate(&self.path, self.options.max_files)?;
+            size = 0;
+            self.file.insert(open(&self.path)?)
+        } else {
+            file
+        };
+        let written = file.write_all(entries);
+        if written.is_err() && file.set_len(size).is_err() {
+            // Half an entry would make a line that nobody can read: a file that is opened anew ends it.
+            self.file = None;
         }
+        written
     }
 }
 
-fn open(path: &Path) -> io::Result<(File, u64)> {
+fn open(path: &Path) -> io::Result<File> {
     let mut file = OpenOptions::new()
         .append(true)
         .read(true)
         .create(true)
         .mode(0o600)
         .open(path)?;
-    let mut size = file.metadata()?.len();
+    let size = file.metadata()?.len();
     if size > 0 && !ends_with_line_feed(&file, size)? {
         // A supervisor was killed in the middle of an entry.
         file.write_all(b"\n")?;
-        size += 1;
     }
-    Ok((file, size))
+    Ok(file)
 }
 
 fn ends_with_line_feed(file: &File, size: u64) -> io::Result<bool> {

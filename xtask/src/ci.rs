@@ -1,0 +1,184 @@
+//! `cargo xtask ci [--only STEP]…`: everything that a change must pass, in one command.
+//!
+//! Each step is a command with its output shown; `counts` reads from that output how many tests passed, failed and were
+//! ignored. All steps are run, whichever fail, and the last line is the sum over all of them. `.ci/run` installs what the
+//! steps need and then runs this.
+
+mod ordinary_user;
+
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+
+use crate::command::{Outcome, cargo, root, run};
+use crate::counts::Counts;
+use crate::vm;
+
+/// A step: it adds the tests that it ran to the sum, also where it fails.
+type Step = fn(&Path, &mut Counts) -> Outcome<()>;
+
+/// The steps by name, in their order.
+const STEPS: &[(&str, Step)] = &[
+    ("format", |root, counts| {
+        run(counts, cargo(root).args(["fmt", "--all", "--check"]))
+    }),
+    ("clippy", |root, counts| {
+        run(
+            counts,
+            cargo(root).args([
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--",
+                "-D",
+                "warnings",
+            ]),
+        )
+    }),
+    ("docs", |root, counts| {
+        run(
+            counts,
+            cargo(root)
+                .args(["doc", "--workspace", "--no-deps"])
+                .env("RUSTDOCFLAGS", "-D warnings"),
+        )
+    }),
+    ("readme", |root, counts| {
+        run(
+            counts,
+            cargo(root).args(["run", "--release", "--", "run", "--", "echo", "hello"]),
+        )
+    }),
+    ("tests", |root, counts| {
+        run(
+            counts,
+            cargo(root)
+                .args(["test", "--workspace", "--no-fail-fast"])
+                .env(
+                    "HOIST_TESTS_MUST_RUN",
+                    promises("root,cgroup-v1,hybrid,limits"),
+                ),
+        )
+    }),
+    ("tests-cgroup-v1", |root, counts| {
+        run(
+            counts,
+            in_v1_only(
+                cargo(root)
+                    .args(["test", "--package", "hoist-linux", "--no-fail-fast"])
+                    .args(["--test", "conformance", "--test", "cgroup"])
+                    .env("HOIST_TESTS_MUST_RUN", promises("root,cgroup-v1,limits")),
+            ),
+        )
+    }),
+    ("tests-ordinary-user", ordinary_user::test),
+    ("tests-cgroup-v2", |_, counts| {
+        vm::test(&vm::Options::default(), counts)
+    }),
+    ("licences", licences),
+];
+
+/// Runs the steps (those that `--only` names, where it names any); success where all of them passed.
+pub(crate) fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
+    let only = match chosen(arguments) {
+        Ok(only) => only,
+        Err(error) => {
+            eprintln!("xtask ci: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    let root = root();
+    let mut total = Counts::default();
+    let mut failed = Vec::new();
+    for (name, step) in STEPS {
+        if !only.is_empty() && !only.iter().any(|chosen| chosen == name) {
+            continue;
+        }
+        println!("\n=== {name}");
+        let began = Instant::now();
+        if let Err(error) = step(&root, &mut total) {
+            println!("=== {name} failed: {error}");
+            failed.push(*name);
+        }
+        println!("=== {name}: {:.0} s", began.elapsed().as_secs_f64());
+    }
+    if !failed.is_empty() {
+        println!("\nfailed steps: {}", failed.join(", "));
+        // A step that is no test run counts as one test: a sum without failures would contradict the exit code.
+        total.failed = total.failed.max(failed.len());
+    }
+    println!("\n{total}");
+    ExitCode::from(u8::from(!failed.is_empty()))
+}
+
+fn chosen(arguments: impl Iterator<Item = String>) -> Outcome<Vec<String>> {
+    let mut arguments = arguments;
+    let mut only = Vec::new();
+    while let Some(argument) = arguments.next() {
+        match (argument.as_str(), arguments.next()) {
+            ("--only", Some(name)) if STEPS.iter().any(|(step, _)| *step == name) => {
+                only.push(name)
+            }
+            ("--only", Some(name)) => {
+                let names: Vec<_> = STEPS.iter().map(|(name, _)| *name).collect();
+                return Err(format!("no step {name}; there are {}", names.join(", ")).into());
+            }
+            ("--only", None) => return Err("--only needs a step".into()),
+            (other, _) => return Err(format!("unknown argument {other}").into()),
+        }
+    }
+    Ok(only)
+}
+
+/// What the tests may not skip: in CI the machine is known, elsewhere each may lack something.
+fn promises(needs: &str) -> String {
+    match std::env::var_os("CI") {
+        Some(_) => needs.to_owned(),
+        None => std::env::var("HOIST_TESTS_MUST_RUN").unwrap_or_default(),
+    }
+}
+
+/// The same command in a mount namespace of its own in which only the v1 hierarchies of cgroups are visible.
+fn in_v1_only(command: &Command) -> Command {
+    let hide = "if mountpoint -q /sys/fs/cgroup/unified; then umount /sys/fs/cgroup/unified; fi; exec \"$@\"";
+    let mut wrapped = Command::new("unshare");
+    wrapped
+        .args([
+            "--mount",
+            "--propagation",
+            "private",
+            "sh",
+            "-c",
+            hide,
+            "sh",
+        ])
+        .arg(command.get_program())
+        .args(command.get_args());
+    if let Some(folder) = command.get_current_dir() {
+        wrapped.current_dir(folder);
+    }
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => wrapped.env(name, value),
+            None => wrapped.env_remove(name),
+        };
+    }
+    wrapped
+}
+
+/// cargo-deny is no part of a fresh machine, and takes longer to build than all of Hoist.
+fn licences(root: &Path, counts: &mut Counts) -> Outcome<()> {
+    if Command::new("cargo-deny")
+        .arg("--version")
+        .output()
+        .is_err()
+    {
+        println!("skipped: cargo-deny is not installed (cargo install cargo-deny)");
+        counts.skipped += 1;
+        return Ok(());
+    }
+    run(
+        counts,
+        cargo(root).args(["deny", "check", "licenses", "bans", "sources"]),
+    )
+}

@@ -1,0 +1,126 @@
+//! `cargo xtask vm [--full] [--kernel FILE]`: the Linux backend's tests on another kernel, with cgroup v2 alone.
+//!
+//! qemu starts Debian's kernel with an initramfs that holds busybox and the test binaries, at the paths where cargo has built
+//! them; `init.sh` runs one after the other and prints what they print. Without `--full` it is the part that CI has time for,
+//! as everything is emulated. What the machine needs: `qemu-system-x86 linux-image-amd64 busybox-static cpio`.
+
+mod initramfs;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use crate::command::{Outcome, root, run};
+use crate::counts::Counts;
+
+/// The test binaries, and what each is told: cases by a part of their name, and a skip of those that take minutes when emulated.
+const CASES: &[(&str, &str)] = &[
+    ("cgroup", ""),
+    ("conformance", "limit"),
+    ("conformance", "container goes"),
+    ("conformance", "by force"),
+    ("conformance", "exit code"),
+    ("conformance", "console"),
+    ("conformance", "another process"),
+    ("conformance", "user given"),
+];
+const CASES_IN_FULL: &[(&str, &str)] = &[("cgroup", ""), ("conformance", ""), ("hoist_linux", "")];
+
+/// What the command line asks for.
+#[derive(Default)]
+pub(crate) struct Options {
+    /// Every test of the backend.
+    full: bool,
+    /// Another kernel than the newest below /boot. Its modules are below /lib/modules.
+    kernel: Option<PathBuf>,
+}
+
+/// Runs the command with its arguments (those after `vm`).
+pub(crate) fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
+    let mut counts = Counts::default();
+    let outcome = parse(arguments).and_then(|options| test(&options, &mut counts));
+    if let Err(error) = &outcome {
+        eprintln!("xtask vm: {error}");
+    }
+    println!("\n{counts}");
+    ExitCode::from(u8::from(outcome.is_err()))
+}
+
+fn parse(mut arguments: impl Iterator<Item = String>) -> Outcome<Options> {
+    let mut options = Options::default();
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--full" => options.full = true,
+            "--kernel" => {
+                options.kernel = Some(arguments.next().ok_or("--kernel needs a file")?.into());
+            }
+            other => return Err(format!("unknown argument {other}").into()),
+        }
+    }
+    Ok(options)
+}
+
+/// Builds the tests, starts the machine, and counts what ran in it. It is an error where a test failed or the machine did not
+/// come to its end.
+pub(crate) fn test(options: &Options, counts: &mut Counts) -> Outcome<()> {
+    let kernel = match &options.kernel {
+        Some(kernel) => kernel.clone(),
+        None => newest_kernel()?,
+    };
+    let cases = if options.full { CASES_IN_FULL } else { CASES };
+    let work = root().join("target/vm");
+    let image = initramfs::build(&work, &kernel, cases)?;
+    println!("starting {} in qemu", kernel.display());
+    let before = *counts;
+    run(
+        &mut *counts,
+        Command::new("timeout")
+            .args(["--foreground", if options.full { "3600" } else { "900" }])
+            .args([
+                "qemu-system-x86_64",
+                "-accel",
+                "tcg,thread=multi",
+                "-smp",
+                "2",
+                "-m",
+                "2048",
+            ])
+            .args([
+                "-nodefaults",
+                "-no-reboot",
+                "-display",
+                "none",
+                "-serial",
+                "stdio",
+            ])
+            .args(["-cpu", "max", "-append", "console=ttyS0 quiet panic=-1"])
+            .arg("-kernel")
+            .arg(&kernel)
+            .arg("-initrd")
+            .arg(&image),
+    )?;
+    if counts.failed > before.failed {
+        return Err("a test failed in the virtual machine".into());
+    }
+    let binaries = counts.binaries - before.binaries;
+    if binaries != cases.len() {
+        return Err(format!("{binaries} of {} test runs came to their end", cases.len()).into());
+    }
+    Ok(())
+}
+
+fn newest_kernel() -> Outcome<PathBuf> {
+    let mut kernels: Vec<_> = fs::read_dir("/boot")?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| is_kernel(path))
+        .collect();
+    kernels.sort();
+    kernels
+        .pop()
+        .ok_or_else(|| "no kernel below /boot: apt-get install linux-image-amd64".into())
+}
+
+fn is_kernel(path: &Path) -> bool {
+    path.file_name()
+        .is_some_and(|name| name.to_string_lossy().starts_with("vmlinuz-"))
+}

@@ -1,0 +1,106 @@
+//! The virtual machine's only file system: busybox, kernel modules, test binaries, and a script that runs them.
+
+use std::fs::{self, File};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::command::{Outcome, root};
+use crate::test_binaries::{TestBinary, built};
+
+/// What Debian's kernel has as a module and containers need.
+const MODULES: &[&str] = &["kernel/fs/overlayfs/overlay.ko"];
+
+/// Lays everything out below `work` and packs it; the result is the image for `-initrd`.
+pub(super) fn build(work: &Path, kernel: &Path, cases: &[(&str, &str)]) -> Outcome<PathBuf> {
+    let tree = work.join("tree");
+    if tree.exists() {
+        fs::remove_dir_all(&tree)?;
+    }
+    for folder in ["bin", "dev", "etc", "lib", "new", "proc", "sys", "tmp"] {
+        fs::create_dir_all(tree.join(folder))?;
+    }
+    let busybox = ["/bin/busybox", "/usr/bin/busybox"]
+        .iter()
+        .find(|path| Path::new(path).exists())
+        .ok_or("no busybox: apt-get install busybox-static")?;
+    fs::copy(busybox, tree.join("bin/busybox"))?;
+    symlink("busybox", tree.join("bin/sh"))?;
+    fs::write(tree.join("etc/passwd"), "root:x:0:0:root:/:/bin/sh\n")?;
+    fs::write(tree.join("etc/group"), "root:x:0:\n")?;
+    let init = tree.join("init");
+    fs::write(&init, include_str!("init.sh"))?;
+    fs::set_permissions(&init, fs::Permissions::from_mode(0o755))?;
+    copy_modules(kernel, &tree)?;
+    lay_out_tests(&tree, cases)?;
+    let image = work.join("initramfs");
+    pack(&tree, &image)?;
+    Ok(image)
+}
+
+/// Modules below one that is built into the kernel are missing, and not missed.
+fn copy_modules(kernel: &Path, tree: &Path) -> Outcome<()> {
+    let name = kernel.file_name().unwrap_or_default().to_string_lossy();
+    let version = name.trim_start_matches("vmlinuz-");
+    for module in MODULES {
+        let source = Path::new("/lib/modules").join(version).join(module);
+        if let (true, Some(file)) = (source.exists(), source.file_name()) {
+            fs::copy(&source, tree.join("lib").join(file))?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts the test binaries where cargo has built them, and writes the list of what is to be run.
+fn lay_out_tests(tree: &Path, cases: &[(&str, &str)]) -> Outcome<()> {
+    let built = built(&root())?;
+    let mut list = String::new();
+    for (name, filter) in cases {
+        let TestBinary {
+            program, folder, ..
+        } = built
+            .iter()
+            .find(|binary| binary.name == *name)
+            .ok_or_else(|| format!("there is no test binary {name}"))?;
+        place(tree, program)?;
+        fs::create_dir_all(below(tree, folder))?;
+        list += &format!("{} {} {filter}\n", folder.display(), program.display());
+    }
+    fs::write(tree.join("tests"), list)?;
+    Ok(())
+}
+
+fn place(tree: &Path, program: &Path) -> Outcome<()> {
+    let target = below(tree, program);
+    if let Some(folder) = target.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    fs::copy(program, target)?;
+    Ok(())
+}
+
+/// The place below `tree` that will be `path` in the machine.
+fn below(tree: &Path, path: &Path) -> PathBuf {
+    tree.join(path.strip_prefix("/").unwrap_or(path))
+}
+
+fn pack(tree: &Path, image: &Path) -> Outcome<()> {
+    let mut find = Command::new("find")
+        .arg(".")
+        .current_dir(tree)
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let names = find.stdout.take().ok_or("find has no output")?;
+    let packed = Command::new("cpio")
+        .args(["--quiet", "--create", "--format", "newc", "--owner", "0:0"])
+        .current_dir(tree)
+        .stdin(names)
+        .stdout(File::create(image)?)
+        .status()
+        .map_err(|error| format!("cpio: {error}"))?;
+    if find.wait()?.success() && packed.success() {
+        Ok(())
+    } else {
+        Err("the initramfs cannot be packed".into())
+    }
+}
