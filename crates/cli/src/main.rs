@@ -6,7 +6,9 @@ mod age;
 mod args;
 mod commands;
 mod failure;
+mod moment;
 mod output;
+mod supervisor;
 mod table;
 mod timeline;
 
@@ -17,13 +19,19 @@ use args::Action;
 
 fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().collect();
+    if words.get(1).is_some_and(|word| word == supervisor::MODE) {
+        return supervisor::main();
+    }
     let invocation = match args::parse(&words) {
         Ok(invocation) => invocation,
         Err(error) => return failure::usage(&error, &words),
     };
     let (json, is_run) = (
         invocation.json_errors,
-        matches!(invocation.action, Action::Run(_) | Action::Exec(_)),
+        matches!(
+            invocation.action,
+            Action::Run(_) | Action::Create(_) | Action::Exec(_)
+        ),
     );
     match commands::carry_out(invocation) {
         Ok(code) => ExitCode::from(code),

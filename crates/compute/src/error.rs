@@ -1,14 +1,14 @@
 //! The one error of the contract: what was tried, on what, why it failed, and what to do.
 
-use std::{error::Error as StdError, fmt};
+use std::{borrow::Cow, error::Error as StdError, fmt};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A result of the contract.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What sort of failure it is, for programs that must decide what to do next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -31,7 +31,7 @@ pub enum ErrorKind {
 }
 
 /// How far an operation had come when it failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// Reading the request, the host or the root; nothing was changed.
@@ -49,7 +49,7 @@ pub enum Phase {
 }
 
 /// The operating system's own number for a failure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OsCode {
     /// An `errno` (errno(3)).
@@ -67,9 +67,9 @@ pub enum OsCode {
 pub struct Error {
     kind: ErrorKind,
     phase: Phase,
-    operation: String,
+    operation: Box<str>,
     subject: Option<String>,
-    call: Option<&'static str>,
+    call: Option<Cow<'static, str>>,
     code: Option<OsCode>,
     remedy: Option<String>,
     source: Option<Box<dyn StdError + Send + Sync>>,
@@ -81,7 +81,7 @@ impl Error {
         Self {
             kind,
             phase,
-            operation: operation.into(),
+            operation: operation.into().into_boxed_str(),
             subject: None,
             call: None,
             code: None,
@@ -98,7 +98,7 @@ impl Error {
 
     /// Says which system call failed.
     pub fn call(mut self, call: &'static str) -> Self {
-        self.call = Some(call);
+        self.call = Some(Cow::Borrowed(call));
         self
     }
 
@@ -141,8 +141,8 @@ impl Error {
     }
 
     /// The system call that failed, by its name in the manual.
-    pub fn system_call(&self) -> Option<&'static str> {
-        self.call
+    pub fn system_call(&self) -> Option<&str> {
+        self.call.as_deref()
     }
 
     /// The operating system's number, where a system call failed.
@@ -176,7 +176,7 @@ impl Error {
             }
         };
         put("subject", self.subject.clone().map(Into::into));
-        put("call", self.call.map(Into::into));
+        put("call", self.call.as_deref().map(Into::into));
         put(
             "code",
             self.code.and_then(|code| serde_json::to_value(code).ok()),
@@ -184,6 +184,57 @@ impl Error {
         put("causes", (!causes.is_empty()).then(|| causes.into()));
         put("remedy", self.remedy.clone().map(Into::into));
         object
+    }
+
+    /// The error that [`Error::to_json`] has written, in another process for instance; `None` where `value` is none. Its
+    /// causes are texts, and its text is the same.
+    pub fn from_json(value: serde_json::Value) -> Option<Self> {
+        let written: Written = serde_json::from_value(value).ok()?;
+        let mut error = Self::new(written.kind, written.phase, written.operation);
+        error.subject = written.subject;
+        error.call = written.call.map(Cow::Owned);
+        error.code = written.code;
+        error.remedy = written.remedy;
+        let chain = written.causes.into_iter().rev();
+        error.source = chain
+            .fold(None, |source, text| Some(Box::new(Cause { text, source })))
+            .map(|cause| cause as Box<dyn StdError + Send + Sync>);
+        Some(error)
+    }
+}
+
+/// An error as JSON.
+#[derive(Deserialize)]
+struct Written {
+    kind: ErrorKind,
+    phase: Phase,
+    operation: String,
+    subject: Option<String>,
+    call: Option<String>,
+    code: Option<OsCode>,
+    #[serde(default)]
+    causes: Vec<String>,
+    remedy: Option<String>,
+}
+
+/// A cause that is known by its text alone.
+#[derive(Debug)]
+struct Cause {
+    text: String,
+    source: Option<Box<Cause>>,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl StdError for Cause {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source
+            .as_deref()
+            .map(|cause| cause as &(dyn StdError + 'static))
     }
 }
 
@@ -210,5 +261,27 @@ impl StdError for Error {
         self.source
             .as_deref()
             .map(|source| source as &(dyn StdError + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_read_from_json_is_the_one_that_was_written() {
+        let inner =
+            Error::new(ErrorKind::System, Phase::Start, "look at the disk").code(OsCode::Errno(5));
+        let outer = Error::new(ErrorKind::NotFound, Phase::Execute, "execute /x")
+            .about("/x")
+            .call("execve")
+            .code(OsCode::Errno(2))
+            .because(inner)
+            .remedy("install it");
+        let read = Error::from_json(outer.to_json()).unwrap();
+        assert_eq!(read.to_json(), outer.to_json());
+        assert_eq!(read.to_string(), outer.to_string());
+        assert_eq!(read.kind(), ErrorKind::NotFound);
+        assert!(Error::from_json(serde_json::json!({"kind": "no such"})).is_none());
     }
 }

@@ -6,7 +6,10 @@ use hoist_spec::{
     ConsoleSize, ContainerId, ContainerSpec, ProcessSpec, Signal, oci::LinuxResources,
 };
 
-use crate::{ExitStatus, Features, Properties, Query, Result, State, Stdio, Streams, Summary};
+use crate::{
+    Error, ErrorKind, ExitStatus, Features, Phase, Properties, Query, Result, State, Stdio,
+    Streams, Summary,
+};
 
 /// Something an event loop can wait for: a descriptor that becomes readable on Unix, a handle that becomes
 /// signalled on Windows.
@@ -87,6 +90,18 @@ pub trait ComputeSystem: Send + Sync {
     /// Waits until the container's first process has ended. Any process may wait, several times, late, and at the
     /// same time: all get the same status. `Timeout` where `timeout` (none: for ever) runs out first.
     fn wait(&self, timeout: Option<Duration>) -> Result<ExitStatus>;
+
+    /// Makes a container that has ended ready to be started once more: it is `Created` again, with the same id and spec.
+    ///
+    /// Whoever still waits for the run that has ended gets its status, never that of a later one. A container that is not
+    /// `Stopped` gives `InvalidState`.
+    fn reset(&self) -> Result<()> {
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            Phase::Operate,
+            format!("start container {} once more", self.id()),
+        ))
+    }
 
     /// Removes the container and all that was made for it. A container that runs gives `InvalidState`; deleting
     /// again, also at the same time, is success.

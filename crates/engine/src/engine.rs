@@ -13,6 +13,8 @@ use hoist_spec::{ContainerId, ContainerSpec, ProcessSpec, Signal};
 
 use crate::{HookContext, Hooks, OomNotice, names::Names, platform};
 
+#[cfg(target_os = "linux")]
+mod detached;
 mod query;
 mod resolve;
 mod stop;
@@ -20,6 +22,8 @@ mod stop;
 #[cfg(unix)]
 mod tests;
 
+#[cfg(target_os = "linux")]
+pub use detached::LaunchOptions;
 pub use query::Listed;
 pub use stop::{Ended, StopOutcome, StopRequest, TERMINATE_LIMIT};
 
@@ -30,6 +34,9 @@ pub struct EngineOptions {
     /// `/run/hoist` for root, and for a user `$XDG_RUNTIME_DIR/hoist` or else `/tmp/hoist-UID`. It is made with mode 0700 where it
     /// is not there yet.
     pub state_root: Option<PathBuf>,
+    /// Where logs are kept. By default the state root, where one is given, else `/var/lib/hoist` for root and for a user
+    /// `$XDG_DATA_HOME/hoist` or `~/.local/share/hoist`. It is made with mode 0700 where it is not there yet.
+    pub data_root: Option<PathBuf>,
     /// Where to note what takes time in starts.
     pub timeline: Option<Arc<Timeline>>,
     /// The caller waits for every process it starts, as a command does that runs one in the foreground. Otherwise a thread
@@ -97,6 +104,12 @@ impl Container {
         self.system.spec()
     }
 
+    /// Whether its process gets a console.
+    pub fn has_console(&self) -> bool {
+        let process = self.spec().oci.process().as_ref();
+        process.and_then(|process| process.terminal()) == Some(true)
+    }
+
     /// The backend's own object, for what the engine does not wrap.
     pub fn system(&self) -> &dyn ComputeSystem {
         &*self.system
@@ -119,6 +132,8 @@ impl Container {
 pub struct Engine {
     service: Arc<dyn ComputeService>,
     names: Arc<Names>,
+    state_root: Arc<Path>,
+    data_root: Arc<Path>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -132,21 +147,29 @@ impl std::fmt::Debug for Engine {
 impl Engine {
     /// Opens this machine's containers. `Unsupported` on a platform without a backend.
     pub fn open(options: EngineOptions) -> Result<Self> {
+        let data_root = match (options.data_root, &options.state_root) {
+            (Some(path), _) => path,
+            (None, Some(state_root)) => state_root.clone(),
+            (None, None) => platform::default_data_root()?,
+        };
         let state_root = match options.state_root {
             Some(path) => path,
             None => platform::default_state_root()?,
         };
-        Ok(Self::with_service(
-            platform::service(&state_root, options.timeline, options.waits_for_each)?,
-            &state_root,
-        ))
+        let service = platform::service(&state_root, options.timeline, options.waits_for_each)?;
+        Ok(Self {
+            data_root: data_root.into(),
+            ..Self::with_service(service, &state_root)
+        })
     }
 
-    /// An engine over any backend. `state_root` keeps the names of its containers.
+    /// An engine over any backend. `state_root` keeps the names of its containers, and their logs.
     pub fn with_service(service: Arc<dyn ComputeService>, state_root: &Path) -> Self {
         Self {
             service,
             names: Arc::new(Names::new(state_root)),
+            state_root: state_root.into(),
+            data_root: state_root.into(),
         }
     }
 
@@ -279,6 +302,8 @@ impl Engine {
             return Ok(());
         }
         container.system.delete()?;
+        #[cfg(target_os = "linux")]
+        self.supervisor_folder(container.id()).remove()?;
         match &container.name {
             Some(name) => self.names.release_name(name, container.id()),
             None => Ok(()),

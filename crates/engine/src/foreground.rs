@@ -4,7 +4,10 @@
 //! the end to wait for and signals to pass on. With one, [`attach`] copies between the console and the caller's terminal in
 //! one poll loop. What the process gets is decided before the start; nothing here knows an engine.
 
+#[cfg(target_os = "linux")]
+mod attached;
 mod console;
+mod detach_keys;
 mod relay;
 #[cfg(target_os = "linux")]
 mod signal_fd;
@@ -20,6 +23,9 @@ use std::{
 use hoist_compute::{Error, ErrorKind, ExitStatus, OsCode, Phase, Process, Result, Stdio, Stream};
 use rustix::event::{PollFd, PollFlags, poll};
 
+#[cfg(target_os = "linux")]
+pub use attached::{AttachedEnd, AttachedIo, attend_attached};
+pub use detach_keys::{DetachKeys, InvalidDetachKeys};
 #[cfg(target_os = "linux")]
 pub use signal_fd::SignalFd;
 pub use signals::{Caught, SignalSource};

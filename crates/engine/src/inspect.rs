@@ -46,12 +46,14 @@ pub struct Inspect {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct InspectState {
-    /// `created`, `running`, `paused` or `exited`.
+    /// `created`, `running`, `paused`, `restarting` or `exited`.
     pub status: &'static str,
     /// Its first process lives, paused or not.
     pub running: bool,
     /// It is paused.
     pub paused: bool,
+    /// It has ended, and its supervisor will start it once more.
+    pub restarting: bool,
     /// The kernel's out-of-memory killer ended it.
     #[serde(rename = "OOMKilled")]
     pub oom_killed: bool,
@@ -228,6 +230,7 @@ fn state(summary: &Summary) -> InspectState {
         },
         running: matches!(summary.state, State::Running | State::Paused),
         paused: summary.state == State::Paused,
+        restarting: false,
         oom_killed: exit.is_some_and(|exit| exit.oom.is_some()),
         pid: summary.pid.unwrap_or(0),
         exit_code: exit.map_or(0, |exit| exit.shell_code()),

@@ -72,12 +72,16 @@ mod inspect;
 mod names;
 mod oom;
 mod platform;
+#[cfg(target_os = "linux")]
+pub mod supervise;
 mod time;
 
 #[cfg(test)]
 #[cfg(unix)]
 mod fake;
 
+#[cfg(target_os = "linux")]
+pub use engine::LaunchOptions;
 pub use engine::{
     Container, Ended, Engine, EngineOptions, Listed, RunRequest, StopOutcome, StopRequest,
     TERMINATE_LIMIT, random_id,
@@ -85,4 +89,4 @@ pub use engine::{
 pub use hooks::{BoxError, Hook, HookContext, Hooks, StartHook};
 pub use inspect::{Inspect, InspectConfig, InspectHostConfig, InspectMount, InspectState};
 pub use oom::{Oom, OomNotice};
-pub use time::rfc3339;
+pub use time::{parse_rfc3339, rfc3339};

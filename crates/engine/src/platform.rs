@@ -7,4 +7,6 @@ mod chosen;
 #[path = "platform/unsupported.rs"]
 mod chosen;
 
-pub(crate) use chosen::{default_state_root, is_linked, random, service};
+#[cfg(target_os = "linux")]
+pub(crate) use chosen::private_directory;
+pub(crate) use chosen::{default_data_root, default_state_root, is_linked, random, service};

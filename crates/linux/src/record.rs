@@ -2,7 +2,8 @@
 //!
 //! One folder per container, with files that are written once, each as a whole, and never changed: `config.json`, the spec
 //! it was made from; `state.json`, which makes the container known; `process.json`, when its process is let go;
-//! `exit.json`, when that has ended. A resource is written down before it is made. A file that is torn, foreign or of a
+//! `exit.json`, when that has ended. When the container is to be started once more, the last two go away and
+//! `last-run.json` takes their place, for those who still wait for that run. A resource is written down before it is made. A file that is torn, foreign or of a
 //! newer version is an error and stays as it is.
 
 use std::fs::{self, DirBuilder, File};
@@ -24,6 +25,7 @@ const STATE: &str = "state.json";
 const CONFIG: &str = "config.json";
 const PROCESS: &str = "process.json";
 const EXIT: &str = "exit.json";
+const LAST_RUN: &str = "last-run.json";
 
 /// A process, told from a later one with the same id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +92,14 @@ pub(crate) struct Released {
     /// The cgroup that was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) cgroup: Option<CgroupRecord>,
+}
+
+/// `last-run.json`: how the run before the present one ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LastRun {
+    process: ProcessIdentity,
+    exit: ExitStatus,
 }
 
 /// All that is written down of a container.
@@ -191,6 +201,27 @@ impl Folder {
     pub(crate) fn forget_released(&self) {
         // Where there is nothing to take back, or no folder any more, it is done.
         let _ = fs::remove_file(self.0.join(PROCESS));
+    }
+
+    /// Makes the container one that was not started: what is known of its run is kept for those who still wait for it.
+    pub(crate) fn begin_again(&self, process: ProcessIdentity, exit: ExitStatus) -> Result<()> {
+        self.write(LAST_RUN, &LastRun { process, exit })?
+            .publish()?;
+        // In this order, no reader ever sees a process without its exit.
+        for name in [PROCESS, EXIT] {
+            let path = self.0.join(name);
+            fs::remove_file(&path)
+                .map_err(|error| failed(Phase::Operate, "remove", &path, error))?;
+        }
+        Ok(())
+    }
+
+    /// How the run with this process ended, where it was the last but one.
+    pub(crate) fn exit_of_last_run(&self, process: ProcessIdentity) -> Result<Option<ExitStatus>> {
+        let last: Option<LastRun> = optional(self.read(LAST_RUN))?;
+        Ok(last
+            .filter(|last| last.process == process)
+            .map(|last| last.exit))
     }
 
     /// Writes the exit status down, once: the result is what was written first, by whomever.

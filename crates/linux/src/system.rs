@@ -396,6 +396,26 @@ impl ComputeSystem for LinuxSystem {
         }
     }
 
+    fn reset(&self) -> Result<()> {
+        let exit = match self.look()? {
+            (_, State::Stopped, _) => self.wait(Some(OWNER_PATIENCE))?,
+            (_, state, _) => return Err(wrong_state(&self.id, "start again", state)),
+        };
+        let _lock = self.lock()?;
+        // Somebody else may have done it meanwhile.
+        let (record, _) = self.in_state(&[State::Stopped], "start again")?;
+        removal::remove_cgroup(record.cgroup())?;
+        if let Some(process) = record.process() {
+            self.folder.begin_again(process, exit)?;
+        }
+        self.shared
+            .owned
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .remove(&self.id);
+        Ok(())
+    }
+
     fn delete(&self) -> Result<()> {
         let Some(_lock) = self.folder.lock()? else {
             return Ok(());
@@ -463,6 +483,20 @@ impl LinuxSystem {
         Ok(Box::new(process))
     }
 
+    /// The exit status of the run that `seen` tells of, where it is written down.
+    fn exit_of(&self, seen: &Record) -> Result<Option<ExitStatus>> {
+        let now = self.record()?;
+        match seen.process() {
+            Some(process) if now.process() != Some(process) => {
+                let exit = self.folder.exit_of_last_run(process)?;
+                Ok(Some(exit.unwrap_or_else(|| {
+                    ExitStatus::unknown("it was started several times since")
+                })))
+            }
+            _ => Ok(now.exit),
+        }
+    }
+
     /// The exit status of a container whose process is seen to have ended, and whose owner is another program.
     fn exit_after_end(&self, record: &Record) -> Result<ExitStatus> {
         let deadline = Instant::now() + OWNER_PATIENCE;
@@ -475,10 +509,15 @@ impl LinuxSystem {
                     .as_ref()
                     .map(|released| released.owner)
                     .is_some_and(|owner| is_alive(owner).unwrap_or(false));
-            if let Some(exit) = self.record()?.exit {
+            if let Some(exit) = self.exit_of(record)? {
                 return Ok(exit);
             }
             if !owner_is_there || Instant::now() > deadline {
+                // Nobody starts it once more meanwhile.
+                let _lock = self.lock()?;
+                if let Some(exit) = self.exit_of(record)? {
+                    return Ok(exit);
+                }
                 // Written down: whoever asks later gets the same answer.
                 return self
                     .folder

@@ -20,6 +20,6 @@ fn lacks(ability: Ability) -> Option<String> {
     let missing = Need::Root.missing()?;
     match ability {
         Ability::Pause | Ability::Limits | Ability::Users => Some(missing),
-        Ability::Console | Ability::Signals | Ability::Isolation => None,
+        Ability::Console | Ability::Signals | Ability::Isolation | Ability::Reset => None,
     }
 }

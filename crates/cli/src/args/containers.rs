@@ -93,6 +93,63 @@ pub(crate) struct Kill {
     pub containers: Vec<String>,
 }
 
+/// `hoist start`.
+#[derive(Args, Debug)]
+pub(crate) struct Start {
+    /// Show what the container writes, until it has ended
+    #[arg(short, long)]
+    pub attach: bool,
+    /// Give the container this terminal's or pipe's input, where it was made with --interactive
+    #[arg(short, long, requires = "attach")]
+    pub interactive: bool,
+    /// Keys that detach from a container with a terminal (default: ctrl-p,ctrl-q; empty: none)
+    #[arg(long, value_name = "KEYS")]
+    pub detach_keys: Option<String>,
+    /// Containers to start
+    #[arg(value_name = "CONTAINER", required = true)]
+    pub containers: Vec<String>,
+}
+
+/// `hoist attach`.
+#[derive(Args, Debug)]
+pub(crate) struct Attach {
+    /// Send the container no input
+    #[arg(long)]
+    pub no_stdin: bool,
+    /// Keep signals that this command gets from the container
+    #[arg(long)]
+    pub no_signals: bool,
+    /// Keys that detach from a container with a terminal (default: ctrl-p,ctrl-q; empty: none)
+    #[arg(long, value_name = "KEYS")]
+    pub detach_keys: Option<String>,
+    /// Container to attach to
+    #[arg(value_name = "CONTAINER")]
+    pub container: String,
+}
+
+/// `hoist logs`.
+#[derive(Args, Debug)]
+pub(crate) struct Logs {
+    /// Go on with what the container writes, until it has ended
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Show nothing from before: a time (2026-01-31T12:00:00Z), seconds since 1970, or how long ago (1h30m)
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Show nothing from after
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// Show only so many lines, the last; all: all of them
+    #[arg(short = 'n', long, value_name = "NUMBER", default_value = "all")]
+    pub tail: String,
+    /// Put its time before each line
+    #[arg(short, long)]
+    pub timestamps: bool,
+    /// Container whose log to show
+    #[arg(value_name = "CONTAINER")]
+    pub container: String,
+}
+
 /// `hoist wait`.
 #[derive(Args, Debug)]
 pub(crate) struct Wait {

@@ -19,10 +19,11 @@ use clap::{
 };
 
 pub(crate) use containers::{
-    Completions, Format, Inspect, Kill, Ps, Report, Rm, Stop, TableFormat, Top, Wait,
+    Attach, Completions, Format, Inspect, Kill, Logs, Ps, Report, Rm, Start, Stop, TableFormat,
+    Top, Wait,
 };
 pub(crate) use exec::Exec;
-pub(crate) use run::{Plan, Run};
+pub(crate) use run::{Plan, Run, Supervised};
 
 /// A command line that was understood.
 pub(crate) struct Invocation {
@@ -37,7 +38,12 @@ pub(crate) struct Invocation {
 /// What to do.
 pub(crate) enum Action {
     Run(Box<Run>),
+    Create(Box<Run>),
     Exec(Exec),
+    Start(Start),
+    Restart(Stop),
+    Attach(Attach),
+    Logs(Logs),
     Ps(Ps),
     Inspect(Inspect),
     Top(Top),
@@ -60,6 +66,31 @@ const COMMANDS: &[Definition] = &[
         "exec",
         "Run a command in a running container",
         arguments::<Exec>,
+    ),
+    (
+        "create",
+        "Make a container for `start`, and print its id",
+        arguments::<Run>,
+    ),
+    (
+        "start",
+        "Start containers that were made, or have ended",
+        arguments::<Start>,
+    ),
+    (
+        "restart",
+        "Stop containers, and start them once more",
+        arguments::<Stop>,
+    ),
+    (
+        "attach",
+        "Attach to the streams of a container that runs in the background",
+        arguments::<Attach>,
+    ),
+    (
+        "logs",
+        "Show what a container in the background has written",
+        arguments::<Logs>,
     ),
     ("ps", "List containers", arguments::<Ps>),
     (
@@ -186,6 +217,11 @@ pub(crate) fn parse(words: &[OsString]) -> Result<Invocation, clap::Error> {
     let action = match name.as_str() {
         "run" => Action::Run(Box::new(Run::from_arg_matches_mut(from)?)),
         "exec" => Action::Exec(Exec::from_arg_matches_mut(from)?),
+        "create" => Action::Create(Box::new(Run::from_arg_matches_mut(from)?)),
+        "start" => Action::Start(Start::from_arg_matches_mut(from)?),
+        "restart" => Action::Restart(Stop::from_arg_matches_mut(from)?),
+        "attach" => Action::Attach(Attach::from_arg_matches_mut(from)?),
+        "logs" => Action::Logs(Logs::from_arg_matches_mut(from)?),
         "ps" => Action::Ps(Ps::from_arg_matches_mut(from)?),
         "inspect" => Action::Inspect(Inspect::from_arg_matches_mut(from)?),
         "top" => Action::Top(Top::from_arg_matches_mut(from)?),

@@ -13,6 +13,27 @@ With neither --rootfs nor --layer the container sees this machine's own programs
 Exit codes: that of COMMAND, or 128 + n where signal n ended it; 125 where Hoist failed; 126 where COMMAND \
 cannot be invoked; 127 where it is not found.";
 
+/// What `run` and `create` say of a container that runs on its own.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Supervised {
+    /// Run the container in the background, and print its id
+    #[arg(short, long)]
+    pub detach: bool,
+    /// Keys that detach from a container with a terminal (default: ctrl-p,ctrl-q; empty: none)
+    #[arg(long, value_name = "KEYS")]
+    pub detach_keys: Option<String>,
+    /// When to start the container once more: no, on-failure[:NUMBER], always, unless-stopped
+    #[arg(long, value_name = "POLICY")]
+    pub restart: Option<String>,
+    /// Where the output of a container in the background goes: json-file (default), none
+    #[arg(long, value_name = "DRIVER")]
+    pub log_driver: Option<String>,
+    /// max-size=SIZE (20m unless set; 0: no limit), max-file=NUMBER (5), mode=non-blocking|blocking: whether the
+    /// container waits when the log cannot be written
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub log_opt: Vec<String>,
+}
+
 /// `hoist run`.
 #[derive(Args, Debug)]
 #[command(
@@ -30,6 +51,8 @@ pub(crate) struct Run {
     /// Remove the container when it has ended
     #[arg(long)]
     pub rm: bool,
+    #[command(flatten)]
+    pub supervised: Supervised,
     /// Name the container, for use in place of its id
     #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     pub name: Option<String>,

@@ -1,15 +1,19 @@
 //! One file per command.
 
+mod attach;
 mod exec;
 mod facts;
 mod info;
 mod inspect;
 mod kill;
+mod logs;
 mod plan;
 mod ps;
 mod rm;
 mod run;
+mod start;
 mod stop;
+mod supervised;
 mod top;
 mod version;
 mod wait;
@@ -31,15 +35,20 @@ pub(crate) fn carry_out(invocation: Invocation) -> Result<u8, Failure> {
     let open = || {
         Engine::open(EngineOptions {
             state_root: state_root.clone(),
-            timeline: None,
             waits_for_each: true,
+            ..EngineOptions::default()
         })
     };
     let each =
         |containers: &[String], act: Act<'_>| for_each(&open()?, containers, json_errors, act);
     match action {
         Action::Run(run) => run::run(*run, state_root),
+        Action::Create(run) => run::create(*run, &open()?),
         Action::Exec(exec) => exec::run(exec, &open()?),
+        Action::Start(start) => start::run(&start, &open()?, json_errors),
+        Action::Restart(stop) => each(&stop.containers, &start::restart(&stop)?),
+        Action::Attach(attach) => attach::run(&attach, &open()?),
+        Action::Logs(logs) => logs::run(&logs, &open()?),
         Action::Ps(ps) => ps::run(&ps, &open()?),
         Action::Inspect(inspect) => inspect::run(&inspect, &open()?, json_errors),
         Action::Top(top) => top::run(&top, &open()?),

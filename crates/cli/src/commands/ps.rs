@@ -75,14 +75,27 @@ fn as_json(container: &Listed, ps: &Ps) -> serde_json::Value {
         "Command": command(container, ps),
         "CreatedAt": hoist::rfc3339(container.summary.created_at),
         "Names": container.name.clone().unwrap_or_default(),
-        "State": container.summary.state,
+        "State": state(container),
         "Status": status(container),
     })
+}
+
+fn state(container: &Listed) -> serde_json::Value {
+    match container.restarting {
+        true => "restarting".into(),
+        false => serde_json::json!(container.summary.state),
+    }
 }
 
 fn status(container: &Listed) -> String {
     let summary = &container.summary;
     let up = || words(summary.started_at.map(age).unwrap_or_default());
+    if container.restarting {
+        let exit = summary.exit.as_ref();
+        let code = exit.map_or_else(|| "unknown".to_owned(), code);
+        let since = exit.map_or(summary.created_at, |exit| exit.finished_at);
+        return format!("Restarting ({code}) {} ago", words(age(since)));
+    }
     match summary.state {
         State::Created => "Created".to_owned(),
         State::Running => format!("Up {}", up()),

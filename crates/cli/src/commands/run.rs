@@ -6,65 +6,171 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hoist::foreground::{self, DRAIN_LIMIT, ForegroundIo, SignalFd, terminal_size};
+use hoist::foreground::{self, DRAIN_LIMIT, DetachKeys, ForegroundIo, SignalFd};
+use hoist::supervise::{RestartPolicy, SuperviseOptions};
 use hoist::{Engine, EngineOptions, Hooks, RunRequest, random_id};
 use hoist_compute::{Process, Stdio};
 use hoist_spec::options::RunOptions;
-use hoist_spec::{ConsoleSize, ContainerId, ContainerSpec};
+use hoist_spec::{ConsoleSize, ContainerId, ContainerSpec, Fault, Faults};
 
 use super::facts::with_facts;
+use super::supervised::{self, Manner, console_size, refuse_input_that_is_no_terminal};
 use crate::args::Run;
 use crate::failure::Failure;
 use crate::timeline::{Bar, Timeline};
+use crate::{output, supervisor};
 
-/// Runs a container to its end; the result is its exit code.
+/// Runs a container; the result is the exit code of the command.
 pub(crate) fn run(run: Run, state_root: Option<PathBuf>) -> Result<u8, Failure> {
     // Before anything else: a signal that comes from here on reaches the container, or ends the command in order.
     let mut signals = SignalFd::new()?;
-    let (name, cidfile, remove) = (run.name.clone(), run.cidfile.clone(), run.rm);
-    let drawing = run
-        .timeline
-        .clone()
-        .map(|file| (file, run.command.join(" ")));
-    let (interactive, tty) = (run.interactive, run.tty);
-    let (id, spec) = container(run)?;
-    let recorder = drawing.as_ref().map(|_| Arc::default());
+    let given = Given::of(&run)?;
+    let recorder = given.timeline.as_ref().map(|_| Arc::default());
     let engine = Engine::open(EngineOptions {
         state_root,
         timeline: recorder.clone(),
         waits_for_each: true,
+        ..EngineOptions::default()
     })?;
-    let request = RunRequest {
-        id,
-        name,
-        spec,
-        remove,
-    };
-    let stdio = stdio(interactive, tty)?;
-    if let Some(file) = &cidfile {
+    let request = request(run)?;
+    if given.interactive && given.tty {
+        refuse_input_that_is_no_terminal()?;
+    }
+    if let Some(file) = &given.cidfile {
         write_id(file, &request.id)?;
     }
+    let done = match given.supervised() {
+        true => supervised(&engine, &request, &given, &mut signals),
+        false => foreground(&engine, &request, &given, &mut signals, recorder.as_deref()),
+    };
+    if let (Err(_), Some(file)) = (&done, &given.cidfile) {
+        // Without a container its id means nothing.
+        let _ = std::fs::remove_file(file);
+    }
+    done
+}
+
+/// Makes a container and prints its id.
+pub(crate) fn create(run: Run, engine: &Engine) -> Result<u8, Failure> {
+    let given = Given::of(&run)?;
+    let request = request(run)?;
+    if let Some(file) = &given.cidfile {
+        write_id(file, &request.id)?;
+    }
+    engine
+        .create_detached(&request, &given.options)
+        .inspect_err(|_| {
+            if let Some(file) = &given.cidfile {
+                let _ = std::fs::remove_file(file);
+            }
+        })?;
+    output::print(&format!("{}\n", request.id))?;
+    Ok(0)
+}
+
+/// What the options say beside the container itself.
+struct Given {
+    options: SuperviseOptions,
+    keys: DetachKeys,
+    detach: bool,
+    interactive: bool,
+    tty: bool,
+    cidfile: Option<PathBuf>,
+    timeline: Option<(PathBuf, String)>,
+}
+
+impl Given {
+    fn of(run: &Run) -> Result<Self, Failure> {
+        let (options, keys) = supervised::options(&run.supervised, run.interactive, run.rm)?;
+        let timeline = run.timeline.clone();
+        let given = Self {
+            options,
+            keys,
+            detach: run.supervised.detach,
+            interactive: run.interactive,
+            tty: run.tty,
+            cidfile: run.cidfile.clone(),
+            timeline: timeline.map(|file| (file, run.command.join(" "))),
+        };
+        if given.timeline.is_some() && (given.detach || given.options.restart != RestartPolicy::No)
+        {
+            let mut faults = Faults::default();
+            let reason = "is drawn by the owner of the container: leave out --detach and --restart";
+            faults.push(Fault::new("--timeline", reason));
+            return Err(faults.into());
+        }
+        Ok(given)
+    }
+
+    /// Whether the container has to outlive this command, or may have to: one can detach from a terminal.
+    fn supervised(&self) -> bool {
+        let detachable = self.tty && self.interactive && self.timeline.is_none();
+        self.detach || detachable || self.options.restart != RestartPolicy::No
+    }
+}
+
+/// Runs a container that has a supervisor, in the background or attached.
+fn supervised(
+    engine: &Engine,
+    request: &RunRequest,
+    given: &Given,
+    signals: &mut SignalFd,
+) -> Result<u8, Failure> {
+    let launcher = supervisor::launcher();
+    let launch = supervised::launch(&launcher);
+    if given.detach {
+        engine.run_detached(request, &given.options, launch)?;
+        output::print(&format!("{}\n", request.id))?;
+        return Ok(0);
+    }
+    let attachment = engine.run_attached(request, &given.options, launch)?;
+    let manner = Manner {
+        input: given.interactive,
+        signals: true,
+        keys: given.keys.clone(),
+        is_foreground: true,
+    };
+    supervised::stay(engine, &request.id, attachment, signals, manner)
+}
+
+/// Runs a container to its end.
+fn foreground(
+    engine: &Engine,
+    request: &RunRequest,
+    given: &Given,
+    signals: &mut SignalFd,
+    recorder: Option<&hoist_compute::Timeline>,
+) -> Result<u8, Failure> {
+    let stdio = stdio(given.interactive, given.tty)?;
     let mut hooks = Hooks::default();
     let mut failures = Vec::new();
-    let ended = engine.run_with(&request, stdio, &mut hooks, |process| {
-        if let (Some((file, command)), Some(recorder)) = (&drawing, &recorder) {
+    let ended = engine.run_with(request, stdio, &mut hooks, |process| {
+        if let (Some((file, command)), Some(recorder)) = (&given.timeline, recorder) {
             draw(file, command, recorder);
         }
-        attend(process, interactive, tty, &mut signals, &mut failures)
+        attend(
+            process,
+            given.interactive,
+            given.tty,
+            signals,
+            &mut failures,
+        )
     });
     for failure in hooks.failures.into_iter().chain(failures) {
         Failure::from(failure).print(false);
     }
-    match ended {
-        Ok(status) => Ok(status.shell_code() as u8),
-        Err(error) => {
-            if let Some(file) = &cidfile {
-                // Without a container its id means nothing.
-                let _ = std::fs::remove_file(file);
-            }
-            Err(error.into())
-        }
-    }
+    Ok(ended?.shell_code() as u8)
+}
+
+fn request(run: Run) -> Result<RunRequest, Failure> {
+    let (name, remove) = (run.name.clone(), run.rm);
+    let (id, spec) = container(run)?;
+    Ok(RunRequest {
+        id,
+        name,
+        spec,
+        remove,
+    })
 }
 
 /// The container that the options describe, with a new id.
@@ -111,19 +217,13 @@ fn options(run: Run) -> RunOptions {
 
 /// What the process gets: the caller's own descriptors, or a console of the size of the caller's terminal.
 pub(crate) fn stdio(interactive: bool, tty: bool) -> Result<Stdio, Failure> {
-    use std::io::IsTerminal;
     if !tty {
         return Ok(foreground::own_streams(interactive)?);
     }
-    let (input, output) = (std::io::stdin(), std::io::stdout());
-    if interactive && !input.is_terminal() {
-        return Err(Failure::Message {
-            what: "the input device is not a terminal".to_owned(),
-            remedy: Some("leave out --tty, or --interactive"),
-        });
+    if interactive {
+        refuse_input_that_is_no_terminal()?;
     }
-    let size = terminal_size(output.as_fd()).or_else(|| terminal_size(input.as_fd()));
-    Ok(Stdio::Console(size.unwrap_or(ConsoleSize {
+    Ok(Stdio::Console(console_size().unwrap_or(ConsoleSize {
         height: 24,
         width: 80,
     })))

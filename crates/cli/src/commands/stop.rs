@@ -12,6 +12,18 @@ use crate::failure::Failure;
 pub(crate) fn act(
     stop: &Stop,
 ) -> Result<impl Fn(&Engine, &ContainerId, &str) -> Result<String, Failure>, Failure> {
+    let request = request(stop)?;
+    Ok(move |engine: &Engine, id: &ContainerId, reference: &str| {
+        let outcome = engine.stop(id, request)?;
+        for failure in outcome.failures {
+            Failure::from(failure).print(false);
+        }
+        Ok(reference.to_owned())
+    })
+}
+
+/// How a container is to be stopped.
+pub(crate) fn request(stop: &Stop) -> Result<StopRequest, Faults> {
     let mut faults = Faults::default();
     let signal = stop
         .signal
@@ -42,13 +54,5 @@ pub(crate) fn act(
                 None
             }
         });
-    faults.into_result(())?;
-    let request = StopRequest { signal, grace };
-    Ok(move |engine: &Engine, id: &ContainerId, reference: &str| {
-        let outcome = engine.stop(id, request)?;
-        for failure in outcome.failures {
-            Failure::from(failure).print(false);
-        }
-        Ok(reference.to_owned())
-    })
+    faults.into_result(StopRequest { signal, grace })
 }

@@ -48,6 +48,7 @@ mod kit;
 mod lifecycle;
 pub mod pattern;
 mod properties;
+mod reset;
 mod sentences;
 mod streams;
 mod waiting;
@@ -73,6 +74,8 @@ pub enum Ability {
     Limits,
     /// A container has a host name and process ids of its own.
     Isolation,
+    /// A container that has ended can be started once more.
+    Reset,
 }
 
 /// What a backend's tests give the behaviours.
@@ -133,6 +136,7 @@ pub fn behaviours() -> Vec<Behaviour> {
         another::BEHAVIOURS,
         concurrent::BEHAVIOURS,
         properties::BEHAVIOURS,
+        reset::BEHAVIOURS,
     ]
     .concat()
 }

@@ -223,6 +223,21 @@ pub const SENTENCES: &[Sentence] = &[
         "`Timeout` where `timeout` (none: for ever) runs out first.",
     ),
     sentence(
+        "reset.created",
+        "ComputeSystem::reset",
+        "Makes a container that has ended ready to be started once more: it is `Created` again, with the same id and spec.",
+    ),
+    sentence(
+        "reset.waiters",
+        "ComputeSystem::reset",
+        "Whoever still waits for the run that has ended gets its status, never that of a later one.",
+    ),
+    sentence(
+        "reset.not-stopped",
+        "ComputeSystem::reset",
+        "A container that is not `Stopped` gives `InvalidState`.",
+    ),
+    sentence(
         "delete.removes",
         "ComputeSystem::delete",
         "Removes the container and all that was made for it.",

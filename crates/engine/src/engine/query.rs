@@ -14,10 +14,13 @@ pub struct Listed {
     pub name: Option<String>,
     /// What the backend says of it.
     pub summary: Summary,
+    /// It has ended, and its supervisor will start it once more.
+    pub restarting: bool,
 }
 
 impl Engine {
-    /// The containers, the newest first; without `all` only those that run or are paused.
+    /// The containers, the newest first; without `all` only those that run, are paused or will be started
+    /// once more.
     pub fn list(&self, all: bool) -> Result<Vec<Listed>> {
         let mut names: HashMap<ContainerId, String> = self
             .names
@@ -25,16 +28,17 @@ impl Engine {
             .into_iter()
             .map(|(name, id)| (id, name))
             .collect();
-        let mut listed: Vec<Listed> = self
-            .service
-            .enumerate()?
-            .into_iter()
-            .filter(|summary| all || runs(summary.state))
-            .map(|summary| Listed {
-                name: names.remove(&summary.id),
-                summary,
-            })
-            .collect();
+        let mut listed = Vec::new();
+        for summary in self.service.enumerate()? {
+            let restarting = !runs(summary.state) && self.restarts(&summary.id)?;
+            if all || restarting || runs(summary.state) {
+                listed.push(Listed {
+                    name: names.remove(&summary.id),
+                    summary,
+                    restarting,
+                });
+            }
+        }
         listed.sort_by_key(|container| std::cmp::Reverse(container.summary.created_at));
         Ok(listed)
     }
@@ -73,11 +77,22 @@ impl Engine {
     pub fn inspect(&self, id: &ContainerId) -> Result<Inspect> {
         let container = self.container(id)?;
         let properties = container.system.properties(Query::default())?;
-        Ok(inspect(
-            container.name(),
-            container.spec(),
-            &properties.summary,
-        ))
+        let mut inspected = inspect(container.name(), container.spec(), &properties.summary);
+        if !runs(properties.summary.state) && self.restarts(id)? {
+            inspected.state.status = "restarting";
+            inspected.state.restarting = true;
+        }
+        Ok(inspected)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn restarts(&self, id: &ContainerId) -> Result<bool> {
+        self.is_restarting(id)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn restarts(&self, _id: &ContainerId) -> Result<bool> {
+        Ok(false)
     }
 }
 

@@ -52,15 +52,21 @@ pub struct StopOutcome {
 }
 
 impl Engine {
-    /// Sends `signal` to the container's first process.
+    /// Sends `signal` to the container's first process. One that is to end the container ends it for good, whatever its
+    /// restart policy.
     pub fn signal(&self, id: &ContainerId, signal: Signal) -> Result<()> {
-        self.service.open(id)?.signal(signal)
+        let system = self.service.open(id)?;
+        if signal == Signal::KILL || signal == system.spec().stop.signal {
+            self.hold(id)?;
+        }
+        system.signal(signal)
     }
 
     /// Ends a container: asks by a signal, waits for the grace period, then terminates it. A container that does not
-    /// run is left as it is. `Timeout`, naming the processes, where even `SIGKILL` does not end it.
+    /// run is left as it is; none is started once more, whatever its restart policy. `Timeout`, naming the processes, where even `SIGKILL` does not end it.
     pub fn stop(&self, id: &ContainerId, request: StopRequest) -> Result<StopOutcome> {
         let system: Arc<dyn ComputeSystem> = self.service.open(id)?.into();
+        self.hold(id)?;
         let state = system.state()?;
         if matches!(state, State::Created | State::Stopped) {
             return Ok(StopOutcome {
@@ -90,8 +96,21 @@ impl Engine {
     }
 
     /// Waits until the container's first process has ended; `Timeout` where `timeout` (none: for ever) runs out first.
+    ///
+    /// Where it has a supervisor, all it has written is in its log by then.
     pub fn wait(&self, id: &ContainerId, timeout: Option<Duration>) -> Result<ExitStatus> {
-        self.service.open(id)?.wait(timeout)
+        let system = self.service.open(id)?;
+        #[cfg(target_os = "linux")]
+        if let Some(status) = self.wait_for_supervisor(id, timeout)? {
+            return Ok(status);
+        }
+        system.wait(timeout)
+    }
+
+    /// Tells the container's supervisor, where it has one, not to start it once more.
+    #[cfg(not(target_os = "linux"))]
+    fn hold(&self, _id: &ContainerId) -> Result<()> {
+        Ok(())
     }
 
     /// Removes a container, its record and its name, whatever a crash has left of it. With `force` one that runs is
@@ -101,12 +120,15 @@ impl Engine {
             Ok(system) => {
                 let system: Arc<dyn ComputeSystem> = system.into();
                 if force {
+                    self.hold(id)?;
                     gone_is_done(self.terminate(&system))?;
                 }
                 gone_is_done(system.delete())?;
             }
             Err(error) => gone_is_done(Err(error))?,
         }
+        #[cfg(target_os = "linux")]
+        self.forget_supervisor(id)?;
         self.names.release(id)
     }
 

@@ -54,12 +54,30 @@ impl SignalFd {
     /// started waits in the descriptor and is passed on then. Programs started otherwise than by the engine inherit the
     /// mask.
     pub fn new() -> Result<Self> {
+        Self::open((1..=libc::SIGRTMAX()).filter(|signal| !LEFT_ALONE.contains(signal)))
+    }
+
+    /// As [`SignalFd::new`], for a supervisor: the signals that ask a program to end, and those that tell of its children.
+    pub(crate) fn of_a_supervisor() -> Result<Self> {
+        Self::open(
+            [
+                libc::SIGHUP,
+                libc::SIGINT,
+                libc::SIGQUIT,
+                libc::SIGTERM,
+                libc::SIGCHLD,
+            ]
+            .into_iter(),
+        )
+    }
+
+    fn open(signals: impl Iterator<Item = libc::c_int>) -> Result<Self> {
         let mut set = MaybeUninit::<libc::sigset_t>::uninit();
         // SAFETY: sigemptyset initialises the whole set that its pointer leads to, the set is used after that only,
         // and every pointer is to a local that outlives its call. pthread_sigmask changes this thread's mask alone.
         let descriptor = unsafe {
             libc::sigemptyset(set.as_mut_ptr());
-            for signal in (1..=libc::SIGRTMAX()).filter(|signal| !LEFT_ALONE.contains(signal)) {
+            for signal in signals {
                 libc::sigaddset(set.as_mut_ptr(), signal);
             }
             let errno = libc::pthread_sigmask(libc::SIG_BLOCK, set.as_ptr(), std::ptr::null_mut());

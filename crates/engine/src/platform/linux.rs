@@ -33,6 +33,25 @@ pub(crate) fn default_state_root() -> Result<PathBuf> {
     })
 }
 
+/// `/var/lib/hoist` for root; `$XDG_DATA_HOME/hoist` or else `~/.local/share/hoist` for a user, or what the state root of one
+/// without a home is.
+pub(crate) fn default_data_root() -> Result<PathBuf> {
+    if geteuid().is_root() {
+        return Ok("/var/lib/hoist".into());
+    }
+    let absolute = |name| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|dir| dir.is_absolute())
+    };
+    match absolute("XDG_DATA_HOME")
+        .or_else(|| absolute("HOME").map(|home| home.join(".local/share")))
+    {
+        Some(dir) => Ok(dir.join("hoist")),
+        None => default_state_root(),
+    }
+}
+
 /// The containers recorded below `state_root`, which is made where it is not there yet.
 pub(crate) fn service(
     state_root: &Path,
@@ -76,7 +95,7 @@ pub(crate) fn is_linked(file: &File) -> io::Result<bool> {
 }
 
 /// Makes sure of a directory that is ours and that nobody else can look into, whatever the umask.
-fn private_directory(path: &Path) -> Result<()> {
+pub(crate) fn private_directory(path: &Path) -> Result<()> {
     match DirBuilder::new().mode(0o700).recursive(false).create(path) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}

@@ -23,6 +23,11 @@ pub(crate) fn default_state_root() -> Result<PathBuf> {
     Err(unsupported())
 }
 
+/// Where logs are kept; here nowhere.
+pub(crate) fn default_data_root() -> Result<PathBuf> {
+    Err(unsupported())
+}
+
 /// The platform's containers; there are none.
 pub(crate) fn service(
     _state_root: &Path,

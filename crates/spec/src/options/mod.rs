@@ -280,6 +280,12 @@ fn option_of(field: &str, mounts: &[&'static str]) -> String {
     option.to_owned()
 }
 
+/// A number of bytes as docker's options write it: with an optional unit (b, k, m, g, t) of 1024 times the one before, and an
+/// optional fraction. `None` for anything else.
+pub fn size(text: &str) -> Option<i64> {
+    quantity::bytes(text)
+}
+
 fn network_mode(text: &str) -> Result<NetworkMode, Fault> {
     match text {
         "none" => Ok(NetworkMode::None),

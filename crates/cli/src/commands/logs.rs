@@ -1,0 +1,77 @@
+//! `hoist logs`.
+
+use std::io::{self, Write};
+
+use hoist::supervise::{Entry, LogQuery, OutputStream};
+use hoist::{Engine, rfc3339};
+use hoist_compute::Timestamp;
+use hoist_spec::{Fault, Faults};
+
+use crate::args::Logs;
+use crate::failure::Failure;
+use crate::moment::moment;
+
+/// Writes a container's log: what it wrote to standard error goes there again.
+pub(crate) fn run(logs: &Logs, engine: &Engine) -> Result<u8, Failure> {
+    let query = query(logs)?;
+    let id = engine.resolve(&logs.container)?;
+    let (mut out, mut errors) = (io::stdout().lock(), io::stderr().lock());
+    let mut closed = false;
+    let done = engine.logs(&id, query, logs.follow, &mut |entry| {
+        let written = match entry.stream {
+            OutputStream::Stdout => write(&mut out, &entry, logs.timestamps),
+            OutputStream::Stderr => write(&mut errors, &entry, logs.timestamps),
+        };
+        closed = written
+            .as_ref()
+            .is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe);
+        written
+    });
+    match done {
+        // A reader that has gone away has seen enough.
+        Err(_) if closed => Ok(0),
+        done => {
+            done?;
+            Ok(0)
+        }
+    }
+}
+
+fn write(to: &mut dyn Write, entry: &Entry, timestamps: bool) -> io::Result<()> {
+    if timestamps {
+        write!(to, "{} ", rfc3339(entry.time))?;
+    }
+    to.write_all(entry.log.as_bytes())?;
+    to.flush()
+}
+
+fn query(logs: &Logs) -> Result<LogQuery, Faults> {
+    let mut faults = Faults::default();
+    let now = Timestamp::now();
+    let mut time = |option, text: &Option<String>| {
+        let text = text.as_ref()?;
+        match moment(option, text, now) {
+            Ok(time) => Some(time),
+            Err(fault) => {
+                faults.push(fault);
+                None
+            }
+        }
+    };
+    let (since, until) = (time("--since", &logs.since), time("--until", &logs.until));
+    let tail = match logs.tail.as_str() {
+        "all" | "-1" => None,
+        text => match text.parse() {
+            Ok(tail) => Some(tail),
+            Err(_) => {
+                faults.push(Fault::of_value(
+                    "--tail",
+                    text,
+                    "is no number of lines, and not all",
+                ));
+                None
+            }
+        },
+    };
+    faults.into_result(LogQuery { since, until, tail })
+}

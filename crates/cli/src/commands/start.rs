@@ -1,0 +1,61 @@
+//! `hoist start` and `hoist restart`.
+
+use hoist::foreground::SignalFd;
+use hoist::{Engine, StopRequest};
+use hoist_compute::{ErrorKind, State};
+use hoist_spec::{ContainerId, Faults};
+
+use super::supervised::{Manner, keys, launch, stay};
+use crate::args::{Start, Stop};
+use crate::failure::Failure;
+use crate::supervisor;
+
+/// Starts containers, in the background or one in the foreground.
+pub(crate) fn run(start: &Start, engine: &Engine, json: bool) -> Result<u8, Failure> {
+    if !start.attach {
+        return super::for_each(engine, &start.containers, json, &act);
+    }
+    let [reference] = start.containers.as_slice() else {
+        return Err(Failure::message("start with --attach: name one container"));
+    };
+    let mut faults = Faults::default();
+    let keys = keys(start.detach_keys.as_deref(), &mut faults);
+    faults.into_result(())?;
+    let mut signals = SignalFd::new()?;
+    let id = engine.resolve(reference)?;
+    let launcher = supervisor::launcher();
+    let attachment = engine.start_attached(&id, start.interactive, launch(&launcher))?;
+    let manner = Manner {
+        input: start.interactive,
+        signals: true,
+        keys,
+        is_foreground: true,
+    };
+    stay(engine, &id, attachment, &mut signals, manner)
+}
+
+/// Starts one container in the background. One that runs is started enough.
+fn act(engine: &Engine, id: &ContainerId, reference: &str) -> Result<String, Failure> {
+    let launcher = supervisor::launcher();
+    match engine.start_detached(id, launch(&launcher)) {
+        Err(error) if error.kind() == ErrorKind::InvalidState => {
+            if engine.summary(id)?.state != State::Running {
+                return Err(error.into());
+            }
+        }
+        started => drop(started?),
+    }
+    Ok(reference.to_owned())
+}
+
+/// Reads the options; the result stops one container and starts it once more.
+pub(crate) fn restart(
+    stop: &Stop,
+) -> Result<impl Fn(&Engine, &ContainerId, &str) -> Result<String, Failure>, Failure> {
+    let request: StopRequest = super::stop::request(stop)?;
+    Ok(move |engine: &Engine, id: &ContainerId, reference: &str| {
+        let launcher = supervisor::launcher();
+        engine.restart(id, request, launch(&launcher))?;
+        Ok(reference.to_owned())
+    })
+}

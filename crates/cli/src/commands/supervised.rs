@@ -1,0 +1,169 @@
+//! What `run`, `create`, `start` and `attach` share: containers that have a supervisor.
+
+use std::io::{IsTerminal, stderr, stdin, stdout};
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use hoist::foreground::{
+    AttachedEnd, AttachedIo, DetachKeys, SignalFd, attend_attached, terminal_size,
+};
+use hoist::supervise::{
+    Attachment, LogDriver, LogOptions, RestartPolicy, SuperviseOptions, WhenLogFails,
+};
+use hoist::{Engine, LaunchOptions};
+use hoist_spec::options::size;
+use hoist_spec::{ConsoleSize, ContainerId, Fault, Faults};
+
+use crate::args::Supervised;
+use crate::failure::Failure;
+
+/// How long the record of a container whose supervisor was lost may take.
+const LOST_LIMIT: Duration = Duration::from_secs(15);
+
+/// What the options ask a supervisor to do, and the keys that detach.
+pub(crate) fn options(
+    given: &Supervised,
+    interactive: bool,
+    remove: bool,
+) -> Result<(SuperviseOptions, DetachKeys), Faults> {
+    let mut faults = Faults::default();
+    let mut options = SuperviseOptions {
+        interactive,
+        remove,
+        ..SuperviseOptions::default()
+    };
+    if let Some(text) = &given.restart {
+        match text.parse() {
+            Ok(policy) => options.restart = policy,
+            Err(error) => faults.push(Fault::of_value("--restart", text, error.to_string())),
+        }
+    }
+    if remove && options.restart != RestartPolicy::No {
+        faults.push(Fault::new(
+            "--rm",
+            "contradicts --restart: a container that is removed cannot be started once more",
+        ));
+    }
+    match given.log_driver.as_deref() {
+        None | Some("json-file") => {}
+        Some("none") => options.log.driver = LogDriver::None,
+        Some(other) => faults.push(Fault::of_value(
+            "--log-driver",
+            other,
+            "is no log driver: use json-file or none",
+        )),
+    }
+    for text in &given.log_opt {
+        if let Err(fault) = log_option(text, &mut options.log) {
+            faults.push(fault);
+        }
+    }
+    let keys = keys(given.detach_keys.as_deref(), &mut faults);
+    faults.into_result((options, keys))
+}
+
+/// The keys that detach.
+pub(crate) fn keys(text: Option<&str>, faults: &mut Faults) -> DetachKeys {
+    match text.map(str::parse::<DetachKeys>) {
+        None => DetachKeys::default(),
+        Some(Ok(keys)) => keys,
+        Some(Err(error)) => {
+            let text = text.unwrap_or_default();
+            faults.push(Fault::of_value("--detach-keys", text, error.to_string()));
+            DetachKeys::default()
+        }
+    }
+}
+
+fn log_option(text: &str, log: &mut LogOptions) -> Result<(), Fault> {
+    let fault = |reason: &str| Err(Fault::of_value("--log-opt", text, reason.to_owned()));
+    match text.split_once('=') {
+        Some(("max-size", value)) => match size(value) {
+            Some(size) => log.max_size = size.unsigned_abs(),
+            None => return fault("has no size such as 10m"),
+        },
+        Some(("max-file", value)) => match value.parse() {
+            Ok(files @ 1..=1000) => log.max_files = files,
+            _ => return fault("has no number from 1 to 1000"),
+        },
+        Some(("mode", "blocking")) => log.when_it_fails = WhenLogFails::Block,
+        Some(("mode", "non-blocking")) => log.when_it_fails = WhenLogFails::Drop,
+        _ => {
+            return fault("is no log option: use max-size, max-file or mode=non-blocking|blocking");
+        }
+    }
+    Ok(())
+}
+
+/// The size of the caller's terminal, where there is one.
+pub(crate) fn console_size() -> Option<ConsoleSize> {
+    terminal_size(stdout().as_fd()).or_else(|| terminal_size(stdin().as_fd()))
+}
+
+/// How this command launches supervisors.
+pub(crate) fn launch(launcher: &hoist::supervise::Launcher) -> LaunchOptions<'_> {
+    LaunchOptions {
+        launcher,
+        console: console_size(),
+    }
+}
+
+/// Input that is not a terminal cannot be typed keys.
+pub(crate) fn refuse_input_that_is_no_terminal() -> Result<(), Failure> {
+    match stdin().is_terminal() {
+        true => Ok(()),
+        false => Err(Failure::Message {
+            what: "the input device is not a terminal".to_owned(),
+            remedy: Some("leave out --tty, or --interactive"),
+        }),
+    }
+}
+
+/// How this command is attached.
+pub(crate) struct Manner {
+    pub(crate) input: bool,
+    pub(crate) signals: bool,
+    pub(crate) keys: DetachKeys,
+    pub(crate) is_foreground: bool,
+}
+
+/// Stays attached until the container has ended or the caller detaches; the result is the exit code.
+pub(crate) fn stay(
+    engine: &Engine,
+    id: &ContainerId,
+    mut attachment: Attachment,
+    signals: &mut SignalFd,
+    manner: Manner,
+) -> Result<u8, Failure> {
+    let (input, output, errors) = (stdin(), stdout(), stderr());
+    let io = AttachedIo {
+        input: manner.input.then(|| input.as_fd()),
+        output: output.as_fd(),
+        errors: errors.as_fd(),
+        detach_keys: manner.keys,
+        is_foreground: manner.is_foreground,
+    };
+    let mut failures = Vec::new();
+    let send = |signal| match manner.signals {
+        true => engine.signal(id, signal),
+        false => Ok(()),
+    };
+    let end = attend_attached(&mut attachment, io, Some(signals), &send, &mut failures)?;
+    // A supervisor that has something left for this command waits no longer.
+    drop(attachment);
+    for failure in failures {
+        Failure::from(failure).print(false);
+    }
+    let status = match end {
+        AttachedEnd::Exited(status) => status,
+        AttachedEnd::Detached => {
+            eprintln!("hoist: detached from container {id}, which runs on");
+            return Ok(0);
+        }
+        AttachedEnd::SupervisorLost => engine.wait(id, Some(LOST_LIMIT))?,
+    };
+    if let Some(reason) = &status.unknown {
+        Failure::message(format!("the exit status is unknown: {reason}")).print(false);
+    }
+    Ok(status.shell_code() as u8)
+}

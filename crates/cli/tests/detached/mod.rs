@@ -1,0 +1,20 @@
+#![allow(clippy::unwrap_used, clippy::panic, reason = "this is test code")]
+
+mod attaching;
+mod hoist;
+mod logs;
+mod restarts;
+mod supervisor;
+
+use std::process::ExitCode;
+
+use hoist_testing::{Suite, probe};
+
+pub(crate) fn main() -> ExitCode {
+    probe::main_if_asked();
+    let suite = Suite::new();
+    let suite = supervisor::add(suite);
+    let suite = logs::add(suite);
+    let suite = attaching::add(suite);
+    restarts::add(suite).run()
+}

@@ -1,0 +1,219 @@
+//! Starting once more: by policy, and by hand.
+
+use std::time::Duration;
+
+use hoist_testing::{Need, Suite, hangs_after};
+
+use super::hoist::{DEADLINE, Hoist, until};
+
+pub(crate) fn add(suite: Suite) -> Suite {
+    suite
+        .test(
+            "on-failure:2 starts a container that fails twice more, and then lets it be",
+            &[Need::Namespaces],
+            on_failure,
+        )
+        .test(
+            "on-failure lets a container be that has succeeded",
+            &[Need::Namespaces],
+            success_is_no_failure,
+        )
+        .test(
+            "always starts a container once more until it is stopped, in a pause between two runs too",
+            &[Need::Namespaces],
+            always_until_stopped,
+        )
+        .test(
+            "kill ends a container for good, whatever its restart policy",
+            &[Need::Namespaces],
+            kill_is_for_good,
+        )
+        .test(
+            "rm -f removes a container that restarts all the time",
+            &[Need::Namespaces],
+            removed_while_restarting,
+        )
+        .test(
+            "who waits gets the status of the run that he saw",
+            &[Need::Namespaces],
+            waiting_is_for_one_run,
+        )
+        .test(
+            "start starts a container that has ended once more, with its log going on",
+            &[Need::Namespaces],
+            started_once_more,
+        )
+        .test(
+            "a container that was created is started by start, once however many start it",
+            &[Need::Namespaces],
+            created_then_started,
+        )
+        .test(
+            "restart stops a container and starts it once more, and starts one that has ended",
+            &[Need::Namespaces],
+            restarted_by_hand,
+        )
+        .test(
+            "--rm and --restart contradict each other, and every wrong value is told at once",
+            &[Need::Namespaces],
+            wrong_options,
+        )
+}
+
+fn on_failure() {
+    let hoist = Hoist::new();
+    let id = hoist.detached(&["--restart", "on-failure:2"], "echo run; exit 4");
+    until("it has ended for good", || hoist.supervisor(&id).is_none());
+    assert_eq!(hoist.ok(&["logs", &id]), "run\nrun\nrun");
+    assert_eq!(hoist.ok(&["wait", &id]), "4");
+    assert!(hoist.status(&id).starts_with("Exited (4)"));
+}
+
+fn success_is_no_failure() {
+    let hoist = Hoist::new();
+    let id = hoist.detached(&["--restart", "on-failure"], "echo run");
+    until("it has ended for good", || hoist.supervisor(&id).is_none());
+    assert_eq!(hoist.ok(&["logs", &id]), "run");
+}
+
+fn always_until_stopped() {
+    let hoist = Hoist::new();
+    let id = hoist.detached(&["--restart", "always"], "echo run");
+    // The pauses double: it is in one nearly all the time.
+    until("it has run four times", || {
+        hoist.ok(&["logs", &id]).lines().count() >= 4
+    });
+    until("it pauses", || {
+        hoist.status(&id).starts_with("Restarting (0)")
+    });
+    hoist.ok(&["stop", &id]);
+    until("the supervisor has ended", || {
+        hoist.supervisor(&id).is_none()
+    });
+    let runs = hoist.ok(&["logs", &id]).lines().count();
+    assert!(hoist.status(&id).starts_with("Exited (0)"));
+    std::thread::sleep(Duration::from_millis(1500));
+    assert_eq!(hoist.ok(&["logs", &id]).lines().count(), runs);
+}
+
+fn kill_is_for_good() {
+    let hoist = Hoist::new();
+    let id = hoist.detached(&["--restart", "unless-stopped"], "echo run; sleep 1000");
+    hoist.ok(&["kill", &id]);
+    assert_eq!(hoist.ok(&["wait", &id]), "137");
+    until("the supervisor has ended", || {
+        hoist.supervisor(&id).is_none()
+    });
+    assert_eq!(hoist.ok(&["logs", &id]), "run");
+}
+
+fn removed_while_restarting() {
+    hangs_after(DEADLINE * 2, || {
+        let hoist = Hoist::new();
+        for number in 0..10 {
+            let id = hoist.detached(&["--restart", "always"], "sleep 0.01");
+            std::thread::sleep(Duration::from_millis(number * 30));
+            hoist.ok(&["rm", "-f", &id]);
+            until("the supervisor has ended", || {
+                hoist.supervisor(&id).is_none()
+            });
+            assert_eq!(hoist.ok(&["ps", "-aq"]), "");
+        }
+    });
+}
+
+fn waiting_is_for_one_run() {
+    let hoist = Hoist::new();
+    // Each run ends with another code.
+    let script = "n=$(cat /c/n); echo $((n + 1)) > /c/n; sleep 0.4; exit $((n + 10))";
+    let counter = tempfile::tempdir().unwrap();
+    std::fs::write(counter.path().join("n"), "0").unwrap();
+    let volume = format!("{}:/c", counter.path().display());
+    let id = hoist.detached(&["--restart", "on-failure:2", "-v", &volume], script);
+    let waits: Vec<_> = (0..4).map(|_| hoist.spawn(&["wait", &id])).collect();
+    let codes = hangs_after(DEADLINE, || {
+        let outputs = waits
+            .into_iter()
+            .map(|wait| wait.wait_with_output().unwrap());
+        outputs.map(|output| output.stdout).collect::<Vec<_>>()
+    });
+    assert_eq!(codes, vec![b"10\n".to_vec(); 4]);
+    until("it has ended for good", || hoist.supervisor(&id).is_none());
+    assert_eq!(hoist.ok(&["wait", &id]), "12");
+}
+
+fn started_once_more() {
+    let hoist = Hoist::new();
+    let id = hoist.detached(&["--name", "again"], "echo run; exit 3");
+    for runs in 2..5 {
+        hoist.ok(&["wait", &id]);
+        assert_eq!(hoist.ok(&["start", "again"]), "again");
+        assert_eq!(hoist.ok(&["wait", "again"]), "3");
+        assert_eq!(hoist.ok(&["logs", "again"]).lines().count(), runs);
+    }
+    let output = hoist.output(&["start", "-a", "again"]);
+    assert_eq!(
+        (output.status.code(), &output.stdout[..]),
+        (Some(3), &b"run\n"[..])
+    );
+}
+
+fn created_then_started() {
+    let hoist = Hoist::new();
+    let id = hoist.ok(&[
+        "create",
+        "--name",
+        "made",
+        "sh",
+        "-c",
+        "echo run; sleep 1000",
+    ]);
+    assert!(hoist.status(&id).starts_with("Created"));
+    let starts: Vec<_> = (0..8).map(|_| hoist.spawn(&["start", "made"])).collect();
+    for start in starts {
+        start.wait_with_output().unwrap();
+    }
+    assert!(hoist.status(&id).starts_with("Up"));
+    // One that runs is started enough.
+    assert_eq!(hoist.ok(&["start", "made"]), "made");
+    assert_eq!(hoist.ok(&["logs", "made"]), "run");
+}
+
+fn restarted_by_hand() {
+    let hoist = Hoist::new();
+    let id = hoist.detached(&[], "echo run; sleep 1000");
+    hoist.ok(&["restart", "-t", "0", &id]);
+    assert!(hoist.status(&id).starts_with("Up"));
+    hoist.ok(&["stop", "-t", "0", &id]);
+    hoist.ok(&["restart", &id]);
+    assert!(hoist.status(&id).starts_with("Up"));
+    until("it has written", || {
+        hoist.ok(&["logs", &id]) == "run\nrun\nrun"
+    });
+}
+
+fn wrong_options() {
+    let hoist = Hoist::new();
+    let errors = hoist.fails(125, &["run", "-d", "--rm", "--restart", "always", "true"]);
+    assert!(errors.contains("--rm"), "{errors}");
+    let errors = hoist.fails(
+        125,
+        &[
+            "run",
+            "-d",
+            "--restart",
+            "sometimes",
+            "--log-driver",
+            "syslog",
+            "--log-opt",
+            "max-file=0",
+            "--detach-keys",
+            "ctrl-1",
+            "true",
+        ],
+    );
+    for option in ["--restart", "--log-driver", "--log-opt", "--detach-keys"] {
+        assert!(errors.contains(option), "{option}: {errors}");
+    }
+    assert_eq!(hoist.ok(&["ps", "-aq"]), "");
+}

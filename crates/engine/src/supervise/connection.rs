@@ -1,0 +1,106 @@
+//! One end of a connection between a supervisor and a client.
+
+use std::{
+    io,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
+    net::{RecvFlags, SendFlags, recv, send},
+};
+
+use super::{
+    socket,
+    wire::{LONGEST, Packet},
+};
+
+/// A connection whose calls wait.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    socket: OwnedFd,
+    buffer: Vec<u8>,
+    /// How much of the buffer the last packet takes.
+    length: usize,
+}
+
+impl Connection {
+    pub(super) fn new(socket: OwnedFd) -> Self {
+        Self {
+            socket,
+            buffer: Vec::new(),
+            length: 0,
+        }
+    }
+
+    /// Connects to the supervisor whose folder this is. Without one, `NotFound` or `ConnectionRefused`.
+    pub(crate) fn open(folder: &Path) -> io::Result<Self> {
+        Ok(Self::new(socket::connect_in(folder)?))
+    }
+
+    /// Sends a packet; waits for room.
+    pub(crate) fn send(&self, packet: &Packet<'_>) -> io::Result<()> {
+        let bytes = packet.to_bytes();
+        rustix::io::retry_on_intr(|| send(&self.socket, &bytes, SendFlags::NOSIGNAL))?;
+        Ok(())
+    }
+
+    /// Sends a packet where there is room for it; false where there is none.
+    pub(crate) fn try_send(&self, packet: &Packet<'_>) -> io::Result<bool> {
+        let bytes = packet.to_bytes();
+        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+        match rustix::io::retry_on_intr(|| send(&self.socket, &bytes, flags)) {
+            Ok(_) => Ok(true),
+            Err(Errno::AGAIN) => Ok(false),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// The next packet; `None` where the other end is closed.
+    pub(crate) fn receive(&mut self) -> io::Result<Option<Packet<'_>>> {
+        self.buffer.resize(LONGEST, 0);
+        let count = loop {
+            match recv(&self.socket, &mut self.buffer[..], RecvFlags::empty()) {
+                Ok((count, _)) => break count,
+                Err(Errno::INTR) => {}
+                Err(Errno::CONNRESET) => break 0,
+                Err(errno) => return Err(errno.into()),
+            }
+        };
+        self.length = count;
+        match count {
+            0 => Ok(None),
+            _ => self.last().map(Some),
+        }
+    }
+
+    /// The packet that was received last.
+    pub(crate) fn last(&self) -> io::Result<Packet<'_>> {
+        Packet::from_bytes(&self.buffer[..self.length])
+    }
+
+    /// Waits until there is a packet, or the end; false where `timeout` (none: for ever) runs out first.
+    pub(crate) fn wait(&self, timeout: Option<Duration>) -> io::Result<bool> {
+        let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        loop {
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            let limit = left.and_then(|left| Timespec::try_from(left).ok());
+            let mut descriptors = [PollFd::new(&self.socket, PollFlags::IN)];
+            match poll(&mut descriptors, limit.as_ref()) {
+                Ok(0) => return Ok(false),
+                Ok(_) => return Ok(true),
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+    }
+}
+
+impl AsFd for Connection {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}

@@ -1,0 +1,375 @@
+//! The supervisor's life: start the container, attend to it, start it once more or let it be.
+
+use std::{
+    fs::File,
+    io,
+    os::fd::OwnedFd,
+    time::{Duration, Instant},
+};
+
+use hoist_compute::{Error, ErrorKind, OsCode, Phase, Result, State, Stdio, Stream, Timestamp};
+use hoist_spec::ConsoleSize;
+
+use super::{
+    Connection, SuperviseOptions, SupervisorFolder, SupervisorState, SupervisorStatus,
+    become_supervisor::{become_supervisor, give_memory_back, reap_orphans},
+    clients::{Client, Clients},
+    log::Log,
+    policy::Restarts,
+    run::{Read, Run},
+    socket,
+    turn::{Ready, Waiting},
+    wire::{Exited, LONGEST, LaunchRequest, MOST_DATA, Packet},
+};
+use crate::{Container, Engine, EngineOptions, foreground::SignalFd, foreground::SignalSource};
+
+/// How long clients that take nothing are waited for at the end, unless the container had to wait for them, too.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// `SIGCHLD` (signal(7)).
+const CHILD: i32 = 17;
+
+/// Makes the calling program the supervisor of one container, until that has ended for good.
+///
+/// The program must have been started for this, by a [`Launcher`](super::Launcher), and call it before anything else: every
+/// descriptor but the standard ones is closed, and standard input is a socket on which it is told what to do. What goes
+/// wrong is told to who launched it and written to the container's `status.json`.
+pub fn serve() -> Result<()> {
+    let failed = |error| system("become a supervisor", error);
+    let socket = become_supervisor().map_err(failed)?;
+    let mut launcher = Connection::new(socket.try_clone().map_err(failed)?);
+    let request = match launcher.receive().map_err(failed)? {
+        Some(Packet::Launch(request)) => request,
+        _ => return Err(failed(io::ErrorKind::InvalidData.into())),
+    };
+    let mut launched = Client::new(socket);
+    launched.attached = request.attach;
+    launched.watches = request.attach.is_some();
+    match Session::open(&request, launched) {
+        Ok(session) => session.live(request.console),
+        Err(error) => {
+            // Whoever launched it may be gone; then nobody wants to know.
+            let _ = launcher.send(&Packet::Failed(error.to_json()));
+            Err(error)
+        }
+    }
+}
+
+/// One supervisor.
+pub(super) struct Session {
+    container: Container,
+    engine: Engine,
+    folder: SupervisorFolder,
+    options: SuperviseOptions,
+    pub(super) signals: SignalFd,
+    pub(super) listener: OwnedFd,
+    pub(super) clients: Clients,
+    pub(super) log: Log,
+    pub(super) run: Option<Run>,
+    restarts: Restarts,
+    last: Option<Exited>,
+    /// It is not started once more.
+    held: bool,
+    buffer: Box<[u8; LONGEST]>,
+    _lock: File,
+}
+
+impl Session {
+    fn open(request: &LaunchRequest, launched: Client) -> Result<Self> {
+        // Blocked from here on, so that none is missed.
+        let signals = SignalFd::of_a_supervisor()?;
+        let engine = Engine::open(EngineOptions {
+            state_root: Some(request.state_root.clone()),
+            data_root: Some(request.data_root.clone()),
+            timeline: None,
+            waits_for_each: true,
+        })?;
+        let container = engine.container(&request.id)?;
+        let folder = engine.supervisor_folder(&request.id);
+        let lock = folder.lock()?.ok_or_else(|| {
+            Error::new(
+                ErrorKind::InvalidState,
+                Phase::Start,
+                format!("start container {}: it has a supervisor", request.id),
+            )
+            .about(request.id.as_str())
+        })?;
+        let options = folder.options()?.unwrap_or_default();
+        folder.make_log_folder()?;
+        let listener = socket::listen_in(folder.path())
+            .map_err(|error| system("listen for clients", error))?;
+        let log = Log::new(folder.log(), options.log.clone());
+        Ok(Self {
+            restarts: Restarts::new(options.restart),
+            container,
+            engine,
+            folder,
+            options,
+            signals,
+            listener,
+            clients: Clients(vec![launched]),
+            log,
+            run: None,
+            last: None,
+            held: false,
+            buffer: Box::new([0; LONGEST]),
+            _lock: lock,
+        })
+    }
+
+    fn live(mut self, console: Option<ConsoleSize>) -> Result<()> {
+        let console = console.unwrap_or(ConsoleSize {
+            height: 24,
+            width: 80,
+        });
+        self.note(SupervisorState::Starting, None);
+        let result = self.runs(console);
+        let told = result.as_ref().err().map(Error::to_string);
+        self.note(SupervisorState::Ended, told);
+        let removed = match self.options.remove && result.is_ok() {
+            true => self.engine.remove_ended(&self.container),
+            false => Ok(()),
+        };
+        self.farewell();
+        result.and(removed)
+    }
+
+    /// Run after run; until the last has ended.
+    fn runs(&mut self, console: ConsoleSize) -> Result<()> {
+        loop {
+            self.start(console).inspect_err(|error| {
+                let packet = Packet::Failed(error.to_json());
+                self.clients
+                    .0
+                    .iter_mut()
+                    .for_each(|client| client.tell(&packet));
+            })?;
+            let (status, life) = self.attend()?;
+            let pause = match self.held {
+                true => None,
+                false => self.restarts.next(&status, life),
+            };
+            let exited = Exited {
+                status,
+                restarting: pause.is_some(),
+            };
+            self.clients.tell_end(&Packet::Exited(exited.clone()));
+            self.last = Some(exited);
+            let Some(pause) = pause else { return Ok(()) };
+            self.note(SupervisorState::Restarting, None);
+            let until = Instant::now() + pause;
+            while !self.held && Instant::now() < until {
+                self.turn(Some(until))?;
+            }
+            if self.held {
+                return Ok(());
+            }
+        }
+    }
+
+    fn start(&mut self, console: ConsoleSize) -> Result<()> {
+        let system = self.container.system();
+        if system.state()? == State::Stopped {
+            system.reset()?;
+        }
+        let wants_console = self.container.has_console();
+        let stdio = match wants_console {
+            true => Stdio::Console(console),
+            false => Stdio::Streams {
+                stdin: if self.options.interactive {
+                    Stream::Pipe
+                } else {
+                    Stream::Null
+                },
+                stdout: Stream::Pipe,
+                stderr: Stream::Pipe,
+            },
+        };
+        let process = system.start(stdio)?;
+        let pid = process.pid();
+        self.run = Some(Run::new(process).map_err(system_error)?);
+        give_memory_back();
+        self.note(SupervisorState::Running, None);
+        for client in &mut self.clients.0 {
+            client.tell(&Packet::Started(pid));
+        }
+        Ok(())
+    }
+
+    /// Attends to the run until its process has ended and all it wrote was read.
+    fn attend(&mut self) -> Result<(hoist_compute::ExitStatus, Duration)> {
+        while self.run.as_ref().is_some_and(|run| !run.is_over()) {
+            self.turn(None)?;
+        }
+        self.log.end();
+        let Some(run) = self.run.take() else {
+            return Err(system_error(io::ErrorKind::NotFound.into()));
+        };
+        Ok((run.process.wait(None)?, run.started.elapsed()))
+    }
+
+    /// Waits until something can be done, at most until `until`, and does it.
+    fn turn(&mut self, until: Option<Instant>) -> Result<()> {
+        let Ready {
+            signals,
+            listener,
+            ended,
+            sources,
+            clients,
+        } = Waiting::of(self).wait(self, until)?;
+        if signals {
+            self.take_signals()?;
+        }
+        if ended && let Some(run) = &mut self.run {
+            run.begin_drain();
+        }
+        self.read_sources(&sources);
+        if let Some(run) = &mut self.run {
+            run.input.flush();
+        }
+        if self
+            .log
+            .waits_until()
+            .is_some_and(|at| at <= Instant::now())
+        {
+            self.log.retry();
+        }
+        for index in clients {
+            self.attend_to(index);
+        }
+        self.clients.0.iter_mut().for_each(Client::flush);
+        self.clients.forget_gone();
+        while listener
+            && let Some(socket) =
+                socket::accept(std::os::fd::AsFd::as_fd(&self.listener)).map_err(system_error)?
+        {
+            self.clients.add(socket);
+        }
+        Ok(())
+    }
+
+    fn read_sources(&mut self, sources: &[usize]) {
+        let Some(run) = &mut self.run else { return };
+        let mut ended = Vec::new();
+        for &index in sources {
+            let buffer = &mut self.buffer[..MOST_DATA];
+            match run.read(index, buffer) {
+                (stream, Read::Bytes(count)) => {
+                    self.log.append(stream, &buffer[..count]);
+                    self.clients.give(stream, &buffer[..count]);
+                }
+                (_, Read::Nothing) => {}
+                (_, Read::End) => ended.push(index),
+            }
+        }
+        run.close(&ended);
+    }
+
+    /// Takes what a client has sent.
+    fn attend_to(&mut self, index: usize) {
+        let Some(client) = self.clients.0.get_mut(index) else {
+            return;
+        };
+        let Some(packet) = client.receive(&mut self.buffer) else {
+            return;
+        };
+        match packet {
+            Packet::Attach(attach) => match &self.run {
+                Some(run) if !run.has_ended() => {
+                    client.attached = Some(attach);
+                    client.tell(&Packet::Attached(run.has_console));
+                }
+                _ => client.tell(&Packet::Failed(not_running(&self.container).to_json())),
+            },
+            Packet::Watch => match (&self.run, &self.last) {
+                (None, Some(last)) => client.tell(&Packet::Exited(last.clone())),
+                _ => client.watches = true,
+            },
+            Packet::Hold => {
+                self.held = true;
+                client.tell(&Packet::Held);
+            }
+            Packet::Input(bytes) if client.sends_input() => {
+                if let Some(run) = &mut self.run {
+                    run.input.put(bytes);
+                }
+            }
+            Packet::EndInput if client.sends_input() => {
+                if let Some(run) = &mut self.run {
+                    run.input.end();
+                }
+            }
+            Packet::Resize(size) => {
+                if let Some(run) = &self.run {
+                    // Without a console, or after its end, there is nothing to be resized.
+                    let _ = run.process.resize_console(size);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A signal that asks the supervisor to end asks the container to.
+    fn take_signals(&mut self) -> Result<()> {
+        while let Some(caught) = self.signals.next()? {
+            if caught.signal.number() == CHILD {
+                let process = self.run.as_ref().map(|run| &run.process);
+                if !reap_orphans(process.map(|process| process.pid()))
+                    && process.is_some_and(|process| process.wait(None).is_ok())
+                {
+                    reap_orphans(None);
+                }
+                continue;
+            }
+            self.held = true;
+            // It may have ended by itself.
+            let _ = self.container.system().shutdown();
+        }
+        Ok(())
+    }
+
+    /// Gives clients what they are still owed.
+    fn farewell(&mut self) {
+        let until = Instant::now() + FAREWELL;
+        loop {
+            self.clients.forget_gone();
+            let in_time = Instant::now() < until;
+            let owed = self.clients.is_owed(!in_time);
+            if !owed || self.turn(in_time.then_some(until)).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Writes down what it is doing. A disk that is full does not end the container.
+    fn note(&self, state: SupervisorState, error: Option<String>) {
+        let _ = self.folder.write_status(&SupervisorStatus {
+            state,
+            pid: std::process::id(),
+            since: Timestamp::now(),
+            restarts: self.restarts.count(),
+            log_bytes_lost: self.log.lost(),
+            error,
+        });
+    }
+}
+
+fn not_running(container: &Container) -> Error {
+    Error::new(
+        ErrorKind::InvalidState,
+        Phase::Operate,
+        format!("attach to container {}: it is not running", container.id()),
+    )
+    .about(container.id().as_str())
+}
+
+fn system_error(error: io::Error) -> Error {
+    system("attend to the container", error)
+}
+
+fn system(operation: &str, error: io::Error) -> Error {
+    let made = Error::new(ErrorKind::System, Phase::Operate, operation);
+    match error.raw_os_error() {
+        Some(errno) => made.code(OsCode::Errno(errno)),
+        None => made.because(error),
+    }
+}
