@@ -129,6 +129,10 @@ impl Slot {
     pub const WORK: Self = Self(5);
     /// The directory that the next entries go to.
     pub const DIRECTORY: Self = Self(6);
+    /// The container's state as hooks read it (OCI runtime spec, "State").
+    pub const HOOK_STATE: Self = Self(7);
+    /// Where hooks of the container's namespaces write to.
+    pub const HOOK_OUTPUT: Self = Self(8);
     /// The helper's own sealed program, as handed over by the owner.
     pub const SELF: Self = Self::received(1);
 
@@ -442,6 +446,8 @@ steps! {
     35 CloseDescriptors {
         /// Keep the way back to the owner open across the execve of the init process.
         keep_control: bool,
+        /// How many descriptors behind the standard streams the program gets, too.
+        preserved: u32,
     }
     /// Loads a seccomp filter.
     36 LoadSeccomp {
@@ -489,6 +495,60 @@ steps! {
     /// Receives further descriptors from the owner, which made them in the meantime, into the slots behind the first
     /// ones.
     44 ReceiveDescriptors {}
+    /// Tells the owner that everything is mounted and the root not yet changed, and waits while it runs the hooks of the
+    /// host's namespaces; receives what further hooks read and write.
+    45 AwaitHooks {}
+    /// Runs a hook in the process's own namespaces, and waits for its end.
+    46 RunHook {
+        /// What it is called in the spec, for people.
+        kind: &'a CStr,
+        /// Its program.
+        path: &'a CStr,
+        /// Its arguments, the zeroth included.
+        arguments: List<'a>,
+        /// Its environment.
+        environment: List<'a>,
+        /// How many seconds it may take; 0 for any.
+        timeout_seconds: u32,
+    }
+    /// Looks whether one of the program's candidates is there and may be executed, so that a start that cannot succeed is
+    /// refused early.
+    47 FindProgram {
+        /// Paths to try, in order.
+        candidates: List<'a>,
+        /// The name it was asked for by, for people.
+        name: &'a CStr,
+    }
+    /// Lets go of the owner and of every descriptor that is not needed any more, and waits for another process to come by
+    /// this socket and start the program; that is the owner from now on.
+    48 AwaitStart {
+        /// The socket that it connects to.
+        listener: Slot,
+        /// The first of the slots whose descriptors the program gets.
+        preserved: Slot,
+        /// How many they are.
+        count: u32,
+    }
+    /// Joins a new session keyring, so that the keys of whoever started the container are out of reach (keyctl(2)).
+    49 NewKeyring {
+        /// Its name.
+        name: &'a CStr,
+    }
+    /// Changes to the new root by chroot(2), where the host's is one that pivot_root(2) refuses to leave.
+    50 ChangeRoot {}
+    /// Puts descriptors behind the standard streams, from 3 on.
+    51 PlaceDescriptors {
+        /// The slot of the first; the others follow.
+        first: Slot,
+        /// How many.
+        count: u32,
+    }
+    /// Gives the pipes and sockets among the standard streams to the program's user, so that it can open them by
+    /// `/dev/stdout` and the like. A device, and a file of the host, keeps its owner.
+    52 OwnStreams {
+        /// The user.
+        uid: u32,
+    }
     /// Closes a slot.
     41 CloseSlot {
         /// The slot.
@@ -546,7 +606,8 @@ calls! {
     32 Clone3 "clone3", 33 Fstat "fstat", 34 Sendmsg "sendmsg", 35 Recvmsg "recvmsg", 36 Mmap "mmap",
     37 CloseRange "close_range", 38 Openat "openat", 39 Fchmod "fchmod", 40 Fchown "fchown",
     41 Dup2 "dup2", 42 Mount "mount", 43 Verify "read back", 44 Decode "decode", 45 Fcntl "fcntl", 46 Fstatfs "fstatfs",
-    47 Kill "kill",
+    47 Kill "kill", 48 Accept "accept4", 49 HookExit "hook exit", 50 HookSignal "hook signal", 51 HookTimeout "hook timeout",
+    52 Lseek "lseek", 53 Wait "wait4", 54 Poll "poll", 55 Faccessat "faccessat", 56 Keyctl "keyctl", 57 Chroot "chroot",
 }
 
 /// What a message on the control socket says.
@@ -563,6 +624,8 @@ pub enum MessageKind {
     Console = 4,
     /// Owner to process: go on.
     Go = 5,
+    /// Process to owner: run the hooks of the host's namespaces.
+    Hooks = 6,
 }
 
 /// A message on the control socket; 24 bytes.
@@ -615,6 +678,7 @@ impl Message {
             3 => MessageKind::Failed,
             4 => MessageKind::Console,
             5 => MessageKind::Go,
+            6 => MessageKind::Hooks,
             _ => return None,
         };
         Some(Self {

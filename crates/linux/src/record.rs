@@ -62,6 +62,9 @@ pub(crate) struct Created {
     /// The cgroup that will be made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) cgroup: Option<CgroupRecord>,
+    /// The bundle that it was made from, where it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) bundle: Option<PathBuf>,
 }
 
 impl Created {
@@ -74,6 +77,7 @@ impl Created {
             namespaces: 0,
             id_maps: None,
             cgroup: None,
+            bundle: None,
         }
     }
 }
@@ -90,6 +94,9 @@ pub(crate) struct Released {
     /// The cgroup that was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) cgroup: Option<CgroupRecord>,
+    /// It was not let go into its program, but to wait for whoever starts that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) awaits_start: bool,
 }
 
 /// All that is written down of a container.
@@ -143,6 +150,10 @@ impl Folder {
                 )),
                 _ => failed(Phase::Create, "make", &self.0, error),
             })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
     }
 
     pub(crate) fn exists(&self) -> bool {

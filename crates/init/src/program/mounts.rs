@@ -411,6 +411,13 @@ pub(crate) fn make_device(dev: BorrowedFd<'_>, node: &Node<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Changes to the root by chroot(2). The host's tree stays below it, mounted over: only where there is no other way.
+pub(crate) fn change_root(root: BorrowedFd<'_>) -> Result<()> {
+    rustix::process::fchdir(root).at(Call::Fchdir)?;
+    rustix::process::chroot(c".").at(Call::Chroot)?;
+    rustix::process::chdir(c"/").at(Call::Chdir)
+}
+
 /// Changes to the root and detaches the host's tree, which lies under it then. No name is involved: the working
 /// directory is both the new root and the place of the old one (pivot_root(2), "pivot_root(".", ".")").
 pub(crate) fn pivot(root: BorrowedFd<'_>) -> Result<()> {

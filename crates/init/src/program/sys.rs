@@ -18,6 +18,7 @@ mod number {
     pub(super) const RT_SIGACTION: usize = 13;
     pub(super) const RT_SIGPROCMASK: usize = 14;
     pub(super) const IOCTL: usize = 16;
+    pub(super) const DUP2: usize = 33;
     pub(super) const KILL: usize = 62;
     pub(super) const EXECVE: usize = 59;
     pub(super) const WAIT4: usize = 61;
@@ -30,6 +31,7 @@ mod number {
     pub(super) const RT_SIGTIMEDWAIT: usize = 128;
     pub(super) const PRCTL: usize = 157;
     pub(super) const EXIT_GROUP: usize = 231;
+    pub(super) const KEYCTL: usize = 250;
     pub(super) const SECCOMP: usize = 317;
     pub(super) const EXECVEAT: usize = 322;
     pub(super) const CLONE3: usize = 435;
@@ -511,6 +513,48 @@ pub(crate) fn reap_one() -> Result<Option<(u32, i32)>> {
         )
     }?;
     Ok((pid != 0).then_some((pid as u32, status)))
+}
+
+/// wait4(2) for one child, until it has ended: its wait status.
+pub(crate) fn wait(pid: u32) -> Result<i32> {
+    let mut status = 0_i32;
+    loop {
+        // SAFETY: the kernel writes one number through the pointer.
+        match unsafe {
+            syscall(
+                number::WAIT4,
+                [pid as usize, &raw mut status as usize, 0, 0, 0, 0],
+            )
+        } {
+            Err(Errno::INTR) => {}
+            result => return result.map(|_| status),
+        }
+    }
+}
+
+/// keyctl(2), `KEYCTL_JOIN_SESSION_KEYRING`: joins a new session keyring.
+pub(crate) fn join_new_keyring(name: &CStr) -> Result<()> {
+    const JOIN_SESSION_KEYRING: usize = 1;
+    // SAFETY: the kernel reads a string that ends with NUL.
+    unsafe {
+        syscall(
+            number::KEYCTL,
+            [JOIN_SESSION_KEYRING, name.as_ptr() as usize, 0, 0, 0, 0],
+        )
+    }?;
+    Ok(())
+}
+
+/// dup2(2): makes `number` a copy of `descriptor`, whatever it was.
+pub(crate) fn duplicate(descriptor: BorrowedFd<'_>, number: i32) -> Result<()> {
+    // SAFETY: takes no pointer; the plan places descriptors when nothing else refers to these numbers any more.
+    unsafe {
+        syscall(
+            number::DUP2,
+            [descriptor.as_raw_fd() as usize, number as usize, 0, 0, 0, 0],
+        )
+    }?;
+    Ok(())
 }
 
 /// The descriptor with this number.

@@ -9,11 +9,12 @@ use rustix::thread::{LinkNameSpaceType, ThreadNameSpaceType, UnshareFlags};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::fault::{At, Fault, Result};
+use super::hook::{self, Hook};
 use super::identity::{self, Identity};
 use super::mounts::{self, Binding, Covers, Node, Overlay};
 use super::root::{self, Target};
 use super::slots::Slots;
-use super::{console, control, execute, network, procfs, sys};
+use super::{console, control, execute, network, procfs, release, sys};
 
 const DONE: i32 = 0;
 const FAILED: i32 = 1;
@@ -344,13 +345,12 @@ impl Walk {
                 control::send(Message::of(MessageKind::Ready))?;
                 control::await_go()?;
             }
-            Step::CloseDescriptors { keep_control } => {
-                sys::close_on_exec_from(if keep_control {
-                    control::CONTROL + 1
-                } else {
-                    control::CONTROL
-                })
-                .at(Call::CloseRange)?;
+            Step::CloseDescriptors {
+                keep_control,
+                preserved,
+            } => {
+                sys::close_on_exec_from(control::CONTROL + u32::from(keep_control) + preserved)
+                    .at(Call::CloseRange)?;
             }
             Step::LoadSeccomp { filter, flags } => {
                 sys::load_seccomp(filter, flags).at(Call::Seccomp)?
@@ -399,6 +399,56 @@ impl Walk {
                 slots.put(out, folder);
             }
             Step::CloseSlot { slot } => slots.close(slot),
+            Step::AwaitHooks {} => {
+                control::send(Message::of(MessageKind::Hooks))?;
+                let first = self.next;
+                self.next = control::receive_descriptors(slots, first)?.next;
+                slots.rename(Slot::received(first), Slot::HOOK_STATE);
+                slots.rename(Slot::received(first + 1), Slot::HOOK_OUTPUT);
+            }
+            Step::RunHook {
+                path,
+                arguments,
+                environment,
+                timeout_seconds,
+                ..
+            } => {
+                let hook = Hook {
+                    path,
+                    arguments,
+                    environment,
+                    timeout_seconds,
+                };
+                hook::run(&hook, slots)?;
+            }
+            Step::FindProgram { candidates, .. } => release::find_program(candidates)?,
+            Step::AwaitStart {
+                listener,
+                preserved,
+                count,
+            } => {
+                // From now on the container's other processes can see this one, for as long as nobody starts it.
+                hide()?;
+                self.covers = Covers::default();
+                self.own_process = procfs::OwnProcess::default();
+                let last = u32::from(preserved.0) + count;
+                slots.retain(|slot| {
+                    [listener, Slot::HOOK_STATE, Slot::HOOK_OUTPUT, Slot::SELF].contains(&slot)
+                        || (u32::from(preserved.0)..last).contains(&u32::from(slot.0))
+                });
+                release::await_start(slots.get(listener)?)?;
+                slots.close(listener);
+            }
+            Step::NewKeyring { name } => match sys::join_new_keyring(name) {
+                // A kernel without keyrings has nothing to be kept apart.
+                Err(Errno::NOSYS) => {}
+                result => result.at(Call::Keyctl)?,
+            },
+            Step::OwnStreams { uid } => release::own_streams(uid),
+            Step::ChangeRoot {} => mounts::change_root(slots.get(Slot::ROOT)?)?,
+            Step::PlaceDescriptors { first, count } => {
+                release::place_descriptors(slots, first, count)?;
+            }
         }
         Ok(Goes::On)
     }

@@ -7,8 +7,10 @@ mod constants;
 mod devices;
 mod error;
 mod explain;
+pub(crate) mod hooks;
 mod mounts;
 mod namespaces;
+mod options;
 mod process;
 mod program;
 mod root;
@@ -21,22 +23,25 @@ use hoist_spec::{ContainerId, ContainerSpec, ProcessSpec};
 
 pub(crate) use constants::namespace::{CGROUP as CGROUP_NAMESPACE, PID as PID_NAMESPACE};
 pub use error::PlanError;
-pub(crate) use explain::explain;
+pub(crate) use explain::{explain, explain_late};
+pub(crate) use mounts::known_options;
 pub(crate) use namespaces::{KINDS as NAMESPACE_KINDS, Namespaces, name as namespace_name};
+pub use options::{MOST_PRESERVED, RuntimeOptions};
 pub use program::Descriptor;
 pub use user_namespace::{IdMapping, IdMaps};
 pub use words::{Lane, PlannedStep};
 
 use self::constants::{namespace, propagation};
+use self::options::RuntimeSlots;
 use self::process::{ProcessPlan, Sets};
 use self::program::{Descriptors, Steps, c_string};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::cgroup::layout::{Base, Layout, Unusable, Version};
 use crate::cgroup::limits::{DeviceControl, Limits, plan_limits};
 use crate::features::HostFeatures;
 use crate::root_facts::RootFacts;
-use crate::seccomp::filter_for;
+use crate::seccomp::{Filter, filter_for};
 use crate::user;
 
 /// What will be done to start a container's first process, or a further one.
@@ -129,12 +134,28 @@ pub fn plan(
     features: &HostFeatures,
     facts: &RootFacts,
 ) -> Result<Plan, PlanError> {
+    plan_for_runtime(id, spec, features, facts, &RuntimeOptions::default())
+}
+
+/// As [`plan`], with what an OCI runtime's caller asks for.
+///
+/// # Errors
+///
+/// As [`plan`].
+pub fn plan_for_runtime(
+    id: &ContainerId,
+    spec: &ContainerSpec,
+    features: &HostFeatures,
+    facts: &RootFacts,
+    options: &RuntimeOptions,
+) -> Result<Plan, PlanError> {
     let oci = &spec.oci;
     let process = oci
         .process()
         .as_ref()
         .ok_or_else(|| PlanError::invalid("process", "", "the spec has none"))?;
     refuse_unknown(oci)?;
+    hooks::check(oci)?;
     let mut namespaces = Namespaces::of(oci)?;
     let id_maps = IdMaps::of(oci, &mut namespaces, features)?;
     let cgroup = plan_cgroup(id, oci, features, &namespaces)?;
@@ -160,6 +181,7 @@ pub fn plan(
     let mut steps = Steps::default();
     let mut descriptors = Descriptors::default();
     namespaces.join(&mut steps, &mut descriptors)?;
+    let slots = runtime_slots(&mut descriptors, options)?;
     if namespaces.makes(namespace::TIME) {
         steps.push(Step::NewTimeNamespace {
             offsets: &c_string("time offsets", &time_offsets(oci))?,
@@ -174,11 +196,29 @@ pub fn plan(
         steps.push(Step::AwaitIdMaps {});
     }
     steps.push(Step::NewSession {});
+    if let Some(name) = &options.keyring {
+        let name = &c_string("keyring", name)?;
+        steps.push(Step::NewKeyring { name });
+    }
     join_cgroups(&mut steps, &mut descriptors, places, born)?;
     if namespaces.makes(namespace::CGROUP) {
         steps.push(Step::NewCgroupNamespace {});
     }
-    file_systems(&mut steps, spec, &context)?;
+    let working_directory = options.make_working_directory.then(|| process.cwd());
+    file_systems(
+        &mut steps,
+        spec,
+        working_directory.map(PathBuf::as_path),
+        &context,
+    )?;
+    if hooks::are_asked_for(oci) {
+        steps.push(Step::AwaitHooks {});
+    }
+    hooks::run(&mut steps, "createContainer", hooks::create_container(oci))?;
+    steps.push(match options.no_pivot {
+        false => Step::PivotRoot {},
+        true => Step::ChangeRoot {},
+    });
     names_and_network(&mut steps, oci, &namespaces)?;
     let sets = Sets::of(process.capabilities().as_ref());
     let seccomp = oci
@@ -186,6 +226,7 @@ pub fn plan(
         .as_ref()
         .and_then(|linux| linux.seccomp().as_ref());
     let filter = filter_for(spec.seccomp, seccomp, sets.all().bits())?;
+    refuse_notify(filter.as_ref())?;
     ProcessPlan {
         oci: process,
         identity: &identity,
@@ -193,6 +234,8 @@ pub fn plan(
         filter: filter.as_ref(),
         init: spec.init,
         bind_console: true,
+        slots,
+        start_hooks: hooks::start_container(oci),
     }
     .make(&mut steps)?;
     Ok(Plan {
@@ -225,6 +268,7 @@ pub fn plan_process(
     process: &ProcessSpec,
     container: &RunningContainer,
     facts: &RootFacts,
+    options: &RuntimeOptions,
 ) -> Result<Plan, PlanError> {
     let identity = user::resolve(process.user.as_deref(), process.oci.user(), facts)?;
     if let Some(maps) = &container.id_maps {
@@ -237,6 +281,7 @@ pub fn plan_process(
         pidfd,
         namespaces: container.namespaces,
     });
+    let slots = runtime_slots(&mut descriptors, options)?;
     // From within a user namespace the host's cgroup would not let the clone in; the file that was opened outside does.
     let birthplaces = match container.namespaces & namespace::USER {
         0 => container.cgroup.as_slice(),
@@ -252,6 +297,7 @@ pub fn plan_process(
         .as_ref()
         .and_then(|linux| linux.seccomp().as_ref());
     let filter = filter_for(spec.seccomp, seccomp, sets.all().bits())?;
+    refuse_notify(filter.as_ref())?;
     ProcessPlan {
         oci: &process.oci,
         identity: &identity,
@@ -259,6 +305,8 @@ pub fn plan_process(
         filter: filter.as_ref(),
         init: false,
         bind_console: false,
+        slots,
+        start_hooks: &[],
     }
     .make(&mut steps)?;
     Ok(Plan {
@@ -270,6 +318,31 @@ pub fn plan_process(
         },
         descriptors: descriptors.0,
         program: steps,
+    })
+}
+
+/// The slots of the descriptors that `options` ask for.
+fn runtime_slots(
+    descriptors: &mut Descriptors,
+    options: &RuntimeOptions,
+) -> Result<RuntimeSlots, PlanError> {
+    let count = options.preserved_descriptors;
+    if count > MOST_PRESERVED {
+        return Err(PlanError::unsupported(
+            format!("preserving {count} descriptors"),
+            format!("at most {MOST_PRESERVED} can be"),
+        ));
+    }
+    let listener = options
+        .await_start
+        .then(|| descriptors.add(Descriptor::StartListener));
+    let preserved: Vec<_> = (0..count)
+        .map(|index| descriptors.add(Descriptor::Preserved(index)))
+        .collect();
+    Ok(RuntimeSlots {
+        listener,
+        preserved: preserved.first().map(|first| (*first, count)),
+        own_streams: options.own_streams,
     })
 }
 
@@ -389,6 +462,7 @@ fn cgroup_name(path: &str) -> Result<String, PlanError> {
 fn file_systems(
     steps: &mut Steps,
     spec: &ContainerSpec,
+    working_directory: Option<&Path>,
     context: &Context<'_>,
 ) -> Result<(), PlanError> {
     let oci = &spec.oci;
@@ -421,6 +495,14 @@ fn file_systems(
     root::make(steps, &spec.root, context)?;
     mounts::make(steps, mounts, context)?;
     devices::make(steps, oci, context)?;
+    if let Some(path) = working_directory.filter(|path| path.as_os_str() != "/") {
+        steps.push(Step::MakeDirectory {
+            root: Slot::ROOT,
+            path: &c_string("working directory", &path.display().to_string())?,
+            mode: 0o755,
+            out: Slot::NONE,
+        });
+    }
     let masked = linux
         .and_then(|linux| linux.masked_paths().as_deref())
         .unwrap_or_default();
@@ -445,7 +527,6 @@ fn file_systems(
     {
         root::make_read_only(steps, &spec.root, context)?;
     }
-    steps.push(Step::PivotRoot {});
     Ok(())
 }
 
@@ -610,11 +691,21 @@ fn refuse_unknown(oci: &Spec) -> Result<(), PlanError> {
             "a memory policy",
             linux.is_some_and(|linux| linux.memory_policy().is_some()),
         ),
-        ("OCI hooks", oci.hooks().is_some()),
     ];
     match asked.iter().find(|(_, asked)| *asked) {
         Some((what, _)) => Err(PlanError::unsupported(*what, "it is not there yet")),
         None => Ok(()),
+    }
+}
+
+/// Nobody hands the descriptor of such a filter to the agent that it asks for.
+fn refuse_notify(filter: Option<&Filter>) -> Result<(), PlanError> {
+    match filter.is_some_and(|filter| filter.notify) {
+        true => Err(PlanError::unsupported(
+            "the seccomp action SCMP_ACT_NOTIFY",
+            "it is not there yet",
+        )),
+        false => Ok(()),
     }
 }
 

@@ -294,6 +294,20 @@ const PROPAGATIONS: [(&str, u32); 4] = [
     ("unbindable", propagation::UNBINDABLE),
 ];
 
+/// Every option that is known to mean something else than data for the file system.
+pub(crate) fn known_options() -> Vec<String> {
+    let attributes = ATTRIBUTES.iter().map(|(name, _, _)| *name);
+    let propagations = PROPAGATIONS.iter().map(|(name, _)| *name);
+    let mut all: Vec<String> = attributes
+        .chain(propagations)
+        .flat_map(|name| [name.to_owned(), format!("r{name}")])
+        .chain(["bind", "rbind", "defaults"].map(str::to_owned))
+        .collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
 impl Options {
     fn read(mount: &Mount) -> Result<Self, PlanError> {
         let mut options = Self::default();

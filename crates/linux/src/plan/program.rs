@@ -90,6 +90,10 @@ pub enum Descriptor {
     Namespace(String),
     /// The container's first process, as a pidfd.
     ContainerProcess,
+    /// The socket at which the process waits to be started.
+    StartListener,
+    /// A descriptor that the program gets, by its place behind the standard streams.
+    Preserved(u8),
 }
 
 /// How many descriptors come before the first of [`Descriptor`]: the plan, the helper, the file of times.

@@ -280,6 +280,16 @@ pub(crate) fn words(step: &Step<'_>) -> String {
         Step::DieHere {} => "die".to_owned(),
         Step::ReceiveDescriptors {} => "await the cgroup".to_owned(),
         Step::CloseSlot { .. } => "close a handle".to_owned(),
+        Step::AwaitHooks {} => "await the hooks of the host's namespaces".to_owned(),
+        Step::RunHook { kind, path, .. } => format!("run {} hook {}", text(kind), text(path)),
+        Step::FindProgram { name, .. } => format!("find {}", text(name)),
+        Step::AwaitStart { .. } => "await the start".to_owned(),
+        Step::NewKeyring { name } => format!("join a new session keyring {}", text(name)),
+        Step::OwnStreams { uid } => format!("give the standard streams to user {uid}"),
+        Step::ChangeRoot {} => "change to the root, without pivot_root".to_owned(),
+        Step::PlaceDescriptors { count, .. } => {
+            format!("hand {count} descriptors to the program, from 3 on")
+        }
     }
 }
 
