@@ -152,6 +152,32 @@ impl<'a> Operand<'a> for Slot {
     }
 }
 
+/// What the root of a new file system takes from the directory that it covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Covered {
+    /// Nothing.
+    Ignored = 0,
+    /// Its mode.
+    Mode = 1,
+    /// Its mode and owner, and a copy of all that is in it.
+    Content = 2,
+}
+
+impl<'a> Operand<'a> for Covered {
+    fn encode(&self, sink: &mut impl Sink) {
+        (*self as u8).encode(sink);
+    }
+    fn decode(bytes: &mut &'a [u8]) -> Option<Self> {
+        match u8::decode(bytes)? {
+            0 => Some(Self::Ignored),
+            1 => Some(Self::Mode),
+            2 => Some(Self::Content),
+            _ => None,
+        }
+    }
+}
+
 macro_rules! steps {
     ($($(#[$doc:meta])* $code:literal $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty),* $(,)? })*) => {
         /// One step of a plan. The program is walked in order; the first failure ends it.
@@ -296,6 +322,8 @@ steps! {
         target: &'a CStr,
         /// Refuse a target that is or lies behind a symbolic link.
         no_links: bool,
+        /// What its own root takes from the directory that it covers.
+        covered: Covered,
         /// Where a handle of it goes, or none.
         out: Slot,
     }
@@ -310,6 +338,8 @@ steps! {
     17 Bind {
         /// The host's path.
         source: &'a CStr,
+        /// A detached copy of it that the owner made, or none: one that hands mounts on to the host's is made in its namespace.
+        tree: Slot,
         /// Where in the root; made where it is missing, as file or directory like the source.
         target: &'a CStr,
         /// Take what is mounted below the source, too.
@@ -549,6 +579,33 @@ steps! {
         /// The user.
         uid: u32,
     }
+    /// Changes how the container's root hands mounts on to others and takes theirs.
+    53 SetRootPropagation {
+        /// `MS_PRIVATE`, `MS_SLAVE`, ….
+        propagation: u32,
+        /// That of everything mounted in it, too.
+        recursive: bool,
+    }
+    /// Sets the execution domain (personality(2)).
+    54 SetPersonality {
+        /// `PER_*`.
+        personality: u32,
+    }
+    /// Sets policy and parameters of the scheduler (sched_setattr(2)).
+    55 SetScheduler {
+        /// `struct sched_attr`, whole.
+        attributes: &'a [u8],
+    }
+    /// Sets class and priority of input and output (ioprio_set(2)).
+    56 SetIoPriority {
+        /// Class in the upper bits from 13 on, priority below.
+        priority: u32,
+    }
+    /// Sets on which CPUs the process may run (sched_setaffinity(2)).
+    57 SetAffinity {
+        /// Bit by CPU.
+        mask: &'a [u8],
+    }
     /// Closes a slot.
     41 CloseSlot {
         /// The slot.
@@ -608,6 +665,8 @@ calls! {
     41 Dup2 "dup2", 42 Mount "mount", 43 Verify "read back", 44 Decode "decode", 45 Fcntl "fcntl", 46 Fstatfs "fstatfs",
     47 Kill "kill", 48 Accept "accept4", 49 HookExit "hook exit", 50 HookSignal "hook signal", 51 HookTimeout "hook timeout",
     52 Lseek "lseek", 53 Wait "wait4", 54 Poll "poll", 55 Faccessat "faccessat", 56 Keyctl "keyctl", 57 Chroot "chroot",
+    58 Personality "personality", 59 SchedSetattr "sched_setattr", 60 IoprioSet "ioprio_set",
+    61 SchedSetaffinity "sched_setaffinity", 62 Getdents "getdents64", 63 Readlinkat "readlinkat", 64 Sendfile "sendfile",
 }
 
 /// What a message on the control socket says.
@@ -722,6 +781,7 @@ mod tests {
                 propagation: 0,
                 target: c"/dev/shm",
                 no_links: false,
+                covered: Covered::Content,
                 out: Slot::NONE,
             },
             Step::LoadSeccomp {
@@ -743,6 +803,7 @@ mod tests {
         let mut bytes = Bytes(Vec::new());
         Step::Bind {
             source: c"/a",
+            tree: Slot::NONE,
             target: c"/b",
             recursive: true,
             set: 1,

@@ -40,6 +40,7 @@ impl Sources<'_> {
                     .ok_or_else(|| not_running("enter the container"))?
                     .try_clone_to_owned()
                     .map_err(|error| crate::service::system("duplicate a descriptor", error))?,
+                Descriptor::Tree { path, recursive } => open_tree_of(path, *recursive)?,
                 Descriptor::StartListener => copy(self.runtime.listener.as_ref())?,
                 Descriptor::Preserved(index) => {
                     copy(self.runtime.preserved.get(usize::from(*index)))?
@@ -89,6 +90,14 @@ impl CgroupFiles {
             _ => self.directory.take(),
         }
     }
+}
+
+fn open_tree_of(path: &str, recursive: bool) -> Result<OwnedFd> {
+    use rustix::mount::{OpenTreeFlags, open_tree};
+    let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    flags.set(OpenTreeFlags::AT_RECURSIVE, recursive);
+    open_tree(rustix::fs::CWD, path, flags)
+        .map_err(|errno| crate::service::system(format!("bind {path}"), errno.into()))
 }
 
 fn copy(descriptor: Option<&OwnedFd>) -> Result<OwnedFd> {

@@ -30,6 +30,8 @@ use crate::{hooks, proc_pid, reaper, removal, start_socket};
 
 /// How long a container may take to end by force, to freeze, or to thaw.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the first process of a namespace may take to end after the others.
+const SETTLING: Duration = Duration::from_millis(500);
 /// How long the owner may take to write down an exit that everybody can see.
 const OWNER_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -450,9 +452,15 @@ impl LinuxSystem {
         };
         self.start_in(&record, &sources, &first, process, stdio, options)
             .map_err(|error| {
-                // What fails while the container ends fails because of that.
+                // What fails while the container ends fails because of that. A process that was killed with all the others of its
+                // namespace is seen to end a little before the first one is.
                 let is_gone = error.os_code() == Some(OsCode::Errno(libc::ESRCH));
-                match wait_for(first.as_fd(), Some(Duration::ZERO)) {
+                let was_killed = error.phase() == Phase::Start && error.os_code().is_none();
+                let patience = match was_killed {
+                    true => SETTLING,
+                    false => Duration::ZERO,
+                };
+                match wait_for(first.as_fd(), Some(patience)) {
                     Ok(ended) if ended || is_gone => {
                         wrong_state(&self.id, "start a process in", State::Stopped).because(error)
                     }

@@ -2,6 +2,7 @@
 
 mod console;
 mod control;
+mod copy;
 mod execute;
 mod fault;
 mod hook;

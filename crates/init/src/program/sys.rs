@@ -30,6 +30,10 @@ mod number {
     pub(super) const CAPSET: usize = 126;
     pub(super) const RT_SIGTIMEDWAIT: usize = 128;
     pub(super) const PRCTL: usize = 157;
+    pub(super) const PERSONALITY: usize = 135;
+    pub(super) const SCHED_SETAFFINITY: usize = 203;
+    pub(super) const IOPRIO_SET: usize = 251;
+    pub(super) const SCHED_SETATTR: usize = 314;
     pub(super) const EXIT_GROUP: usize = 231;
     pub(super) const KEYCTL: usize = 250;
     pub(super) const SECCOMP: usize = 317;
@@ -552,6 +556,53 @@ pub(crate) fn duplicate(descriptor: BorrowedFd<'_>, number: i32) -> Result<()> {
         syscall(
             number::DUP2,
             [descriptor.as_raw_fd() as usize, number as usize, 0, 0, 0, 0],
+        )
+    }?;
+    Ok(())
+}
+
+/// personality(2): sets the execution domain.
+pub(crate) fn personality(personality: u32) -> Result<()> {
+    // SAFETY: takes no pointer.
+    unsafe { syscall(number::PERSONALITY, [personality as usize, 0, 0, 0, 0, 0]) }?;
+    Ok(())
+}
+
+/// sched_setattr(2) on this process; `attributes` is a whole `struct sched_attr`, which tells its own size.
+pub(crate) fn sched_setattr(attributes: &[u8]) -> Result<()> {
+    if attributes.len() < size_of::<u32>() {
+        return Err(Errno::INVAL);
+    }
+    // SAFETY: the kernel reads as many bytes as the first four say, which the plan has set to the length.
+    unsafe {
+        syscall(
+            number::SCHED_SETATTR,
+            [0, attributes.as_ptr() as usize, 0, 0, 0, 0],
+        )
+    }?;
+    Ok(())
+}
+
+/// ioprio_set(2) on this process.
+pub(crate) fn ioprio_set(priority: u32) -> Result<()> {
+    const IOPRIO_WHO_PROCESS: usize = 1;
+    // SAFETY: takes no pointer.
+    unsafe {
+        syscall(
+            number::IOPRIO_SET,
+            [IOPRIO_WHO_PROCESS, 0, priority as usize, 0, 0, 0],
+        )
+    }?;
+    Ok(())
+}
+
+/// sched_setaffinity(2) on this process; bit by CPU.
+pub(crate) fn sched_setaffinity(mask: &[u8]) -> Result<()> {
+    // SAFETY: the kernel reads `mask.len()` bytes.
+    unsafe {
+        syscall(
+            number::SCHED_SETAFFINITY,
+            [0, mask.len(), mask.as_ptr() as usize, 0, 0, 0],
         )
     }?;
     Ok(())

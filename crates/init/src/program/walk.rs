@@ -11,7 +11,7 @@ use rustix::time::{ClockId, clock_gettime};
 use super::fault::{At, Fault, Result};
 use super::hook::{self, Hook};
 use super::identity::{self, Identity};
-use super::mounts::{self, Binding, Covers, Node, Overlay};
+use super::mounts::{self, Binding, Covers, NewFilesystem, Node, Overlay};
 use super::root::{self, Target};
 use super::slots::Slots;
 use super::{console, control, execute, network, procfs, release, sys};
@@ -229,16 +229,18 @@ impl Walk {
                 propagation,
                 target,
                 no_links,
+                covered,
                 out,
             } => {
-                let mount = mounts::new_filesystem(kind, source, options, attributes)?;
-                mounts::mount_at(
-                    slots.get(Slot::ROOT)?,
-                    mount.as_fd(),
-                    target,
-                    Target::Directory,
-                    no_links,
-                )?;
+                let filesystem = NewFilesystem {
+                    kind,
+                    source,
+                    options,
+                    attributes,
+                    covered,
+                };
+                let root = slots.get(Slot::ROOT)?;
+                let mount = mounts::mount_new(root, target, no_links, &filesystem)?;
                 if propagation != 0 {
                     sys::mount_setattr(mount.as_fd(), 0, 0, propagation, true)
                         .at(Call::MountSetattr)?;
@@ -256,6 +258,7 @@ impl Walk {
             }
             Step::Bind {
                 source,
+                tree,
                 target,
                 recursive,
                 set,
@@ -272,7 +275,9 @@ impl Walk {
                     propagation,
                     device,
                 };
-                mounts::bind(slots.get(Slot::ROOT)?, source, target, &binding)?;
+                let given = slots.find(tree);
+                mounts::bind(slots.get(Slot::ROOT)?, source, target, &binding, given)?;
+                slots.close(tree);
             }
             Step::MakeDevice {
                 path,
@@ -444,6 +449,23 @@ impl Walk {
                 Err(Errno::NOSYS) => {}
                 result => result.at(Call::Keyctl)?,
             },
+            Step::SetRootPropagation {
+                propagation,
+                recursive,
+            } => sys::mount_setattr(slots.get(Slot::ROOT)?, 0, 0, propagation, recursive)
+                .at(Call::MountSetattr)?,
+            Step::SetPersonality { personality } => {
+                sys::personality(personality).at(Call::Personality)?;
+            }
+            Step::SetScheduler { attributes } => {
+                sys::sched_setattr(attributes).at(Call::SchedSetattr)?;
+            }
+            Step::SetIoPriority { priority } => {
+                sys::ioprio_set(priority).at(Call::IoprioSet)?;
+            }
+            Step::SetAffinity { mask } => {
+                sys::sched_setaffinity(mask).at(Call::SchedSetaffinity)?;
+            }
             Step::OwnStreams { uid } => release::own_streams(uid),
             Step::ChangeRoot {} => mounts::change_root(slots.get(Slot::ROOT)?)?,
             Step::PlaceDescriptors { first, count } => {

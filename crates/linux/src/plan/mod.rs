@@ -14,6 +14,7 @@ mod options;
 mod process;
 mod program;
 mod root;
+mod scheduling;
 mod user_namespace;
 mod words;
 
@@ -207,6 +208,7 @@ pub fn plan_for_runtime(
     let working_directory = options.make_working_directory.then(|| process.cwd());
     file_systems(
         &mut steps,
+        &mut descriptors,
         spec,
         working_directory.map(PathBuf::as_path),
         &context,
@@ -219,6 +221,7 @@ pub fn plan_for_runtime(
         false => Step::PivotRoot {},
         true => Step::ChangeRoot {},
     });
+    root_propagation(&mut steps, oci)?;
     names_and_network(&mut steps, oci, &namespaces)?;
     let sets = Sets::of(process.capabilities().as_ref());
     let seccomp = oci
@@ -236,6 +239,10 @@ pub fn plan_for_runtime(
         bind_console: true,
         slots,
         start_hooks: hooks::start_container(oci),
+        personality: oci
+            .linux()
+            .as_ref()
+            .and_then(|linux| linux.personality().as_ref()),
     }
     .make(&mut steps)?;
     Ok(Plan {
@@ -287,9 +294,16 @@ pub fn plan_process(
         0 => container.cgroup.as_slice(),
         _ => &[],
     };
+    let affinity = process.oci.exec_cpu_affinity().as_ref();
+    scheduling::set_affinity(
+        &mut steps,
+        affinity.and_then(|cpus| cpus.initial().as_deref()),
+    )?;
     let born = clone(&mut steps, &mut descriptors, 0, birthplaces);
     steps.push(Step::NewSession {});
     join_cgroups(&mut steps, &mut descriptors, &container.cgroup, born)?;
+    let last = affinity.and_then(|cpus| cpus.cpu_affinity_final().as_deref());
+    scheduling::set_affinity(&mut steps, last)?;
     let sets = Sets::of(process.oci.capabilities().as_ref());
     let seccomp = spec
         .oci
@@ -307,6 +321,11 @@ pub fn plan_process(
         bind_console: false,
         slots,
         start_hooks: &[],
+        personality: spec
+            .oci
+            .linux()
+            .as_ref()
+            .and_then(|linux| linux.personality().as_ref()),
     }
     .make(&mut steps)?;
     Ok(Plan {
@@ -461,6 +480,7 @@ fn cgroup_name(path: &str) -> Result<String, PlanError> {
 
 fn file_systems(
     steps: &mut Steps,
+    descriptors: &mut Descriptors,
     spec: &ContainerSpec,
     working_directory: Option<&Path>,
     context: &Context<'_>,
@@ -473,18 +493,6 @@ fn file_systems(
         .iter()
         .flat_map(|mount| mount.options().iter().flatten())
         .any(|option| matches!(option.as_str(), "slave" | "rslave" | "shared" | "rshared"));
-    match linux
-        .and_then(|linux| linux.rootfs_propagation().as_deref())
-        .unwrap_or("private")
-    {
-        "" | "private" | "rprivate" | "slave" | "rslave" => {}
-        other => {
-            return Err(PlanError::unsupported(
-                format!("root propagation {other}"),
-                "only private and slave are there",
-            ));
-        }
-    }
     steps.push(Step::SetPropagation {
         propagation: if follows {
             propagation::SLAVE
@@ -493,7 +501,7 @@ fn file_systems(
         },
     });
     root::make(steps, &spec.root, context)?;
-    mounts::make(steps, mounts, context)?;
+    mounts::make(steps, descriptors, mounts, context)?;
     devices::make(steps, oci, context)?;
     if let Some(path) = working_directory.filter(|path| path.as_os_str() != "/") {
         steps.push(Step::MakeDirectory {
@@ -527,6 +535,35 @@ fn file_systems(
     {
         root::make_read_only(steps, &spec.root, context)?;
     }
+    Ok(())
+}
+
+/// How the root hands mounts on: among namespaces that are made from within the container. The host's mounts are told at each
+/// bind mount.
+fn root_propagation(steps: &mut Steps, oci: &Spec) -> Result<(), PlanError> {
+    let word = oci
+        .linux()
+        .as_ref()
+        .and_then(|linux| linux.rootfs_propagation().as_deref())
+        .unwrap_or_default();
+    let plain = word.strip_prefix('r').unwrap_or(word);
+    let propagation = match plain {
+        // So it is already: a root that is nobody's peer takes mounts from nobody.
+        "" | "private" | "slave" => return Ok(()),
+        "shared" => propagation::SHARED,
+        "unbindable" => propagation::UNBINDABLE,
+        _ => {
+            return Err(PlanError::invalid(
+                "root propagation",
+                word,
+                "it is none of private, slave, shared, unbindable and their recursive forms",
+            ));
+        }
+    };
+    steps.push(Step::SetRootPropagation {
+        propagation,
+        recursive: plain != word,
+    });
     Ok(())
 }
 
@@ -643,40 +680,15 @@ fn time_offsets(oci: &Spec) -> String {
 
 /// Refuses what a spec may ask for and this version does not do: isolation is never dropped silently.
 fn refuse_unknown(oci: &Spec) -> Result<(), PlanError> {
-    let process = oci.process().as_ref();
     let linux = oci.linux().as_ref();
     let asked = [
-        (
-            "an AppArmor profile",
-            process.is_some_and(|process| is_set(process.apparmor_profile())),
-        ),
-        (
-            "an SELinux label",
-            process.is_some_and(|process| is_set(process.selinux_label())),
-        ),
         (
             "a mount label",
             linux.is_some_and(|linux| is_set(linux.mount_label())),
         ),
         (
-            "a scheduler",
-            process.is_some_and(|process| process.scheduler().is_some()),
-        ),
-        (
-            "an I/O priority",
-            process.is_some_and(|process| process.io_priority().is_some()),
-        ),
-        (
-            "a CPU affinity for exec",
-            process.is_some_and(|process| process.exec_cpu_affinity().is_some()),
-        ),
-        (
             "Intel RDT",
             linux.is_some_and(|linux| linux.intel_rdt().is_some()),
-        ),
-        (
-            "a personality",
-            linux.is_some_and(|linux| linux.personality().is_some()),
         ),
         (
             "network devices",

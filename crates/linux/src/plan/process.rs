@@ -4,13 +4,13 @@
 use std::ffi::CString;
 
 use hoist_init::wire::{Slot, Step};
-use hoist_spec::oci::{Capabilities, Hook, PosixRlimitType, Process};
+use hoist_spec::oci::{Capabilities, Hook, LinuxPersonality, PosixRlimitType, Process};
 use hoist_spec::{CapabilitySet, capability_number};
 
 use super::options::RuntimeSlots;
 use super::program::{ListBytes, Steps, c_string};
 use super::user_namespace::IdMaps;
-use super::{PlanError, hooks};
+use super::{PlanError, hooks, scheduling};
 use crate::seccomp::Filter;
 use crate::user::Identity;
 
@@ -31,12 +31,16 @@ pub(crate) struct ProcessPlan<'a> {
     pub(crate) slots: RuntimeSlots,
     /// What to run in the container before the program.
     pub(crate) start_hooks: &'a [Hook],
+    /// The execution domain.
+    pub(crate) personality: Option<&'a LinuxPersonality>,
 }
 
 impl ProcessPlan<'_> {
     /// Appends the steps from the console to the execve.
     pub(crate) fn make(&self, steps: &mut Steps) -> Result<(), PlanError> {
         self.limits(steps);
+        scheduling::make(steps, self.oci, self.personality)?;
+        self.labels(steps)?;
         if let Some(score) = self.oci.oom_score_adj() {
             let value = c_string("OOM score", &score.to_string())?;
             steps.push(Step::WriteOwnProcess {
@@ -93,6 +97,25 @@ impl ProcessPlan<'_> {
                 hard: limit.hard(),
             });
         }
+    }
+
+    /// Labels that take effect when the program is executed. Where the host has no such security module, writing one fails, and
+    /// so does the start.
+    fn labels(&self, steps: &mut Steps) -> Result<(), PlanError> {
+        let given = |label: &'_ Option<String>| label.clone().filter(|label| !label.is_empty());
+        if let Some(profile) = given(self.oci.apparmor_profile()) {
+            steps.push(Step::WriteOwnProcess {
+                file: c"attr/apparmor/exec",
+                value: &c_string("AppArmor profile", &format!("exec {profile}"))?,
+            });
+        }
+        if let Some(label) = given(self.oci.selinux_label()) {
+            steps.push(Step::WriteOwnProcess {
+                file: c"attr/exec",
+                value: &c_string("SELinux label", &label)?,
+            });
+        }
+        Ok(())
     }
 
     fn identity_and_release(&self, steps: &mut Steps, program: &Program) -> Result<(), PlanError> {

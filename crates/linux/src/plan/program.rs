@@ -90,6 +90,13 @@ pub enum Descriptor {
     Namespace(String),
     /// The container's first process, as a pidfd.
     ContainerProcess,
+    /// A detached copy of a path of the host, made in the owner's mount namespace.
+    Tree {
+        /// The path.
+        path: String,
+        /// With what is mounted below it.
+        recursive: bool,
+    },
     /// The socket at which the process waits to be started.
     StartListener,
     /// A descriptor that the program gets, by its place behind the standard streams.

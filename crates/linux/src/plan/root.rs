@@ -164,6 +164,7 @@ fn compose_host(
             HostEntryKind::BindFile | HostEntryKind::BindDirectory => {
                 steps.push(Step::Bind {
                     source: &path,
+                    tree: Slot::NONE,
                     target: &path,
                     recursive: true,
                     set: attribute::RDONLY,

@@ -285,6 +285,13 @@ pub(crate) fn words(step: &Step<'_>) -> String {
         Step::FindProgram { name, .. } => format!("find {}", text(name)),
         Step::AwaitStart { .. } => "await the start".to_owned(),
         Step::NewKeyring { name } => format!("join a new session keyring {}", text(name)),
+        Step::SetRootPropagation { propagation, .. } => {
+            format!("make the root {}", propagation_name(propagation))
+        }
+        Step::SetPersonality { personality } => format!("set personality {personality:#x}"),
+        Step::SetScheduler { .. } => "set the scheduler".to_owned(),
+        Step::SetIoPriority { .. } => "set the I/O priority".to_owned(),
+        Step::SetAffinity { .. } => "set the CPUs to run on".to_owned(),
         Step::OwnStreams { uid } => format!("give the standard streams to user {uid}"),
         Step::ChangeRoot {} => "change to the root, without pivot_root".to_owned(),
         Step::PlaceDescriptors { count, .. } => {
