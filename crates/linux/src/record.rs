@@ -64,6 +64,9 @@ pub(crate) struct Created {
     /// The cgroup that will be made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) cgroup: Option<CgroupRecord>,
+    /// The bundle that it was made from, where it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) bundle: Option<PathBuf>,
 }
 
 impl Created {
@@ -76,6 +79,7 @@ impl Created {
             namespaces: 0,
             id_maps: None,
             cgroup: None,
+            bundle: None,
         }
     }
 }
@@ -92,6 +96,9 @@ pub(crate) struct Released {
     /// The cgroup that was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) cgroup: Option<CgroupRecord>,
+    /// It was not let go into its program, but to wait for whoever starts that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) awaits_start: bool,
 }
 
 /// `last-run.json`: how the run before the present one ended.
@@ -180,6 +187,10 @@ impl Folder {
         }
         self.remove()?;
         Ok(true)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
     }
 
     pub(crate) fn exists(&self) -> bool {

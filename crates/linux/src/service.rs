@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use hoist_compute::{
@@ -15,7 +15,7 @@ use hoist_spec::{ContainerId, ContainerSpec};
 use crate::cgroup::CgroupRecord;
 use crate::execute::Tracer;
 use crate::features::HostFeatures;
-use crate::plan::{Fault, Plan, plan};
+use crate::plan::{Fault, Plan, RuntimeOptions, plan, plan_for_runtime};
 use crate::proc_pid;
 use crate::process::OwnedProcess;
 use crate::record::{Created, Folder, remove_graves};
@@ -84,6 +84,51 @@ impl LinuxService {
         let facts = RootFacts::read(spec).map_err(Error::from)?;
         Ok(plan(id, spec, self.0.features()?, &facts)?)
     }
+
+    /// Makes a container, as [`ComputeService::create`], with what an OCI runtime's caller asks for.
+    pub(crate) fn create_for_runtime(
+        &self,
+        id: &ContainerId,
+        spec: &ContainerSpec,
+        bundle: Option<&Path>,
+        options: &RuntimeOptions,
+    ) -> Result<LinuxSystem> {
+        let mut tracer = Tracer::new(self.0.timeline.clone());
+        let features = self.0.features()?;
+        let facts = RootFacts::read(spec).map_err(Error::from)?;
+        tracer.mark("look at host and root");
+        let plan = plan_for_runtime(id, spec, features, &facts, options)?;
+        tracer.mark("plan");
+        let folder = self.0.folder(id);
+        let _making = folder.make(id)?;
+        let mut record = Created::new(id, boot_id()?);
+        record.namespaces = plan.namespaces.separate();
+        record.id_maps.clone_from(&plan.id_maps);
+        record.bundle = bundle.map(Path::to_owned);
+        record.cgroup = plan
+            .cgroup
+            .as_ref()
+            .map(|cgroup| CgroupRecord::intended(&features.cgroup, cgroup.base, &cgroup.name));
+        if let Err(error) = folder.write_created(spec, &record) {
+            let _ = folder.remove();
+            return Err(error);
+        }
+        tracer.mark("write the record");
+        Ok(LinuxSystem::new(
+            self.0.clone(),
+            id.clone(),
+            spec.clone(),
+            Some(plan),
+        ))
+    }
+
+    pub(crate) fn open_system(&self, id: &ContainerId) -> Result<LinuxSystem> {
+        let folder = self.0.folder(id);
+        let spec = folder
+            .read_spec()
+            .map_err(|error| not_found(id, &folder, error))?;
+        Ok(LinuxSystem::new(self.0.clone(), id.clone(), spec, None))
+    }
 }
 
 impl Shared {
@@ -120,45 +165,13 @@ impl Shared {
 
 impl ComputeService for LinuxService {
     fn create(&self, id: &ContainerId, spec: &ContainerSpec) -> Result<Box<dyn ComputeSystem>> {
-        let mut tracer = Tracer::new(self.0.timeline.clone());
-        let features = self.0.features()?;
-        let facts = RootFacts::read(spec).map_err(Error::from)?;
-        tracer.mark("look at host and root");
-        let plan = plan(id, spec, features, &facts)?;
-        tracer.mark("plan");
-        let folder = self.0.folder(id);
-        let _making = folder.make(id)?;
-        let mut record = Created::new(id, boot_id()?);
-        record.namespaces = plan.namespaces.separate();
-        record.id_maps.clone_from(&plan.id_maps);
-        record.cgroup = plan
-            .cgroup
-            .as_ref()
-            .map(|cgroup| CgroupRecord::intended(&features.cgroup, cgroup.base, &cgroup.name));
-        if let Err(error) = folder.write_created(spec, &record) {
-            let _ = folder.remove();
-            return Err(error);
-        }
-        tracer.mark("write the record");
-        Ok(Box::new(LinuxSystem::new(
-            self.0.clone(),
-            id.clone(),
-            spec.clone(),
-            Some(plan),
-        )))
+        self.create_for_runtime(id, spec, None, &RuntimeOptions::default())
+            .map(|system| Box::new(system) as Box<dyn ComputeSystem>)
     }
 
     fn open(&self, id: &ContainerId) -> Result<Box<dyn ComputeSystem>> {
-        let folder = self.0.folder(id);
-        let spec = folder
-            .read_spec()
-            .map_err(|error| not_found(id, &folder, error))?;
-        Ok(Box::new(LinuxSystem::new(
-            self.0.clone(),
-            id.clone(),
-            spec,
-            None,
-        )))
+        self.open_system(id)
+            .map(|system| Box::new(system) as Box<dyn ComputeSystem>)
     }
 
     fn enumerate(&self) -> Result<Vec<Summary>> {

@@ -14,16 +14,19 @@ use hoist_spec::{ContainerId, ContainerSpec, ProcessSpec, Signal};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::cgroup::Cgroup;
-use crate::descriptors::Sources;
+use crate::descriptors::{RuntimeDescriptors, Sources};
 use crate::execute::{Start, Started, Tracer, Witness};
 use crate::making::CgroupMaker;
-use crate::plan::{CgroupPlace, PID_NAMESPACE, Plan, RunningContainer, plan, plan_process};
+use crate::plan::{
+    CgroupPlace, PID_NAMESPACE, Plan, RunningContainer, RuntimeOptions, hooks as hook_plan, plan,
+    plan_process,
+};
 use crate::process::{LinuxProcess, OnExit, OwnedProcess, not_running, send, timed_out, wait_for};
 use crate::record::{Draft, Folder, ProcessIdentity, Record, Released};
 use crate::root::Root;
 use crate::root_facts::RootFacts;
 use crate::service::{Shared, boot_id, not_found, system};
-use crate::{proc_pid, reaper, removal};
+use crate::{hooks, proc_pid, reaper, removal, start_socket};
 
 /// How long a container may take to end by force, to freeze, or to thaw.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -34,10 +37,10 @@ const OWNER_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A container, opened.
 pub(crate) struct LinuxSystem {
-    shared: Arc<Shared>,
-    id: ContainerId,
-    spec: ContainerSpec,
-    folder: Folder,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) id: ContainerId,
+    pub(crate) spec: ContainerSpec,
+    pub(crate) folder: Folder,
     /// What its maker has at hand: the start need not plan again.
     planned: Mutex<Option<Plan>>,
 }
@@ -59,13 +62,13 @@ impl LinuxSystem {
         }
     }
 
-    fn record(&self) -> Result<Record> {
+    pub(crate) fn record(&self) -> Result<Record> {
         self.folder
             .read_record()
             .map_err(|error| not_found(&self.id, &self.folder, error))
     }
 
-    fn lock(&self) -> Result<File> {
+    pub(crate) fn lock(&self) -> Result<File> {
         self.folder.lock()?.ok_or_else(|| {
             not_found(
                 &self.id,
@@ -91,7 +94,7 @@ impl LinuxSystem {
     }
 
     /// The record, the state at this moment, and the cgroup of a container that is alive.
-    fn look(&self) -> Result<(Record, State, Option<Cgroup>)> {
+    pub(crate) fn look(&self) -> Result<(Record, State, Option<Cgroup>)> {
         let record = self.record()?;
         if record.exit.is_some() {
             return Ok((record, State::Stopped, None));
@@ -112,12 +115,33 @@ impl LinuxSystem {
             Some(cgroup) => cgroup.frozen().map_err(operate)?,
             None => false,
         };
-        let state = if frozen {
-            State::Paused
-        } else {
-            State::Running
+        let awaits_start = record
+            .released
+            .as_ref()
+            .is_some_and(|released| released.awaits_start)
+            && start_socket::is_there(self.folder.path());
+        let state = match (frozen, awaits_start) {
+            (true, _) => State::Paused,
+            (false, true) => State::Created,
+            (false, false) => State::Running,
         };
         Ok((record, state, cgroup))
+    }
+
+    /// As [`Self::look`], of a container whose first process is there and in one of `states`; otherwise the error of `what`.
+    pub(crate) fn with_process(
+        &self,
+        states: &[State],
+        what: &str,
+    ) -> Result<(Record, Option<Cgroup>)> {
+        let (record, state, cgroup) = self.look()?;
+        // Created by another program, which has left its process waiting.
+        let waits = state == State::Created && record.process().is_some();
+        if waits || states.contains(&state) {
+            Ok((record, cgroup))
+        } else {
+            Err(wrong_state(&self.id, what, state))
+        }
     }
 
     /// As [`Self::look`], of a container in one of `states`; otherwise the error of `what`.
@@ -168,94 +192,24 @@ impl ComputeSystem for LinuxSystem {
     }
 
     fn start(&self, stdio: Stdio) -> Result<Box<dyn Process>> {
-        let stdio = with_console_size(&self.spec.oci, stdio)?;
-        let _lock = self.lock()?;
-        let (mut record, _) = self.in_state(&[State::Created], "start")?;
-        let mut tracer = Tracer::new(self.shared.timeline.clone());
-        let features = self.shared.features()?;
-        let plan = self.shared.faulty(self.plan()?);
-        let maker = |planned| CgroupMaker::new(planned, &features.cgroup);
-        let mut recorder = Recorder {
-            folder: &self.folder,
-            plan: &plan,
-            cgroup: plan.cgroup.as_ref().map(maker),
-            released: None,
-        };
-        let started = recorder
-            .cgroup
-            .as_mut()
-            .map_or(Ok(()), CgroupMaker::make_birthplace)
-            .and_then(|()| recorder.sources().open(plan.early_and_late().0))
-            .and_then(|descriptors| {
-                tracer.mark("make the birthplace");
-                Start {
-                    plan: &plan,
-                    features,
-                    descriptors: &descriptors,
-                    tracer: &mut tracer,
-                    console: None,
-                    witness: &mut recorder,
-                }
-                .run(stdio)
-            });
-        let Started {
-            pid,
-            pidfd,
-            streams,
-        } = started.map_err(|error| {
-            self.folder.forget_released();
-            let cgroup = recorder.sources().cgroup;
-            let error = match cgroup.map(too_little_memory) {
-                Some(Some(reason)) => reason.because(error),
-                _ => error,
-            };
-            // What cannot be removed now is in the record, and is removed with the container.
-            let _ = removal::remove_cgroup(cgroup.map(Cgroup::record).as_ref());
-            error
-        })?;
-        record.released = recorder.released.map(|(released, _)| released);
-        let process = Arc::new(OwnedProcess::new(pid, pidfd, Some(self.on_exit(record))));
-        if !self.shared.waits_for_each {
-            reaper::watch(&process)?;
-        }
-        let mut owned = self
-            .shared
-            .owned
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
-        owned.insert(self.id.clone(), process.clone());
-        drop(owned);
-        let process = LinuxProcess::new(process, streams)
-            .map_err(|error| system("keep the console", error))?;
-        Ok(Box::new(process))
+        let (started, record) = self.launch(stdio, &RuntimeDescriptors::default())?;
+        self.own(started, record)
     }
 
     fn create_process(&self, process: &ProcessSpec, stdio: Stdio) -> Result<Box<dyn Process>> {
-        let (record, cgroup) = self.in_state(&[State::Running], "start a process in")?;
-        let first = open_process(&record)?.ok_or_else(|| not_running("start a process"))?;
-        self.start_in(&record, cgroup.as_ref(), &first, process, stdio)
-            .map_err(|error| {
-                // What fails while the container ends fails because of that; a process that is ending says so only later.
-                let code = error.os_code();
-                let is_gone = error.kind() == ErrorKind::InvalidState
-                    || code == Some(OsCode::Errno(libc::ESRCH));
-                // In a process namespace whose first process is ending, clone(2) fails with ENOMEM.
-                let was_killed =
-                    matches!(code, Some(OsCode::Errno(libc::ECONNRESET | libc::ENOMEM)));
-                let patience = if was_killed { ENDING } else { Duration::ZERO };
-                match wait_for(first.as_fd(), Some(patience)) {
-                    Ok(ended) if ended || is_gone => {
-                        wrong_state(&self.id, "start a process in", State::Stopped).because(error)
-                    }
-                    _ => error,
-                }
-            })
+        let started = self.launch_process(
+            process,
+            stdio,
+            &RuntimeOptions::default(),
+            &RuntimeDescriptors::default(),
+        )?;
+        self.own_further(started)
     }
 
     fn pause(&self) -> Result<()> {
         // Whoever resumes it waits until it stands still: a freeze that is taken back half-way is never done.
         let _lock = self.lock()?;
-        let (_, cgroup) = self.in_state(&[State::Running], "pause")?;
+        let (_, cgroup) = self.with_process(&[State::Running], "pause")?;
         let cgroup = cgroup.ok_or_else(self.no_cgroup("pause"))?;
         cgroup.freeze(PATIENCE).map_err(|error| {
             let error = operate(error);
@@ -276,7 +230,7 @@ impl ComputeSystem for LinuxSystem {
     }
 
     fn modify(&self, resources: &LinuxResources) -> Result<()> {
-        let (_, cgroup) = self.in_state(&[State::Running, State::Paused], "update")?;
+        let (_, cgroup) = self.with_process(&[State::Running, State::Paused], "update")?;
         let cgroup = cgroup.ok_or_else(self.no_cgroup("update"))?;
         cgroup.modify(resources).map_err(operate)
     }
@@ -287,7 +241,7 @@ impl ComputeSystem for LinuxSystem {
 
     fn properties(&self, query: Query) -> Result<Properties> {
         let (record, state, cgroup) = self.look()?;
-        let alive = matches!(state, State::Running | State::Paused);
+        let alive = has_process(&record, state);
         let exit = match state {
             State::Stopped => self.wait(Some(Duration::ZERO)).ok(),
             _ => None,
@@ -330,7 +284,7 @@ impl ComputeSystem for LinuxSystem {
         if let Some(owned) = self.shared.owned(&self.id) {
             return owned.signal(signal);
         }
-        let (record, _) = self.in_state(&[State::Running, State::Paused], "signal")?;
+        let (record, _) = self.with_process(&[State::Running, State::Paused], "signal")?;
         let process = open_process(&record)?.ok_or_else(|| not_running("signal the container"))?;
         send(process.as_fd(), signal)
     }
@@ -341,7 +295,7 @@ impl ComputeSystem for LinuxSystem {
 
     fn terminate(&self) -> Result<()> {
         let (record, state, cgroup) = self.look()?;
-        if !matches!(state, State::Running | State::Paused) {
+        if !has_process(&record, state) {
             return Ok(());
         }
         let Some(process) = open_process(&record)? else {
@@ -422,7 +376,7 @@ impl ComputeSystem for LinuxSystem {
         };
         match self.look() {
             Ok((record, state, _)) => {
-                if matches!(state, State::Running | State::Paused) {
+                if has_process(&record, state) {
                     let remedy =
                         format!("stop it first, or force it: hoist rm --force {}", self.id);
                     return Err(wrong_state(&self.id, "delete", state).remedy(remedy));
@@ -444,23 +398,149 @@ impl ComputeSystem for LinuxSystem {
 }
 
 impl LinuxSystem {
+    /// Starts the first process; nobody waits for it yet.
+    pub(crate) fn launch(
+        &self,
+        stdio: Stdio,
+        runtime: &RuntimeDescriptors,
+    ) -> Result<(Started, Record)> {
+        let stdio = with_console_size(&self.spec.oci, stdio)?;
+        let _lock = self.lock()?;
+        let (mut record, state, _) = self.look()?;
+        if state != State::Created || record.process().is_some() {
+            return Err(wrong_state(&self.id, "start", state));
+        }
+        let mut tracer = Tracer::new(self.shared.timeline.clone());
+        let features = self.shared.features()?;
+        let plan = self.shared.faulty(self.plan()?);
+        let maker = |planned| CgroupMaker::new(planned, &features.cgroup);
+        let mut recorder = Recorder {
+            folder: &self.folder,
+            plan: &plan,
+            cgroup: plan.cgroup.as_ref().map(maker),
+            released: None,
+            system: self,
+            runtime,
+            hook_output: None,
+        };
+        let started = recorder
+            .cgroup
+            .as_mut()
+            .map_or(Ok(()), CgroupMaker::make_birthplace)
+            .and_then(|()| recorder.sources().open(plan.early_and_late().0))
+            .and_then(|descriptors| {
+                tracer.mark("make the birthplace");
+                Start {
+                    plan: &plan,
+                    features,
+                    descriptors: &descriptors,
+                    tracer: &mut tracer,
+                    console: None,
+                    witness: &mut recorder,
+                }
+                .run(stdio)
+            });
+        let started = started.map_err(|error| {
+            self.folder.forget_released();
+            let cgroup = recorder.sources().cgroup;
+            let error = match cgroup.map(too_little_memory) {
+                Some(Some(reason)) => reason.because(error),
+                _ => error,
+            };
+            // What cannot be removed now is in the record, and is removed with the container.
+            let _ = removal::remove_cgroup(cgroup.map(Cgroup::record).as_ref());
+            error
+        })?;
+        record.released = recorder.released.map(|(released, _)| released);
+        Ok((started, record))
+    }
+
+    /// Becomes the owner of a further process.
+    pub(crate) fn own_further(&self, started: Started) -> Result<Box<dyn Process>> {
+        self.own_process(started, None)
+            .map(|(_, process)| Box::new(process) as Box<dyn Process>)
+    }
+
+    /// Becomes the owner of the first process: it is reaped, and its exit written down.
+    pub(crate) fn own(&self, started: Started, record: Record) -> Result<Box<dyn Process>> {
+        let (owned, process) = self.own_process(started, Some(self.on_exit(record)))?;
+        self.shared
+            .owned
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .insert(self.id.clone(), owned);
+        Ok(Box::new(process))
+    }
+
+    /// Has a process reaped when it ends, unless the caller sees to that.
+    fn own_process(
+        &self,
+        started: Started,
+        on_exit: Option<OnExit>,
+    ) -> Result<(Arc<OwnedProcess>, LinuxProcess)> {
+        let Started {
+            pid,
+            pidfd,
+            streams,
+        } = started;
+        let owned = Arc::new(OwnedProcess::new(pid, pidfd, on_exit));
+        if !self.shared.waits_for_each {
+            reaper::watch(&owned)?;
+        }
+        let process = LinuxProcess::new(owned.clone(), streams)
+            .map_err(|error| system("keep the console", error))?;
+        Ok((owned, process))
+    }
+
+    /// Starts a further process; nobody waits for it yet.
+    pub(crate) fn launch_process(
+        &self,
+        process: &ProcessSpec,
+        stdio: Stdio,
+        options: &RuntimeOptions,
+        runtime: &RuntimeDescriptors,
+    ) -> Result<Started> {
+        let (record, cgroup) = self.with_process(&[State::Running], "start a process in")?;
+        let first = open_process(&record)?.ok_or_else(|| not_running("start a process"))?;
+        let sources = Sources {
+            cgroup: cgroup.as_ref(),
+            process: Some(first.as_fd()),
+            runtime,
+        };
+        self.start_in(&record, &sources, &first, process, stdio, options)
+            .map_err(|error| {
+                // What fails while the container ends fails because of that; a process that is ending says so only later.
+                let code = error.os_code();
+                let is_gone = error.kind() == ErrorKind::InvalidState
+                    || code == Some(OsCode::Errno(libc::ESRCH));
+                // In a process namespace whose first process is ending, clone(2) fails with ENOMEM.
+                let was_killed =
+                    matches!(code, Some(OsCode::Errno(libc::ECONNRESET | libc::ENOMEM)));
+                let patience = if was_killed { ENDING } else { Duration::ZERO };
+                match wait_for(first.as_fd(), Some(patience)) {
+                    Ok(ended) if ended || is_gone => {
+                        wrong_state(&self.id, "start a process in", State::Stopped).because(error)
+                    }
+                    _ => error,
+                }
+            })
+    }
+
     fn start_in(
         &self,
         record: &Record,
-        cgroup: Option<&Cgroup>,
+        sources: &Sources<'_>,
         first: &OwnedFd,
         process: &ProcessSpec,
         stdio: Stdio,
-    ) -> Result<Box<dyn Process>> {
+        options: &RuntimeOptions,
+    ) -> Result<Started> {
         let root = root_of(record, first)?;
         let facts = RootFacts::read_for_process(&root, process).map_err(Error::from)?;
-        let plan = plan_process(&self.spec, process, &running_container(record), &facts)?;
+        let container = running_container(record);
+        let plan = plan_process(&self.spec, process, &container, &facts, options)?;
         let plan = self.shared.faulty(plan);
-        let sources = Sources {
-            cgroup,
-            process: Some(first.as_fd()),
-        };
-        let started = Start {
+        Start {
             plan: &plan,
             features: self.shared.features()?,
             descriptors: &sources.open(&plan.descriptors)?,
@@ -468,19 +548,7 @@ impl LinuxSystem {
             console: None,
             witness: &mut Nobody,
         }
-        .run(stdio);
-        let Started {
-            pid,
-            pidfd,
-            streams,
-        } = started?;
-        let process = Arc::new(OwnedProcess::new(pid, pidfd, None));
-        if !self.shared.waits_for_each {
-            reaper::watch(&process)?;
-        }
-        let process = LinuxProcess::new(process, streams)
-            .map_err(|error| system("keep the console", error))?;
-        Ok(Box::new(process))
+        .run(stdio)
     }
 
     /// The exit status of the run that `seen` tells of, where it is written down.
@@ -529,12 +597,15 @@ impl LinuxSystem {
     }
 }
 
-/// Makes the cgroup of a container's first process, and writes down what becomes of it.
+/// Makes the cgroup of a container's first process, runs its hooks, and writes down what becomes of it.
 struct Recorder<'a> {
     folder: &'a Folder,
     plan: &'a Plan,
     cgroup: Option<CgroupMaker<'a>>,
     released: Option<(Released, Option<Draft>)>,
+    system: &'a LinuxSystem,
+    runtime: &'a RuntimeDescriptors,
+    hook_output: Option<OwnedFd>,
 }
 
 impl Recorder<'_> {
@@ -542,6 +613,7 @@ impl Recorder<'_> {
         Sources {
             cgroup: self.cgroup.as_ref().and_then(CgroupMaker::made),
             process: None,
+            runtime: self.runtime,
         }
     }
 }
@@ -566,10 +638,30 @@ impl Witness for Recorder<'_> {
             process: identity(pid)?,
             owner: identity(std::process::id())?,
             cgroup: self.sources().cgroup.map(Cgroup::record),
+            awaits_start: self.runtime.listener.is_some(),
         };
         let draft = self.folder.draft_released(&released)?;
         self.released = Some((released, Some(draft)));
         Ok(())
+    }
+
+    fn hooks(&mut self, pid: u32) -> Result<[OwnedFd; 2]> {
+        let system = self.system;
+        let state = |status| system.oci_state(status, Some(pid));
+        let creating = state("creating")?;
+        for (kind, hook) in hook_plan::runtime_hooks(&system.spec.oci) {
+            hooks::run(kind, hook, &creating)?;
+        }
+        let output = hooks::output()?;
+        let copy = output
+            .try_clone()
+            .map_err(|error| crate::service::system("duplicate a descriptor", error))?;
+        self.hook_output = Some(output);
+        Ok([state("created")?.file()?, copy])
+    }
+
+    fn hook_output(&self) -> Option<String> {
+        self.hook_output.as_ref().map(hooks::written)
     }
 
     /// Only now others may enter it: before, it was not yet in its own root.
@@ -593,8 +685,20 @@ impl Witness for Nobody {
         Ok(())
     }
 
+    fn hooks(&mut self, _pid: u32) -> Result<[OwnedFd; 2]> {
+        Err(Error::new(
+            ErrorKind::System,
+            Phase::Start,
+            "run hooks: a further process has none",
+        ))
+    }
+
     fn releasing(&mut self) -> Result<()> {
         Ok(())
+    }
+
+    fn hook_output(&self) -> Option<String> {
+        None
     }
 }
 
@@ -615,6 +719,15 @@ fn running_container(record: &Record) -> RunningContainer {
     }
 }
 
+/// Whether the first process of a container in this state lives.
+pub(crate) fn has_process(record: &Record, state: State) -> bool {
+    match state {
+        State::Running | State::Paused => true,
+        State::Created => record.process().is_some(),
+        State::Stopped => false,
+    }
+}
+
 /// Whether a process is there and has not ended.
 fn is_alive(process: ProcessIdentity) -> Result<bool> {
     let stat = proc_pid::stat(process.pid).map_err(|error| system("look at the process", error))?;
@@ -624,7 +737,7 @@ fn is_alive(process: ProcessIdentity) -> Result<bool> {
 }
 
 /// The container's first process; none where it has ended and been reaped.
-fn open_process(record: &Record) -> Result<Option<OwnedFd>> {
+pub(crate) fn open_process(record: &Record) -> Result<Option<OwnedFd>> {
     let Some(process) = record
         .process()
         .filter(|_| boot_id().is_ok_and(|boot| boot == record.created.boot_id))
@@ -666,7 +779,7 @@ fn root_of(record: &Record, first: &OwnedFd) -> Result<Root> {
     }
 }
 
-fn open_cgroup(record: &Record) -> Result<Option<Cgroup>> {
+pub(crate) fn open_cgroup(record: &Record) -> Result<Option<Cgroup>> {
     record
         .cgroup()
         .map(Cgroup::open)
@@ -674,7 +787,7 @@ fn open_cgroup(record: &Record) -> Result<Option<Cgroup>> {
         .map_err(operate)
 }
 
-fn operate(error: crate::cgroup::CgroupError) -> Error {
+pub(crate) fn operate(error: crate::cgroup::CgroupError) -> Error {
     error.into_error(Phase::Operate)
 }
 
@@ -729,7 +842,7 @@ fn processes(record: &Record, cgroup: Option<&Cgroup>) -> Result<Vec<hoist_compu
     Ok(entries)
 }
 
-fn wrong_state(id: &ContainerId, what: &str, state: State) -> Error {
+pub(crate) fn wrong_state(id: &ContainerId, what: &str, state: State) -> Error {
     let state = match state {
         State::Created => "created and not started",
         State::Running => "running",

@@ -24,6 +24,13 @@ pub(crate) fn pair() -> io::Result<(Control, OwnedFd)> {
 /// The owner's end.
 pub(crate) struct Control(OwnedFd);
 
+impl From<OwnedFd> for Control {
+    /// A socket at whose other end a container's process waits.
+    fn from(socket: OwnedFd) -> Self {
+        Self(socket)
+    }
+}
+
 impl Control {
     /// Hands over descriptors, and says whether times are to be noted.
     pub(crate) fn hand_over(
