@@ -301,12 +301,23 @@ impl Hoist {
         self.user.is_some() || sys::effective_uid() != 0
     }
 
+    /// The program under test.
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
     /// `hoist WORD…`, not started yet.
     pub fn command(&self, words: &[&str]) -> Command {
+        let state = self.state.to_string_lossy();
+        let mut line = vec!["--state-root", &state];
+        line.extend(words);
+        self.without_state_root(&line)
+    }
+
+    /// As [`Hoist::command`], with the state root that the user has otherwise.
+    pub fn without_state_root(&self, words: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         command
-            .arg("--state-root")
-            .arg(&self.state)
             .args(words)
             .env("HOIST_TEST_TAG", &self.tag)
             .env("NO_COLOR", "1")
