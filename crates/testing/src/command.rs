@@ -50,6 +50,8 @@ pub enum By {
     User,
     /// Both.
     Anyone,
+    /// Whoever runs the tests, once: for what takes long.
+    Caller,
 }
 
 /// One test of the command.
@@ -79,14 +81,14 @@ pub fn main(program: &str, cases: &'static [Case]) -> ExitCode {
                 let need = match case.by {
                     By::Root => Need::Root,
                     By::User => Need::OrdinaryUser,
-                    By::Anyone => Need::Namespaces,
+                    By::Anyone | By::Caller => Need::Namespaces,
                 };
                 need.missing().map_or(Ok(()), Err)?;
                 shared.run(case, None);
                 Ok(())
             });
         }
-        if case.by != By::Root && caller_is_root {
+        if matches!(case.by, By::User | By::Anyone) && caller_is_root {
             let shared = Arc::clone(&shared);
             let name = format!("as an ordinary user: {}", case.name);
             suite = suite.test_or_skip(name, case.needs, move || {
