@@ -323,6 +323,8 @@ impl Hoist {
             .args(words)
             .env("HOIST_TEST_TAG", &self.tag)
             .env("NO_COLOR", "1")
+            // The caller's own is not open to another user.
+            .env("HOME", self.folder.path())
             .stdin(Stdio::null())
             .current_dir(self.folder.path());
         if let Some(user) = self.user {
