@@ -822,6 +822,7 @@ mod linux {
 
     fn reader_gone(hoist: &Hoist) {
         use std::process::Stdio;
+        assert_ne!(hoist.hoist(&["info"]).succeeded(), "");
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         let output = hoist

@@ -25,7 +25,7 @@ mod linux {
     use hoist_testing::{
         Need,
         command::{
-            By::{Anyone, Root},
+            By::{Anyone, Caller, Root},
             Case, Hoist, finish, finish_within,
         },
         full,
@@ -51,14 +51,14 @@ mod linux {
         Case {
             // Row 1 of the list of known failures.
             name: "programs that end at once never make run or exec hang, one by one under load",
-            by: Root,
+            by: Caller,
             needs: &[],
             run: short_programs,
         },
         Case {
             // Row 1.
             name: "programs that end at once never make exec hang, 64 at a time",
-            by: Root,
+            by: Caller,
             needs: &[],
             run: short_programs_at_once,
         },
@@ -78,7 +78,7 @@ mod linux {
         },
         Case {
             name: "hoist killed at any moment of a run leaves what rm -f removes",
-            by: Root,
+            by: Caller,
             needs: &[],
             run: killed,
         },

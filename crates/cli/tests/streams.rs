@@ -25,7 +25,7 @@ mod linux {
     use hoist_testing::{
         Need, Terminal,
         command::{
-            By::{Anyone, Root},
+            By::{Anyone, Caller},
             Case, Hoist, ended_within, finish,
         },
         full,
@@ -39,45 +39,45 @@ mod linux {
         Case {
             // Row 10 of the list of known failures.
             name: "output of every size around the powers of two arrives whole, through a pipe and in a file",
-            by: Root,
+            by: Caller,
             needs: &[],
             run: sizes,
         },
         Case {
             // Row 10.
             name: "output of every size arrives whole through a terminal",
-            by: Root,
+            by: Caller,
             needs: &[],
             run: sizes_on_a_terminal,
         },
         Case {
             name: "what is written just before the end is never lost, from run and from exec",
-            by: Root,
+            by: Caller,
             needs: &[],
             run: just_before_the_end,
         },
         Case {
             name: "what is written just before the end is never lost on a terminal",
-            by: Root,
+            by: Caller,
             needs: &[],
             run: just_before_the_end_on_a_terminal,
         },
         Case {
             name: "a gibibyte through standard input arrives whole",
-            by: Root,
+            by: Caller,
             needs: &[],
             run: large_input,
         },
         Case {
             name: "a gibibyte through standard output arrives whole",
-            by: Root,
+            by: Caller,
             needs: &[],
             run: large_output,
         },
         Case {
             // Row 11.
             name: "500 MB of input into a file are all stored, though standard output has ended",
-            by: Root,
+            by: Caller,
             needs: &[],
             run: input_outlives_output,
         },
