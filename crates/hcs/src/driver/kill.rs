@@ -12,12 +12,17 @@ use crate::{
 const KILL: i32 = 9;
 
 impl<C: Calls> Driver<C> {
-    /// Ends a container for a signal: at once for SIGKILL, by way of its first process for any other. It is not started again.
+    /// Ends a container for a signal: at once for SIGKILL, by way of its first process for any other. It is not started again; one
+    /// that is due to be has ended for good.
     ///
     /// # Errors
     /// The container does not run, or a call fails; that it has ended already is none.
     pub fn signal(&self, container: &str, signal: i32) -> Result<(), DriverError> {
         let shared = &self.shared;
+        if let Some(restart) = shared.restarting().get(container) {
+            restart.cancel();
+            return Ok(());
+        }
         let container = shared.container(container)?;
         container.stopped.store(true, Ordering::Release);
         let by_force = signal == KILL || shared.settings.force_kill;

@@ -58,6 +58,8 @@ struct Shared<C: Calls> {
     settings: Settings,
     receiver: Box<dyn Receiver>,
     containers: Mutex<HashMap<String, Arc<Container<C>>>>,
+    /// Those that have ended and are due to be started again.
+    restarting: Mutex<HashMap<String, Arc<RestartManager>>>,
     reaper: Reaper<C>,
     output_limit: Duration,
 }
@@ -107,6 +109,7 @@ impl<C: Calls> Driver<C> {
                 settings,
                 receiver,
                 containers: Mutex::default(),
+                restarting: Mutex::default(),
                 reaper: Reaper::new(shared.clone()),
                 output_limit,
             }),
@@ -117,6 +120,12 @@ impl<C: Calls> Driver<C> {
 impl<C: Calls> Shared<C> {
     fn containers(&self) -> MutexGuard<'_, HashMap<String, Arc<Container<C>>>> {
         self.containers
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn restarting(&self) -> MutexGuard<'_, HashMap<String, Arc<RestartManager>>> {
+        self.restarting
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner())
     }

@@ -252,12 +252,16 @@ impl<C: Calls> Shared<C> {
             return;
         };
         event.kind = EventKind::Restart;
+        self.restarting()
+            .insert(container.id.clone(), Arc::clone(&manager));
         self.tell(&event);
         let shared = Arc::clone(self);
         // A start may take minutes: it has a thread of its own, and other ends are dealt with meanwhile.
         thread::spawn(move || {
             event.kind = EventKind::Exit;
-            if !manager.sleep(delay) {
+            let due = manager.sleep(delay);
+            shared.restarting().remove(&container.id);
+            if !due {
                 shared.tell(&event);
                 return;
             }

@@ -3,14 +3,17 @@
 use hoist_spec::{Command, Isolation, ProcessConfig};
 
 use super::{ContainerRequest, HyperV, Mount, NetworkDevice, ProcessRequest, Resources};
-use crate::Settings;
+use crate::{Dialect, Settings};
 
 impl ContainerRequest {
     /// What `command` asks for on Windows. Nothing is checked yet: that is part of lowering it.
     pub fn from_command(command: &Command, settings: &Settings) -> Self {
+        // Docker's daemon applied the driver's default itself, before it made the command.
+        let by_default = settings.hyperv_by_default
+            && matches!(settings.dialect, Dialect::Schema1 | Dialect::Schema2);
         let hyperv = command.hv_partition
             || command.isolation == Isolation::Hyperv
-            || (command.isolation == Isolation::Default && settings.hyperv_by_default);
+            || (command.isolation == Isolation::Default && by_default);
         Self {
             id: command.id.clone(),
             hostname: command.hostname.clone(),

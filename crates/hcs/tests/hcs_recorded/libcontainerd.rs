@@ -397,11 +397,6 @@ fn container_request(container: &str, input: &Value) -> ContainerRequest {
             "ignoreFlushesDuringBoot": windows["first_start"] == true,
             "network": {"endpointList": windows["networking"]["endpoints"].as_array().cloned().unwrap_or_default()},
             "resources": {
-                "cpu": {
-                    "count": number("/cpu/count"),
-                    "shares": number("/cpu/shares"),
-                    "maximum": number("/cpu/percent") * 100,
-                },
                 "memory": {"limit": number("/memory/limit")},
                 "storage": {
                     "iops": number("/storage/iops"),
@@ -413,6 +408,10 @@ fn container_request(container: &str, input: &Value) -> ContainerRequest {
     }))
     .unwrap();
     let mut request = ContainerRequest::from_spec(container, &oci).unwrap();
+    // Wider there than in OCI.
+    let wide = |pointer| i64::try_from(number(pointer)).unwrap();
+    request.resources.cpu_weight = wide("/cpu/shares");
+    request.resources.cpu_maximum = wide("/cpu/percent") * 100;
     if let Some(runtime) = windows.get("hv_runtime").filter(|value| !value.is_null()) {
         request.hyperv = Some(HyperV {
             image_path: string(&runtime["image_path"]),

@@ -14,6 +14,8 @@ type Rule = (&'static str, fn(&mut Recording) -> bool);
 
 /// In the order in which they are applied.
 const RULES: &[Rule] = &[
+    ("option-values-are-checked", option_values),
+    ("signal-ends-a-due-restart", signal_ends_restart),
     (
         "refused-before-the-first-call",
         refused_before_the_first_call,
@@ -37,6 +39,7 @@ const RULES: &[Rule] = &[
     ("lost-exit-code-is-unknown", lost_exit_code),
     ("servicing-failure-is-an-error", servicing_failure),
     ("failed-attach-ends-the-process", failed_attach),
+    ("what-cannot-be-heard-is-ended", unheard),
     ("handles-are-closed", handles_are_closed),
     ("size-out-of-range-is-refused", size_out_of_range),
     ("restore-asks-the-service", restore),
@@ -50,6 +53,68 @@ pub(crate) fn apply(recording: &mut Recording) -> Vec<&'static str> {
         .filter(|(_, rule)| rule(recording))
         .map(|(name, _)| *name)
         .collect()
+}
+
+/// A value that an option cannot have is refused, not passed over.
+fn option_values(recording: &mut Recording) -> bool {
+    let mut settings = hoist_hcs::Settings::hoist();
+    let options: Vec<String> = list(&recording.input["driver_options"])
+        .filter_map(|option| option.as_str().map(str::to_owned))
+        .collect();
+    let taken = hoist_hcs::driver::parse_options(&mut settings, options.iter().map(String::as_str));
+    let refused_there = recording
+        .steps
+        .iter()
+        .any(|step| step.operation == "NewDriver" && step.error != Failure::None);
+    if taken.is_ok() || refused_there {
+        return false;
+    }
+    let Some(first) = recording.steps.first().cloned() else {
+        return false;
+    };
+    recording.steps = vec![Step {
+        operation: "NewDriver".to_owned(),
+        begin: 0.0,
+        end: 0.0,
+        error: Failure::Some,
+        hook: None,
+        ..first
+    }];
+    recording.calls.clear();
+    recording.warnings.clear();
+    true
+}
+
+/// A container that is signalled while its restart is due has ended for good.
+fn signal_ends_restart(recording: &mut Recording) -> bool {
+    let due = |recording: &Recording, step: &Step| {
+        let last = recording
+            .events
+            .iter()
+            .rfind(|event| event.order < step.begin && event.state != "exit-process");
+        last.filter(|event| event.state == "restart").cloned()
+    };
+    each_step(
+        recording,
+        |recording, step| step.operation == "Signal" && due(recording, step).is_some(),
+        |recording, place| {
+            let step = recording.steps[place].clone();
+            let mut exit = due(recording, &step).unwrap();
+            recording.calls.retain(|call| call.begin < step.begin);
+            recording
+                .notifications
+                .retain(|note| note.order < step.begin);
+            recording.events.retain(|event| event.order < step.begin);
+            recording
+                .streams
+                .retain(|streams| streams.order < step.begin);
+            recording.warnings.clear();
+            recording.steps[place].error = Failure::None;
+            exit.state = "exit".to_owned();
+            exit.order = step.end + 0.5;
+            recording.events.push(exit);
+        },
+    )
 }
 
 /// Removes the calls that a step has made.
@@ -799,6 +864,33 @@ fn system_callback(recording: &Recording, system: &Value) -> Option<Value> {
             && call.arguments["computeSystem"] == *system
     })?;
     call.returned.get("callbackHandle").cloned()
+}
+
+/// A system or process whose callback cannot be registered is ended: nothing would be heard of it.
+fn unheard(recording: &mut Recording) -> bool {
+    let mut inserted = Vec::new();
+    for call in recording.calls.iter().filter(|call| call.failed()) {
+        match call.function.as_str() {
+            "HcsRegisterComputeSystemCallback" => inserted.push(Call::new(
+                "HcsTerminateComputeSystem",
+                json!({"computeSystem": call.arguments["computeSystem"], "options": null}),
+                call.end + 0.01,
+            )),
+            "HcsRegisterProcessCallback" => {
+                let process = json!({ "process": call.arguments["process"] });
+                inserted.push(Call::new(
+                    "HcsTerminateProcess",
+                    process.clone(),
+                    call.end + 0.01,
+                ));
+                inserted.push(Call::new("HcsCloseProcess", process, call.end + 0.02));
+            }
+            _ => {}
+        }
+    }
+    let any = !inserted.is_empty();
+    recording.calls.extend(inserted);
+    any
 }
 
 /// Every handle of a system that has ended is closed, after the last that was done with it.
