@@ -294,3 +294,57 @@ impl Step {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hoist_spec::{Command, ProcessConfig};
+
+    use super::*;
+
+    fn functions(dialect: Dialect) -> Vec<&'static str> {
+        let command = Command::new()
+            .id("c1")
+            .layer(r"C:\layers\4")
+            .process(ProcessConfig::new("cmd"));
+        let settings = Settings::docker(dialect);
+        let request = ContainerRequest::from_command(&command, &settings);
+        let steps = Plan::new(request, false, &settings)
+            .unwrap()
+            .steps()
+            .unwrap();
+        steps.iter().map(|step| step.function).collect()
+    }
+
+    #[test]
+    fn a_plan_names_the_calls_that_were_recorded() {
+        assert_eq!(
+            functions(Dialect::Docker110),
+            [
+                "NameToGuid",
+                "CreateComputeSystem",
+                "StartComputeSystem",
+                "CreateProcessWithStdHandlesInComputeSystem",
+                "WaitForProcessInComputeSystem",
+                "ShutdownComputeSystem",
+            ]
+        );
+        assert_eq!(
+            functions(Dialect::Docker112),
+            [
+                "NameToGuid",
+                "HcsCreateComputeSystem",
+                "HcsRegisterComputeSystemCallback",
+                "HcsStartComputeSystem",
+                "HcsCreateProcess",
+                "HcsRegisterProcessCallback",
+                "HcsGetProcessProperties",
+                "HcsUnregisterProcessCallback",
+                "HcsCloseProcess",
+                "HcsGetComputeSystemProperties",
+                "HcsShutdownComputeSystem",
+                "HcsUnregisterComputeSystemCallback",
+                "HcsCloseComputeSystem",
+            ]
+        );
+    }
+}

@@ -10,7 +10,7 @@ use hoist::foreground::{self, DRAIN_LIMIT, ForegroundIo, SignalFd, terminal_size
 use hoist::{Engine, EngineOptions, Hooks, RunRequest, random_id};
 use hoist_compute::{Process, Stdio};
 use hoist_spec::options::RunOptions;
-use hoist_spec::{ConsoleSize, ContainerId, ContainerSpec};
+use hoist_spec::{Command, ConsoleSize, ContainerId, ContainerSpec};
 
 use super::facts::with_facts;
 use crate::args::Run;
@@ -69,12 +69,14 @@ pub(crate) fn run(run: Run, state_root: Option<PathBuf>) -> Result<u8, Failure> 
 /// The container that the options describe, with a new id.
 pub(crate) fn container(run: Run) -> Result<(ContainerId, ContainerSpec), Failure> {
     let id = random_id()?;
-    let command = with_facts(|facts| {
-        let mut command = options(run).into_command(facts)?;
-        command.id = id.to_string();
-        Ok(command)
-    })?;
+    let mut command = command(run)?;
+    command.id = id.to_string();
     Ok((id, command.to_container_spec()?))
+}
+
+/// What the options ask for, without an id.
+pub(crate) fn command(run: Run) -> Result<Command, Failure> {
+    with_facts(|facts| Ok(options(run).into_command(facts)?))
 }
 
 fn options(run: Run) -> RunOptions {
