@@ -27,12 +27,15 @@ use crate::{
 pub struct Limits {
     /// Creating, starting, pausing and resuming a system.
     pub operation: Duration,
+    /// How often a process is asked whether it has ended, in case the notification was lost.
+    pub poll: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
             operation: Duration::from_secs(240),
+            poll: Duration::from_secs(10),
         }
     }
 }
@@ -57,6 +60,7 @@ pub struct Process<E: HcsExports> {
     exports: Arc<E>,
     handle: ProcessHandle,
     notified: Arc<Notified>,
+    system: Arc<Notified>,
     callback: Mutex<Option<CallbackHandle>>,
 }
 
@@ -97,6 +101,7 @@ impl<E: HcsExports> Process<E> {
         if let Some(callback) = take(&self.callback) {
             self.exports.unregister_process_callback(callback);
             self.exports.close_process(self.handle);
+            self.system.leave(self.handle.0);
             self.notified.close();
         }
     }
@@ -182,16 +187,20 @@ impl<E: HcsExports> HcsCalls<E> {
         }
     }
 
-    fn process(&self, handle: ProcessHandle) -> CallResult<Process<E>> {
+    fn process(&self, system: &System<E>, handle: ProcessHandle) -> CallResult<Process<E>> {
         let notified = Arc::new(Notified::default());
         let sink = Arc::clone(&notified) as Arc<dyn NotificationSink>;
         match self.exports.register_process_callback(handle, sink) {
-            Ok(callback) => Ok(Process {
-                exports: Arc::clone(&self.exports),
-                handle,
-                notified,
-                callback: Mutex::new(Some(callback)),
-            }),
+            Ok(callback) => {
+                system.notified.join(handle.0, &notified);
+                Ok(Process {
+                    exports: Arc::clone(&self.exports),
+                    handle,
+                    notified,
+                    system: Arc::clone(&system.notified),
+                    callback: Mutex::new(Some(callback)),
+                })
+            }
             Err(hresult) => {
                 self.exports.terminate_process(handle);
                 self.exports.close_process(handle);
@@ -220,7 +229,7 @@ impl<E: HcsExports> HcsCalls<E> {
     /// Opens a process of a system by its id.
     pub fn open_process(&self, system: &System<E>, pid: u32) -> CallResult<Process<E>> {
         match self.exports.open_process(system.handle, pid) {
-            Ok(handle) => self.process(handle),
+            Ok(handle) => self.process(system, handle),
             Err(issued) => Err(failed("HcsOpenProcess", &issued)),
         }
     }
@@ -366,7 +375,7 @@ impl<E: HcsExports> Calls for HcsCalls<E> {
             .create_process(system.handle, parameters)
             .map_err(|issued| failed("HcsCreateProcess", &issued))?;
         Ok(Started {
-            process: self.process(created.handle)?,
+            process: self.process(system, created.handle)?,
             pid: created.pid,
             stdin: created.stdin,
             stdout: created.stdout,
@@ -376,14 +385,28 @@ impl<E: HcsExports> Calls for HcsCalls<E> {
 
     fn wait_process(&self, _system: &System<E>, process: &Process<E>) -> Waited {
         const WAIT: &str = "ProcessExited";
-        let failure = match process.notified.wait_exit(None) {
-            Some(Exit::Exited(status)) if status.is_success() => None,
-            Some(Exit::Exited(status)) => Some(CallError::result(WAIT, status)),
-            Some(Exit::Unheard) | None => Some(CallError::new(WAIT, Failure::ServiceGone)),
-        };
-        Waited {
-            failure,
-            code: self.exit_code(process),
+        loop {
+            let failure = match process.notified.wait_exit(Some(self.limits.poll)) {
+                Some(Exit::Exited(status)) if status.is_success() => None,
+                Some(Exit::Exited(status)) => Some(CallError::result(WAIT, status)),
+                Some(Exit::WithSystem) => Some(CallError::new(WAIT, Failure::SystemExited)),
+                Some(Exit::Unheard) => Some(CallError::new(WAIT, Failure::ServiceGone)),
+                // A notification may be lost: the process itself knows better.
+                None => match self.exit_code(process) {
+                    Ok(code) => {
+                        return Waited {
+                            failure: None,
+                            code: Ok(code),
+                        };
+                    }
+                    Err(error) if error.is_gone() => Some(error),
+                    Err(_) => continue,
+                },
+            };
+            return Waited {
+                failure,
+                code: self.exit_code(process),
+            };
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Condvar, Mutex, MutexGuard},
+    sync::{Condvar, Mutex, MutexGuard, Weak},
     time::{Duration, Instant},
 };
 
@@ -23,7 +23,10 @@ pub(super) struct Notified {
 struct Inner {
     exited: Option<Hresult>,
     service_gone: bool,
+    system_gone: bool,
     closed: bool,
+    /// A system's processes: they end with it, whether or not that is notified.
+    dependents: HashMap<usize, Weak<Notified>>,
     completed: HashMap<Notification, Hresult>,
     on_exit: Vec<OnExit>,
 }
@@ -33,6 +36,8 @@ struct Inner {
 pub(super) enum Exit {
     /// By the exit that was notified, with this status.
     Exited(Hresult),
+    /// With its system, and nothing was heard of itself.
+    WithSystem,
     /// Nothing more will be heard: the service has gone, or the handle was closed.
     Unheard,
 }
@@ -41,6 +46,7 @@ impl Inner {
     fn exit(&self) -> Option<Exit> {
         match self.exited {
             Some(status) => Some(Exit::Exited(status)),
+            None if self.system_gone => Some(Exit::WithSystem),
             None => (self.service_gone || self.closed).then_some(Exit::Unheard),
         }
     }
@@ -76,7 +82,7 @@ impl Notified {
                 };
             }
             match inner.exit() {
-                Some(Exit::Exited(_)) => {
+                Some(Exit::Exited(_) | Exit::WithSystem) => {
                     return Err(CallError::new(function, Failure::SystemExited));
                 }
                 Some(Exit::Unheard) => return Err(CallError::new(function, Failure::ServiceGone)),
@@ -137,20 +143,45 @@ impl Notified {
         }
     }
 
-    /// Nothing more will be notified.
-    pub(super) fn close(&self) {
-        self.change(|inner| inner.closed = true);
+    /// A process of this system: where the system ends, its waits end too. It is forgotten by [`leave`](Self::leave), so
+    /// that many processes one after another leave nothing behind.
+    pub(super) fn join(&self, key: usize, process: &std::sync::Arc<Notified>) {
+        let mut inner = self.lock();
+        if inner.exit().is_some() {
+            drop(inner);
+            process.change(&|inner| inner.system_gone = true);
+        } else {
+            inner
+                .dependents
+                .insert(key, std::sync::Arc::downgrade(process));
+        }
     }
 
-    fn change(&self, change: impl FnOnce(&mut Inner)) {
+    /// A process of this system that is done with.
+    pub(super) fn leave(&self, key: usize) {
+        self.lock().dependents.remove(&key);
+    }
+
+    /// Nothing more will be notified.
+    pub(super) fn close(&self) {
+        self.change(&|inner| inner.closed = true);
+    }
+
+    fn change(&self, change: &dyn Fn(&mut Inner)) {
         let mut inner = self.lock();
         change(&mut inner);
-        let due = match inner.exit() {
-            Some(_) => std::mem::take(&mut inner.on_exit),
-            None => Vec::new(),
+        let (due, dependents) = match inner.exit() {
+            Some(_) => (
+                std::mem::take(&mut inner.on_exit),
+                std::mem::take(&mut inner.dependents),
+            ),
+            None => (Vec::new(), HashMap::new()),
         };
         drop(inner);
         self.changed.notify_all();
+        for process in dependents.values().filter_map(Weak::upgrade) {
+            process.change(&|inner| inner.system_gone = true);
+        }
         for then in due {
             then();
         }
@@ -159,7 +190,7 @@ impl Notified {
 
 impl NotificationSink for Notified {
     fn notify(&self, notification: Notification, status: Hresult) {
-        self.change(|inner| match notification {
+        self.change(&|inner| match notification {
             Notification::SystemExited | Notification::ProcessExited => {
                 inner.exited.get_or_insert(status);
             }
@@ -215,6 +246,28 @@ mod tests {
             count.fetch_add(1, Ordering::Relaxed);
         }));
         assert_eq!(told.load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn a_process_ends_with_its_system_though_nothing_is_heard_of_it() {
+        let (system, process) = (Notified::default(), Arc::new(Notified::default()));
+        system.join(1, &process);
+        system.notify(Notification::SystemExited, Hresult::UNEXPECTED_EXIT);
+        assert_eq!(process.wait_exit(None), Some(Exit::WithSystem));
+        let late = Arc::new(Notified::default());
+        system.join(2, &late);
+        assert_eq!(late.wait_exit(None), Some(Exit::WithSystem));
+    }
+
+    #[test]
+    fn processes_that_are_done_with_leave_nothing_behind() {
+        let system = Notified::default();
+        for key in 0..10_000 {
+            let process = Arc::new(Notified::default());
+            system.join(key, &process);
+            system.leave(key);
+        }
+        assert!(system.lock().dependents.is_empty());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Container, DriverError, ENDING_LIMIT, Exit, INIT, Process, Shared};
+use super::{Container, DriverError, Exit, INIT, Process, Shared};
 use crate::{
     calls::{CallError, CallResult, Calls, Ending, Waited},
     documents::properties::{PENDING_UPDATES_QUERY, SystemProperties},
@@ -47,7 +47,7 @@ impl<C: Calls> Shared<C> {
     fn wait_ending(&self, system: &C::System, ending: Ending) -> CallResult {
         match ending {
             Ending::Ended | Ending::Gone => Ok(()),
-            Ending::Pending => self.calls.wait_system(system, ENDING_LIMIT),
+            Ending::Pending => self.calls.wait_system(system, self.patience.ending),
         }
     }
 

@@ -41,11 +41,23 @@ use reaper::Reaper;
 /// What the container's first process is called.
 pub const INIT: &str = "init";
 
-/// How long a system may take to end when it is asked to, and again when it is ended by force.
-const ENDING_LIMIT: Duration = Duration::from_secs(300);
+/// How long the driver waits at the end of things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// How long a system may take to end when it is asked to, and again when it is ended by force.
+    pub ending: Duration,
+    /// How long output is still copied after a process has ended.
+    pub output: Duration,
+}
 
-/// How long output is still copied after the process has ended.
-const OUTPUT_LIMIT: Duration = Duration::from_secs(1);
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            ending: Duration::from_secs(300),
+            output: Duration::from_secs(1),
+        }
+    }
+}
 
 /// Containers of one set of calls.
 pub struct Driver<C: Calls> {
@@ -61,7 +73,7 @@ struct Shared<C: Calls> {
     /// Those that have ended and are due to be started again.
     restarting: Mutex<HashMap<String, Arc<RestartManager>>>,
     reaper: Reaper<C>,
-    output_limit: Duration,
+    patience: Patience,
 }
 
 /// A container whose first process was started.
@@ -93,15 +105,15 @@ struct Process<C: Calls> {
 impl<C: Calls> Driver<C> {
     /// Over `calls`; `receiver` is told of events and warnings.
     pub fn new(calls: C, settings: Settings, receiver: Box<dyn Receiver>) -> Self {
-        Self::with_output_limit(calls, settings, receiver, OUTPUT_LIMIT)
+        Self::with_patience(calls, settings, receiver, Patience::default())
     }
 
-    /// The same, with another time for which output is still copied after a process has ended.
-    pub fn with_output_limit(
+    /// The same, with other limits.
+    pub fn with_patience(
         calls: C,
         settings: Settings,
         receiver: Box<dyn Receiver>,
-        output_limit: Duration,
+        patience: Patience,
     ) -> Self {
         Self {
             shared: Arc::new_cyclic(|shared| Shared {
@@ -111,7 +123,7 @@ impl<C: Calls> Driver<C> {
                 containers: Mutex::default(),
                 restarting: Mutex::default(),
                 reaper: Reaper::new(shared.clone()),
-                output_limit,
+                patience,
             }),
         }
     }

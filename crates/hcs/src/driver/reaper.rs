@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Container, ENDING_LIMIT, Event, EventKind, Exit, Process, Shared, launch::Company};
+use super::{Container, Event, EventKind, Exit, Process, Shared, launch::Company};
 use crate::calls::{Calls, Ending};
 
 /// Where the callbacks of processes and systems leave word. The thread is started with the first process to be watched.
@@ -152,7 +152,7 @@ impl<C: Calls> Shared<C> {
             exit,
             update_pending,
             by_force: self.settings.force_kill,
-            deadline: Instant::now() + ENDING_LIMIT,
+            deadline: Instant::now() + self.patience.ending,
         };
         self.begin_ending(ending, sender)
     }
@@ -217,10 +217,10 @@ impl<C: Calls> Shared<C> {
         self.receiver.warning(&format!(
             "container {} did not shut down in {} s and is ended by force",
             ending.container.id,
-            ENDING_LIMIT.as_secs()
+            self.patience.ending.as_secs()
         ));
         ending.by_force = true;
-        ending.deadline = Instant::now() + ENDING_LIMIT;
+        ending.deadline = Instant::now() + self.patience.ending;
         self.begin_ending(ending, sender)
     }
 

@@ -75,7 +75,7 @@ impl<C: Calls> Driver<C> {
         if let Err(error) = hooked {
             shared.forget(&container);
             shared.end_by_force(&container);
-            copies.finish(shared.output_limit);
+            copies.finish(shared.patience.output);
             return Err(error);
         }
         let waited = shared
@@ -88,7 +88,7 @@ impl<C: Calls> Driver<C> {
         let stopped = shared.stop(&container.system);
         shared.report_stop(&container.id, &stopped);
         shared.let_go(&container);
-        copies.finish(shared.output_limit);
+        copies.finish(shared.patience.output);
         exit
     }
 
@@ -120,7 +120,7 @@ impl<C: Calls> Driver<C> {
         let copies = Copies::start(streams, stdin, stdout, stderr);
         if let Err(error) = call(hook, request.clone(), process.pid) {
             shared.end_other(&container, &process);
-            copies.finish(shared.output_limit);
+            copies.finish(shared.patience.output);
             return Err(error);
         }
         let waited = shared
@@ -128,7 +128,7 @@ impl<C: Calls> Driver<C> {
             .wait_process(&container.system, &process.handle);
         let exit = shared.exit(&container, &process, waited);
         shared.calls.close_process(&process.handle);
-        copies.finish(shared.output_limit);
+        copies.finish(shared.patience.output);
         exit
     }
 }

@@ -11,8 +11,8 @@ use hoist_hcs::{
     Dialect, Plan, Settings,
     calls::FlatCalls,
     driver::{
-        BoxError, Driver, DriverError, Event, Exit as DriverExit, Receiver, StartedProcess,
-        Streams, parse_options,
+        BoxError, Driver, DriverError, Event, Exit as DriverExit, Patience, Receiver,
+        StartedProcess, Streams, parse_options,
     },
     request::{ContainerRequest, ProcessRequest},
 };
@@ -80,11 +80,14 @@ pub(crate) fn drive(recording: &Recording, script: &Arc<Script>) {
     let service = Service::new(script);
     let replay = Arc::new(Replay {
         script: Arc::clone(script),
-        driver: Driver::with_output_limit(
+        driver: Driver::with_patience(
             FlatCalls::new(Exports(Arc::clone(&service))),
             settings.clone(),
             Box::new(Warnings(Arc::clone(script))),
-            Duration::from_secs(20),
+            Patience {
+                output: Duration::from_secs(20),
+                ..Patience::default()
+            },
         ),
         settings,
         command: input["command"].clone(),
