@@ -15,6 +15,7 @@ use crate::{HookContext, Hooks, OomNotice, names::Names, platform};
 
 #[cfg(target_os = "linux")]
 mod detached;
+mod limits;
 mod query;
 mod resolve;
 mod stop;
@@ -24,6 +25,7 @@ mod tests;
 
 #[cfg(target_os = "linux")]
 pub use detached::LaunchOptions;
+pub use limits::{Pruned, Usage};
 pub use query::Listed;
 pub use stop::{Ended, StopOutcome, StopRequest, TERMINATE_LIMIT};
 
@@ -39,6 +41,9 @@ pub struct EngineOptions {
     pub data_root: Option<PathBuf>,
     /// Where to note what takes time in starts.
     pub timeline: Option<Arc<Timeline>>,
+    /// The containers that this engine starts are ended by force when the thread that has started them ends, however it does:
+    /// nothing runs on that nobody owns. For programs that start containers in their main thread alone.
+    pub takes_containers_along: bool,
 }
 
 /// A container to be made.
@@ -153,7 +158,11 @@ impl Engine {
             Some(path) => path,
             None => platform::default_state_root()?,
         };
-        let service = platform::service(&state_root, options.timeline)?;
+        let service = platform::service(
+            &state_root,
+            options.timeline,
+            options.takes_containers_along,
+        )?;
         Ok(Self {
             data_root: data_root.into(),
             ..Self::with_service(service, &state_root)

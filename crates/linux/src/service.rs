@@ -33,6 +33,8 @@ pub(crate) struct Shared {
     /// The first processes that this program has started, by container: it alone can reap them, whichever handle asks.
     pub(crate) owned: Mutex<HashMap<ContainerId, Arc<OwnedProcess>>>,
     features: OnceLock<HostFeatures>,
+    /// The kernel ends containers when the thread that has started them ends.
+    pub(crate) dies_with_owner: bool,
 }
 
 impl LinuxService {
@@ -49,6 +51,17 @@ impl LinuxService {
     /// As [`LinuxService::new`], on a host that is taken to have just these features: so is each fallback forced.
     pub fn with_features(state_root: PathBuf, features: HostFeatures) -> Result<Self> {
         Self::open(state_root, None, OnceLock::from(features))
+    }
+
+    /// The containers that this service starts are ended by the kernel when the thread that has started them ends, however it
+    /// does (prctl(2), `PR_SET_PDEATHSIG`): nothing runs on that nobody owns. For programs that start containers in their
+    /// main thread alone.
+    pub fn taking_containers_along(self) -> Self {
+        let shared = Arc::try_unwrap(self.0).map(|shared| Shared {
+            dies_with_owner: true,
+            ..shared
+        });
+        Self(shared.map_or_else(|shared| shared, Arc::new))
     }
 
     fn open(
@@ -70,6 +83,7 @@ impl LinuxService {
             timeline,
             owned: Mutex::default(),
             features,
+            dies_with_owner: false,
         })))
     }
 

@@ -20,8 +20,8 @@ mod signal;
 pub use bundle::Bundle;
 pub use capability::{CapabilitySet, UnknownCapability, capability_number, parse_capability};
 pub use command::{
-    Command, Isolation, Mount, Network, NetworkInterface, NetworkMode, PortBinding, ProcessConfig,
-    Resources,
+    Command, Device, Isolation, Mount, Network, NetworkInterface, NetworkMode, PortBinding,
+    ProcessConfig, Resources, SharedNamespaces,
 };
 pub use container::{
     ConsoleSize, ContainerSpec, ProcessSpec, RootSource, SeccompPolicy, StopPolicy, WritableLayer,

@@ -56,6 +56,7 @@ pub(crate) fn default_data_root() -> Result<PathBuf> {
 pub(crate) fn service(
     state_root: &Path,
     timeline: Option<Arc<Timeline>>,
+    takes_containers_along: bool,
 ) -> Result<Arc<dyn ComputeService>> {
     private_directory(state_root)?;
     let containers = state_root.join("containers");
@@ -64,7 +65,10 @@ pub(crate) fn service(
         Some(timeline) => LinuxService::with_timeline(state_root.to_path_buf(), timeline)?,
         None => LinuxService::new(state_root.to_path_buf())?,
     };
-    Ok(Arc::new(service))
+    Ok(Arc::new(match takes_containers_along {
+        true => service.taking_containers_along(),
+        false => service,
+    }))
 }
 
 /// Fills `buffer` with random bytes of the kernel.

@@ -32,6 +32,7 @@ pub(crate) fn default_data_root() -> Result<PathBuf> {
 pub(crate) fn service(
     _state_root: &Path,
     _timeline: Option<Arc<Timeline>>,
+    _takes_containers_along: bool,
 ) -> Result<Arc<dyn ComputeService>> {
     Err(unsupported())
 }

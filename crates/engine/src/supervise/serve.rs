@@ -81,6 +81,7 @@ impl Session {
             state_root: Some(request.state_root.clone()),
             data_root: Some(request.data_root.clone()),
             timeline: None,
+            takes_containers_along: true,
         })?;
         let container = engine.container(&request.id)?;
         let folder = engine.supervisor_folder(&request.id);
