@@ -15,6 +15,7 @@ use crate::{HookContext, Hooks, OomNotice, names::Names, platform};
 
 #[cfg(target_os = "linux")]
 mod detached;
+mod limits;
 mod query;
 mod resolve;
 mod stop;
@@ -24,6 +25,7 @@ mod tests;
 
 #[cfg(target_os = "linux")]
 pub use detached::LaunchOptions;
+pub use limits::{Pruned, Usage};
 pub use query::Listed;
 pub use stop::{Ended, StopOutcome, StopRequest, TERMINATE_LIMIT};
 
@@ -42,6 +44,9 @@ pub struct EngineOptions {
     /// The caller waits for every process it starts, as a command does that runs one in the foreground. Otherwise a thread
     /// sees to it that each is reaped at its end, and its status written down.
     pub waits_for_each: bool,
+    /// The containers that this engine starts are ended by force when the thread that has started them ends, however it does:
+    /// nothing runs on that nobody owns. For programs that start containers in their main thread alone.
+    pub takes_containers_along: bool,
 }
 
 /// A container to be made.
@@ -156,7 +161,11 @@ impl Engine {
             Some(path) => path,
             None => platform::default_state_root()?,
         };
-        let service = platform::service(&state_root, options.timeline, options.waits_for_each)?;
+        let ownership = platform::Ownership {
+            waits_for_each: options.waits_for_each,
+            takes_containers_along: options.takes_containers_along,
+        };
+        let service = platform::service(&state_root, options.timeline, ownership)?;
         Ok(Self {
             data_root: data_root.into(),
             ..Self::with_service(service, &state_root)

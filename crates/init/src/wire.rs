@@ -713,6 +713,9 @@ impl Message {
     /// The length of an encoded message in bytes.
     pub const LENGTH: usize = 24;
 
+    /// In the value of the [`MessageKind::Go`] that releases the process: the kernel ends it when its owner's thread ends.
+    pub const DIES_WITH_OWNER: u64 = 1;
+
     /// A message that says only its kind.
     pub fn of(kind: MessageKind) -> Self {
         Self {

@@ -39,6 +39,9 @@ pub struct LinuxOptions {
     /// The caller waits for every process it starts. Otherwise one thread, for all services of the program, reaps each at its
     /// end and writes its status down, whether or not somebody waits for it.
     pub waits_for_each: bool,
+    /// Containers are ended by the kernel when the thread that has started them ends, however it does (prctl(2),
+    /// `PR_SET_PDEATHSIG`): nothing runs on that nobody owns. For programs that start containers in their main thread alone.
+    pub takes_containers_along: bool,
 }
 
 /// What all handles of one service share.
@@ -50,6 +53,7 @@ pub(crate) struct Shared {
     pub(crate) waits_for_each: bool,
     features: OnceLock<HostFeatures>,
     fault: Option<(u32, Fault)>,
+    pub(crate) takes_containers_along: bool,
 }
 
 impl LinuxService {
@@ -76,6 +80,7 @@ impl LinuxService {
             waits_for_each: options.waits_for_each,
             features: options.features.map(OnceLock::from).unwrap_or_default(),
             fault: options.fault,
+            takes_containers_along: options.takes_containers_along,
         })))
     }
 

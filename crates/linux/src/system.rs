@@ -1,7 +1,7 @@
 //! One container: the contract's operations on it.
 
 use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::cgroup::Cgroup;
 use crate::descriptors::{RuntimeDescriptors, Sources};
-use crate::execute::{Start, Started, Tracer, Witness};
+use crate::execute::{Start, Started, Tracer, Witness, exit_info};
 use crate::making::CgroupMaker;
 use crate::plan::{
     CgroupPlace, PID_NAMESPACE, Plan, RunningContainer, RuntimeOptions, hooks as hook_plan, plan,
@@ -34,6 +34,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const ENDING: Duration = Duration::from_secs(1);
 /// How long the owner may take to write down an exit that everybody can see.
 const OWNER_PATIENCE: Duration = Duration::from_secs(10);
+/// How long whoever inherits a process whose owner is gone may take to reap it.
+const INHERITOR_PATIENCE: Duration = Duration::from_millis(200);
 
 /// A container, opened.
 pub(crate) struct LinuxSystem {
@@ -335,12 +337,13 @@ impl ComputeSystem for LinuxSystem {
             }
             match record.process() {
                 Some(process) => {
-                    if let Some(pidfd) = open_process(&record)?
+                    let pidfd = open_process(&record)?;
+                    if let Some(pidfd) = &pidfd
                         && !wait_for(pidfd.as_fd(), left())?
                     {
                         return Err(timed_out(process.pid));
                     }
-                    return self.exit_after_end(&record);
+                    return self.exit_after_end(&record, pidfd.as_ref());
                 }
                 // Not yet started: somebody else will.
                 None if left().is_some_and(|left| left.is_zero()) => return Err(timed_out(0)),
@@ -436,6 +439,7 @@ impl LinuxSystem {
                     descriptors: &descriptors,
                     tracer: &mut tracer,
                     console: None,
+                    dies_with_owner: self.shared.takes_containers_along,
                     witness: &mut recorder,
                 }
                 .run(stdio)
@@ -546,6 +550,7 @@ impl LinuxSystem {
             descriptors: &sources.open(&plan.descriptors)?,
             tracer: &mut Tracer::new(self.shared.timeline.clone()),
             console: None,
+            dies_with_owner: false,
             witness: &mut Nobody,
         }
         .run(stdio)
@@ -566,7 +571,9 @@ impl LinuxSystem {
     }
 
     /// The exit status of a container whose process is seen to have ended, and whose owner is another program.
-    fn exit_after_end(&self, record: &Record) -> Result<ExitStatus> {
+    ///
+    /// Where that is gone, the kernel may still know, for one who held the process by its pidfd.
+    fn exit_after_end(&self, record: &Record, held: Option<&OwnedFd>) -> Result<ExitStatus> {
         let deadline = Instant::now() + OWNER_PATIENCE;
         let mut pause = Duration::from_micros(200);
         loop {
@@ -586,10 +593,11 @@ impl LinuxSystem {
                 if let Some(exit) = self.exit_of(record)? {
                     return Ok(exit);
                 }
+                let status = held
+                    .and_then(|pidfd| status_of_reaped(pidfd.as_fd()))
+                    .unwrap_or_else(|| ExitStatus::unknown("supervisor lost"));
                 // Written down: whoever asks later gets the same answer.
-                return self
-                    .folder
-                    .write_exit(&ExitStatus::unknown("supervisor lost"));
+                return self.folder.write_exit(&status);
             }
             std::thread::sleep(pause);
             pause = (pause * 2).min(Duration::from_millis(50));
@@ -752,6 +760,25 @@ pub(crate) fn open_process(record: &Record) -> Result<Option<OwnedFd>> {
         Ok(pidfd) => Ok(process.exists().then_some(pidfd)),
         Err(rustix::io::Errno::SRCH) => Ok(None),
         Err(errno) => Err(system("open the process", errno.into())),
+    }
+}
+
+/// How a process has ended that nobody of Hoist has reaped, where the kernel tells. Whoever has inherited it reaps it soon,
+/// and only then it does.
+fn status_of_reaped(pidfd: BorrowedFd<'_>) -> Option<ExitStatus> {
+    let deadline = Instant::now() + INHERITOR_PATIENCE;
+    loop {
+        if let Some(status) = exit_info(pidfd) {
+            return match (libc::WIFEXITED(status), libc::WIFSIGNALED(status)) {
+                (true, _) => Some(ExitStatus::exited(libc::WEXITSTATUS(status))),
+                (_, true) => Signal::from_number(libc::WTERMSIG(status)).map(ExitStatus::signalled),
+                _ => None,
+            };
+        }
+        if Instant::now() > deadline {
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 

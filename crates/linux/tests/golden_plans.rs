@@ -335,6 +335,7 @@ fn limited() -> ContainerSpec {
         cpuset_cpus: "0".to_owned(),
         pids_limit: 64,
         blkio_weight: 300,
+        ..Resources::default()
     });
     // No file systems: here the cgroup is looked at.
     let mut spec = spec(&command);

@@ -23,8 +23,8 @@ pub use capability::{
     CapabilitySet, UnknownCapability, capability_name, capability_number, parse_capability,
 };
 pub use command::{
-    Command, Isolation, Mount, Network, NetworkInterface, NetworkMode, PortBinding, ProcessConfig,
-    Resources,
+    Command, Device, Isolation, Mount, Network, NetworkInterface, NetworkMode, PortBinding,
+    ProcessConfig, Resources, SharedNamespaces,
 };
 pub use container::{
     ConsoleSize, ContainerSpec, ProcessSpec, RootSource, SeccompPolicy, StopPolicy, WritableLayer,

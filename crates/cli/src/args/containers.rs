@@ -150,6 +150,93 @@ pub(crate) struct Logs {
     pub container: String,
 }
 
+/// `hoist pause` and `hoist unpause`.
+#[derive(Args, Debug)]
+pub(crate) struct Containers {
+    /// Containers to act on
+    #[arg(value_name = "CONTAINER", required = true)]
+    pub containers: Vec<String>,
+}
+
+/// `hoist rename`.
+#[derive(Args, Debug)]
+pub(crate) struct Rename {
+    /// Container to give a name
+    #[arg(value_name = "CONTAINER")]
+    pub container: String,
+    /// Its new name
+    #[arg(value_name = "NAME")]
+    pub name: String,
+}
+
+/// `hoist prune`.
+#[derive(Args, Debug)]
+pub(crate) struct Prune {
+    /// Ask nobody
+    #[arg(short, long)]
+    pub force: bool,
+}
+
+/// `hoist stats`.
+#[derive(Args, Debug)]
+pub(crate) struct Stats {
+    /// Show them once, and not again and again
+    #[arg(long)]
+    pub no_stream: bool,
+    /// Cut no id short
+    #[arg(long)]
+    pub no_trunc: bool,
+    /// How to write the list
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub format: TableFormat,
+    /// Containers to show; all that run where none is named
+    #[arg(value_name = "CONTAINER")]
+    pub containers: Vec<String>,
+}
+
+/// `hoist update`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Update {
+    /// Limit of memory (bytes, or with b, k, m, g)
+    #[arg(short, long, value_name = "BYTES", allow_hyphen_values = true)]
+    pub memory: Option<String>,
+    /// Memory that the container keeps when the machine runs short
+    #[arg(long, value_name = "BYTES", allow_hyphen_values = true)]
+    pub memory_reservation: Option<String>,
+    /// Limit of memory and swap together; -1: none
+    #[arg(long, value_name = "BYTES", allow_hyphen_values = true)]
+    pub memory_swap: Option<String>,
+    /// Limit of processor time, in processors (1.5)
+    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
+    pub cpus: Option<String>,
+    /// Weight of processor time against other containers (1024 is the usual one)
+    #[arg(short = 'c', long, value_name = "WEIGHT", allow_hyphen_values = true)]
+    pub cpu_shares: Option<String>,
+    /// Processors it may use (0-3,7)
+    #[arg(long, value_name = "LIST")]
+    pub cpuset_cpus: Option<String>,
+    /// Memory nodes it may use (0,1)
+    #[arg(long, value_name = "LIST")]
+    pub cpuset_mems: Option<String>,
+    /// Limit of processes and threads; -1: none
+    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
+    pub pids_limit: Option<String>,
+    /// Weight of block I/O: 10 to 1000
+    #[arg(long, value_name = "WEIGHT", allow_hyphen_values = true)]
+    pub blkio_weight: Option<String>,
+    /// Containers to change
+    #[arg(value_name = "CONTAINER", required = true)]
+    pub containers: Vec<String>,
+}
+
+/// `hoist man`.
+#[derive(Args, Debug)]
+pub(crate) struct Man {
+    /// Write one page per command into DIR, which is made where it is missing; otherwise the page of hoist itself is printed
+    #[arg(value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    pub folder: Option<std::path::PathBuf>,
+}
+
 /// `hoist wait`.
 #[derive(Args, Debug)]
 pub(crate) struct Wait {

@@ -19,8 +19,8 @@ use clap::{
 };
 
 pub(crate) use containers::{
-    Attach, Completions, Format, Inspect, Kill, Logs, Ps, Report, Rm, Start, Stop, TableFormat,
-    Top, Wait,
+    Attach, Completions, Containers, Format, Inspect, Kill, Logs, Man, Prune, Ps, Rename, Report,
+    Rm, Start, Stats, Stop, TableFormat, Top, Update, Wait,
 };
 pub(crate) use exec::Exec;
 pub(crate) use run::{Plan, Run, Supervised};
@@ -44,6 +44,13 @@ pub(crate) enum Action {
     Restart(Stop),
     Attach(Attach),
     Logs(Logs),
+    Pause(Containers),
+    Unpause(Containers),
+    Update(Update),
+    Stats(Stats),
+    Rename(Rename),
+    Prune(Prune),
+    Man(Man),
     Ps(Ps),
     Inspect(Inspect),
     Top(Top),
@@ -110,7 +117,37 @@ const COMMANDS: &[Definition] = &[
         "Wait until containers have ended, and print their exit codes",
         arguments::<Wait>,
     ),
+    (
+        "pause",
+        "Freeze every process of containers",
+        arguments::<Containers>,
+    ),
+    (
+        "unpause",
+        "Let paused containers go on",
+        arguments::<Containers>,
+    ),
+    (
+        "update",
+        "Change limits of containers that run",
+        arguments::<Update>,
+    ),
+    (
+        "stats",
+        "Show what containers use, again and again",
+        arguments::<Stats>,
+    ),
+    (
+        "rename",
+        "Give a container another name",
+        arguments::<Rename>,
+    ),
     ("rm", "Remove containers", arguments::<Rm>),
+    (
+        "prune",
+        "Remove all containers that have ended",
+        arguments::<Prune>,
+    ),
     (
         "info",
         "Show what this machine can do, and why not what it cannot",
@@ -122,6 +159,7 @@ const COMMANDS: &[Definition] = &[
         arguments::<Plan>,
     ),
     ("version", "Show the version", arguments::<Report>),
+    ("man", "Write manual pages", arguments::<Man>),
     (
         "completions",
         "Print a completion script for a shell",
@@ -222,6 +260,13 @@ pub(crate) fn parse(words: &[OsString]) -> Result<Invocation, clap::Error> {
         "restart" => Action::Restart(Stop::from_arg_matches_mut(from)?),
         "attach" => Action::Attach(Attach::from_arg_matches_mut(from)?),
         "logs" => Action::Logs(Logs::from_arg_matches_mut(from)?),
+        "pause" => Action::Pause(Containers::from_arg_matches_mut(from)?),
+        "unpause" => Action::Unpause(Containers::from_arg_matches_mut(from)?),
+        "update" => Action::Update(Update::from_arg_matches_mut(from)?),
+        "stats" => Action::Stats(Stats::from_arg_matches_mut(from)?),
+        "rename" => Action::Rename(Rename::from_arg_matches_mut(from)?),
+        "prune" => Action::Prune(Prune::from_arg_matches_mut(from)?),
+        "man" => Action::Man(Man::from_arg_matches_mut(from)?),
         "ps" => Action::Ps(Ps::from_arg_matches_mut(from)?),
         "inspect" => Action::Inspect(Inspect::from_arg_matches_mut(from)?),
         "top" => Action::Top(Top::from_arg_matches_mut(from)?),

@@ -70,6 +70,12 @@ pub(crate) struct Run {
     /// first is the base
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = "Files")]
     pub layer: Vec<String>,
+    /// Keep what the container writes over its layers in DIR, an existing directory
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, requires = "layer", help_heading = "Files")]
+    pub layer_folder: Option<String>,
+    /// Size of /dev/shm (64m unless set)
+    #[arg(long, value_name = "BYTES", help_heading = "Files")]
+    pub shm_size: Option<String>,
     /// Make the root file system read-only
     #[arg(long, help_heading = "Files")]
     pub read_only: bool,
@@ -125,6 +131,32 @@ pub(crate) struct Run {
     )]
     pub stop_timeout: Option<String>,
 
+    /// Add the process to a group, by number
+    #[arg(
+        long,
+        value_name = "GROUP",
+        allow_hyphen_values = true,
+        help_heading = "Process"
+    )]
+    pub group_add: Vec<String>,
+    /// Limit each process, as setrlimit(2) does; -1: no limit
+    #[arg(long, value_name = "NAME=SOFT[:HARD]", help_heading = "Process")]
+    pub ulimit: Vec<String>,
+    /// How ready the kernel is to end the container when memory runs short: -1000 to 1000
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        allow_hyphen_values = true,
+        help_heading = "Process"
+    )]
+    pub oom_score_adj: Option<String>,
+    /// Note something of the container, for `inspect`
+    #[arg(long, value_name = "NAME[=VALUE]", help_heading = "Process")]
+    pub label: Vec<String>,
+    /// Note something of the container in its OCI runtime spec
+    #[arg(long, value_name = "NAME=VALUE", help_heading = "Process")]
+    pub annotation: Vec<String>,
+
     /// Limit of memory (bytes, or with b, k, m, g)
     #[arg(
         short,
@@ -160,6 +192,40 @@ pub(crate) struct Run {
     )]
     pub pids_limit: Option<String>,
 
+    /// Memory that the container keeps when the machine runs short
+    #[arg(
+        long,
+        value_name = "BYTES",
+        allow_hyphen_values = true,
+        help_heading = "Limits"
+    )]
+    pub memory_reservation: Option<String>,
+    /// Limit of memory and swap together (twice the memory unless set); -1: none
+    #[arg(
+        long,
+        value_name = "BYTES",
+        allow_hyphen_values = true,
+        help_heading = "Limits"
+    )]
+    pub memory_swap: Option<String>,
+    /// Processors it may use (0-3,7)
+    #[arg(long, value_name = "LIST", help_heading = "Limits")]
+    pub cpuset_cpus: Option<String>,
+    /// Memory nodes it may use (0,1)
+    #[arg(long, value_name = "LIST", help_heading = "Limits")]
+    pub cpuset_mems: Option<String>,
+    /// Weight of block I/O: 10 to 1000
+    #[arg(
+        long,
+        value_name = "WEIGHT",
+        allow_hyphen_values = true,
+        help_heading = "Limits"
+    )]
+    pub blkio_weight: Option<String>,
+    /// Make the container's cgroup below this one
+    #[arg(long, value_name = "PATH", help_heading = "Limits")]
+    pub cgroup_parent: Option<String>,
+
     /// Network of the container: none (default), or host
     #[arg(
         long,
@@ -177,6 +243,39 @@ pub(crate) struct Run {
         help_heading = "Isolation"
     )]
     pub hostname: Option<String>,
+    /// Let the container use a device of this machine
+    #[arg(long, value_name = "DEVICE[:TARGET][:rwm]", help_heading = "Isolation")]
+    pub device: Vec<String>,
+    /// Let the container use devices by number (`c 10:200 rwm`, * for any)
+    #[arg(long, value_name = "RULE", help_heading = "Isolation")]
+    pub device_cgroup_rule: Vec<String>,
+    /// Set a setting of the kernel that the container's namespaces have for themselves
+    #[arg(long, value_name = "NAME=VALUE", help_heading = "Isolation")]
+    pub sysctl: Vec<String>,
+    /// Give the container every capability and device, and hide and filter nothing
+    #[arg(long, help_heading = "Isolation")]
+    pub privileged: bool,
+    /// User namespace: host (default), or private with --uidmap and --gidmap
+    #[arg(long, value_name = "MODE", help_heading = "Isolation")]
+    pub userns: Option<String>,
+    /// Map user ids of a user namespace of its own
+    #[arg(long, value_name = "CONTAINER:HOST:SIZE", help_heading = "Isolation")]
+    pub uidmap: Vec<String>,
+    /// Map group ids of a user namespace of its own
+    #[arg(long, value_name = "CONTAINER:HOST:SIZE", help_heading = "Isolation")]
+    pub gidmap: Vec<String>,
+    /// Process ids: private (default), host, or container:NAME
+    #[arg(long, value_name = "MODE", help_heading = "Isolation")]
+    pub pid: Option<String>,
+    /// Shared memory and message queues: private (default), host, or container:NAME
+    #[arg(long, value_name = "MODE", help_heading = "Isolation")]
+    pub ipc: Option<String>,
+    /// Host name: private (default), host, or container:NAME
+    #[arg(long, value_name = "MODE", help_heading = "Isolation")]
+    pub uts: Option<String>,
+    /// View of cgroups: private (default) or host
+    #[arg(long, value_name = "MODE", help_heading = "Isolation")]
+    pub cgroupns: Option<String>,
     /// Add a capability
     #[arg(long, value_name = "CAPABILITY", help_heading = "Isolation")]
     pub cap_add: Vec<String>,

@@ -3,15 +3,20 @@
 mod attach;
 mod exec;
 mod facts;
+mod host;
 mod info;
 mod inspect;
 mod kill;
+mod limits;
 mod logs;
+mod man;
 mod plan;
+mod prune;
 mod ps;
 mod rm;
 mod run;
 mod start;
+mod stats;
 mod stop;
 mod supervised;
 mod top;
@@ -49,6 +54,13 @@ pub(crate) fn carry_out(invocation: Invocation) -> Result<u8, Failure> {
         Action::Restart(stop) => each(&stop.containers, &start::restart(&stop)?),
         Action::Attach(attach) => attach::run(&attach, &open()?),
         Action::Logs(logs) => logs::run(&logs, &open()?),
+        Action::Pause(pause) => each(&pause.containers, &limits::pause),
+        Action::Unpause(unpause) => each(&unpause.containers, &limits::unpause),
+        Action::Update(update) => each(&update.containers, &limits::update(&update)?),
+        Action::Stats(stats) => stats::run(&stats, &open()?),
+        Action::Rename(rename) => limits::rename(&rename, &open()?),
+        Action::Prune(prune) => prune::run(&prune, &open()?, json_errors),
+        Action::Man(man) => man::run(&man),
         Action::Ps(ps) => ps::run(&ps, &open()?),
         Action::Inspect(inspect) => inspect::run(&inspect, &open()?, json_errors),
         Action::Top(top) => top::run(&top, &open()?),

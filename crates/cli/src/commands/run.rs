@@ -14,6 +14,7 @@ use hoist_spec::options::RunOptions;
 use hoist_spec::{Command, ConsoleSize, ContainerId, ContainerSpec, Fault, Faults};
 
 use super::facts::with_facts;
+use super::host::{complete, join_containers};
 use super::supervised::{self, Manner, console_size, refuse_input_that_is_no_terminal};
 use crate::args::Run;
 use crate::failure::Failure;
@@ -30,9 +31,10 @@ pub(crate) fn run(run: Run, state_root: Option<PathBuf>) -> Result<u8, Failure> 
         state_root,
         timeline: recorder.clone(),
         waits_for_each: true,
+        takes_containers_along: true,
         ..EngineOptions::default()
     })?;
-    let request = request(run)?;
+    let request = request(run, &engine)?;
     if given.interactive && given.tty {
         refuse_input_that_is_no_terminal()?;
     }
@@ -53,7 +55,7 @@ pub(crate) fn run(run: Run, state_root: Option<PathBuf>) -> Result<u8, Failure> 
 /// Makes a container and prints its id.
 pub(crate) fn create(run: Run, engine: &Engine) -> Result<u8, Failure> {
     let given = Given::of(&run)?;
-    let request = request(run)?;
+    let request = request(run, engine)?;
     if let Some(file) = &given.cidfile {
         write_id(file, &request.id)?;
     }
@@ -162,7 +164,8 @@ fn foreground(
     Ok(ended?.shell_code() as u8)
 }
 
-fn request(run: Run) -> Result<RunRequest, Failure> {
+fn request(mut run: Run, engine: &Engine) -> Result<RunRequest, Failure> {
+    join_containers(&mut run, engine)?;
     let (name, remove) = (run.name.clone(), run.rm);
     let (id, spec) = container(run)?;
     Ok(RunRequest {
@@ -183,7 +186,7 @@ pub(crate) fn container(run: Run) -> Result<(ContainerId, ContainerSpec), Failur
 
 /// What the options ask for, without an id.
 pub(crate) fn command(run: Run) -> Result<Command, Failure> {
-    with_facts(|facts| Ok(options(run).into_command(facts)?))
+    with_facts(|facts| Ok(options(run).into_command_with(facts, &complete)?))
 }
 
 fn options(run: Run) -> RunOptions {
@@ -209,6 +212,30 @@ fn options(run: Run) -> RunOptions {
         cpus: run.cpus,
         cpu_shares: run.cpu_shares,
         pids_limit: run.pids_limit,
+        memory_reservation: run.memory_reservation,
+        memory_swap: run.memory_swap,
+        cpuset_cpus: run.cpuset_cpus,
+        cpuset_mems: run.cpuset_mems,
+        blkio_weight: run.blkio_weight,
+        device: run.device,
+        device_cgroup_rule: run.device_cgroup_rule,
+        ulimit: run.ulimit,
+        sysctl: run.sysctl,
+        shm_size: run.shm_size,
+        privileged: run.privileged,
+        userns: run.userns,
+        uidmap: run.uidmap,
+        gidmap: run.gidmap,
+        pid: run.pid,
+        ipc: run.ipc,
+        uts: run.uts,
+        cgroupns: run.cgroupns,
+        group_add: run.group_add,
+        cgroup_parent: run.cgroup_parent,
+        oom_score_adj: run.oom_score_adj,
+        annotation: run.annotation,
+        label: run.label,
+        layer_folder: run.layer_folder,
         network: run.network,
         cap_add: run.cap_add,
         cap_drop: run.cap_drop,

@@ -160,6 +160,8 @@ fn the_slow_one_misses_something() {
 fn many_come_and_go() {
     let hoist = Hoist::new();
     let id = hoist.detached(&["-i"], "while true; do echo x; sleep 0.01; done");
+    // Its log is opened with the first line.
+    until("it has written", || !hoist.ok(&["logs", &id]).is_empty());
     let pid = hoist.supervisor(&id).unwrap();
     let count = |what: &str| {
         std::fs::read_dir(format!("/proc/{pid}/{what}"))

@@ -164,10 +164,11 @@ fn a_full_disk() {
     let output = hangs_after(DEADLINE * 2, move || {
         on_a_small_disk(
             &hoist,
-            "id=$($hoist run -d sh -c 'seq 1 100000; echo done > /tmp/done; while ! test -e /tmp/go; do sleep 0.05; done; echo last')\n\
-             while ! $hoist exec $id test -e /tmp/done; do sleep 0.1; done; sleep 1\n\
-             : > $root/logs/$id/$id-json.log\n\
-             $hoist exec $id touch /tmp/go; $hoist wait $id; $hoist logs $id 2>&1 | tail -n 2; $hoist rm $id",
+            "dd if=/dev/zero of=$root/logs/full bs=1k 2>/dev/null || true\n\
+             id=$($hoist run -d sh -c 'seq 1 100000; echo done > /tmp/done; while ! test -e /tmp/go; do sleep 0.05; done; echo last')\n\
+             while ! $hoist exec $id test -e /tmp/done; do sleep 0.1; done; sleep 0.5; rm $root/logs/full\n\
+             $hoist exec $id touch /tmp/go; $hoist wait $id; $hoist logs $id 2>&1 >/dev/null | tail -n 1\n\
+             $hoist logs $id 2>/dev/null | tail -n 1; $hoist rm $id",
         )
     });
     let mut lines = output.lines();

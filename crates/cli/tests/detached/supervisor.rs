@@ -51,6 +51,23 @@ pub(crate) fn add(suite: Suite) -> Suite {
             &[Need::Namespaces],
             its_socket_is_private,
         )
+        // Row 5.
+        .test(
+            "after SIGKILL of the supervisor the container is gone, its status is known as lost, and it can be removed",
+            &[Need::Namespaces],
+            a_killed_supervisor,
+        )
+        // Row 5.
+        .test(
+            "who waited when the supervisor was killed gets the status that the kernel still has, and so does who asks later",
+            &[Need::Namespaces],
+            a_killed_supervisor_and_who_waited,
+        )
+        .test(
+            "after SIGKILL of run its container is gone, too",
+            &[Need::Namespaces],
+            a_killed_command,
+        )
         .test(
             "a supervisor that is asked to end by SIGTERM asks its container to",
             &[Need::Namespaces],
@@ -206,6 +223,80 @@ fn sigterm_ends_the_container() {
     until("the supervisor has ended", || {
         hoist.supervisor(&id).is_none()
     });
+}
+
+fn kill(pid: u32) {
+    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+}
+
+fn process_of(hoist: &Hoist, id: &str) -> u64 {
+    let inspected: serde_json::Value = serde_json::from_str(&hoist.ok(&["inspect", id])).unwrap();
+    inspected[0]["State"]["Pid"].as_u64().unwrap()
+}
+
+fn is_alive(pid: u64) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat"))
+        .is_ok_and(|stat| !stat.rsplit_once(')').unwrap().1.starts_with(" Z"))
+}
+
+fn a_killed_supervisor() {
+    let hoist = Hoist::new();
+    for options in [
+        &["--restart", "always"][..],
+        &["-u", "nobody"],
+        &["--init"],
+        &["--security-opt", "no-new-privileges"],
+    ] {
+        let id = hoist.detached(options, "sleep 1000 & exec sleep 1000");
+        let pid = process_of(&hoist, &id);
+        kill(hoist.supervisor(&id).unwrap());
+        until("the container is gone", || !is_alive(pid));
+        assert!(
+            hoist
+                .status(&id)
+                .starts_with("Exited (unknown: supervisor lost)"),
+            "{}",
+            hoist.status(&id)
+        );
+        assert_eq!(hoist.ok(&["wait", &id]), "255");
+        hoist.ok(&["logs", &id]);
+        // It can be started once more, by a new supervisor.
+        hoist.ok(&["start", &id]);
+        hoist.ok(&["rm", "-f", &id]);
+        assert_eq!(hoist.ok(&["ps", "-aq"]), "");
+    }
+}
+
+fn a_killed_supervisor_and_who_waited() {
+    let hoist = Hoist::new();
+    let id = hoist.detached(&[], "exec sleep 1000");
+    let wait = hoist.spawn(&["wait", &id]);
+    std::thread::sleep(Duration::from_millis(300));
+    let pid = process_of(&hoist, &id);
+    kill(hoist.supervisor(&id).unwrap());
+    let output = hangs_after(DEADLINE, move || wait.wait_with_output().unwrap());
+    until("the container is gone", || !is_alive(pid));
+    let code = String::from_utf8(output.stdout).unwrap();
+    // The kernel tells from Linux 6.15 on; it never was 0.
+    assert!(["137\n", "255\n"].contains(&code.as_str()), "{code}");
+    assert_eq!(format!("{}\n", hoist.ok(&["wait", &id])), code);
+}
+
+fn a_killed_command() {
+    let hoist = Hoist::new();
+    let mut child = hoist
+        .command(&["run", "--name", "front", "sleep", "1000"])
+        .stdin(Stdio::null())
+        .spawn()
+        .unwrap();
+    until("it runs", || hoist.status("front").starts_with("Up"));
+    let pid = process_of(&hoist, "front");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    until("the container is gone", || !is_alive(pid));
+    assert!(hoist.status("front").starts_with("Exited (unknown"));
+    hoist.ok(&["rm", "front"]);
 }
 
 fn nothing_is_inherited() {

@@ -15,6 +15,8 @@ use rustix::{
     rand::{GetRandomFlags, getrandom},
 };
 
+use super::Ownership;
+
 /// `/run/hoist` for root; `$XDG_RUNTIME_DIR/hoist` or else `/tmp/hoist-UID` for a user.
 ///
 /// A runtime directory that is not the user's own is passed over: `su` and `sudo -E` leave another user's behind.
@@ -56,14 +58,15 @@ pub(crate) fn default_data_root() -> Result<PathBuf> {
 pub(crate) fn service(
     state_root: &Path,
     timeline: Option<Arc<Timeline>>,
-    waits_for_each: bool,
+    ownership: Ownership,
 ) -> Result<Arc<dyn ComputeService>> {
     private_directory(state_root)?;
     let containers = state_root.join("containers");
     private_directory(&containers)?;
     let options = LinuxOptions {
         timeline,
-        waits_for_each,
+        waits_for_each: ownership.waits_for_each,
+        takes_containers_along: ownership.takes_containers_along,
         ..LinuxOptions::default()
     };
     let service = LinuxService::with_options(state_root.to_path_buf(), options)?;

@@ -82,6 +82,7 @@ impl Session {
             data_root: Some(request.data_root.clone()),
             timeline: None,
             waits_for_each: true,
+            takes_containers_along: true,
         })?;
         let container = engine.container(&request.id)?;
         let folder = engine.supervisor_folder(&request.id);

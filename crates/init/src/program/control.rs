@@ -116,13 +116,26 @@ pub(crate) fn send_with(message: Message, descriptor: BorrowedFd<'_>) -> Result<
     Ok(())
 }
 
-/// Waits for the owner's [`MessageKind::Go`]. An owner that is gone is a fault.
-pub(crate) fn await_go() -> Result<()> {
+/// Waits for the owner's [`MessageKind::Go`], and returns its value. An owner that is gone is a fault.
+pub(crate) fn await_go() -> Result<u64> {
     let mut bytes = [0_u8; Message::LENGTH];
     let length =
         rustix::io::retry_on_intr(|| rustix::io::read(socket(), &mut bytes)).at(Call::Recvmsg)?;
     match Message::from_bytes(&bytes[..length]) {
-        Some(message) if message.kind == MessageKind::Go => Ok(()),
+        Some(message) if message.kind == MessageKind::Go => Ok(message.value),
+        _ => Err(Fault::new(Call::Recvmsg, Errno::PIPE)),
+    }
+}
+
+/// Has the kernel end this process when its owner ends (prctl(2), `PR_SET_PDEATHSIG`). An owner that ended just before is a
+/// fault.
+pub(crate) fn die_with_owner() -> Result<()> {
+    use super::sys;
+    sys::prctl(sys::PR_SET_PDEATHSIG, sys::SIGKILL, 0).at(Call::Prctl)?;
+    let mut byte = [0_u8; 1];
+    match rustix::net::recv(socket(), &mut byte, RecvFlags::DONTWAIT | RecvFlags::PEEK) {
+        // It holds its end open until this process has executed its program.
+        Err(Errno::AGAIN) => Ok(()),
         _ => Err(Fault::new(Call::Recvmsg, Errno::PIPE)),
     }
 }

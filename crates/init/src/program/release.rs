@@ -52,7 +52,7 @@ pub(crate) fn await_start(listener: BorrowedFd<'_>) -> Result<()> {
             Err(errno) => return Err(Fault::new(Call::Accept, errno)),
         }
         match control::await_go() {
-            Ok(()) => return Ok(()),
+            Ok(_) => return Ok(()),
             Err(_) => control::hang_up(),
         }
     }

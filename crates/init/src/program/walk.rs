@@ -350,7 +350,10 @@ impl Walk {
             }
             Step::AwaitRelease {} => {
                 control::send(Message::of(MessageKind::Ready))?;
-                control::await_go()?;
+                // A change of identity would undo it: none follows that the kernel would count as one.
+                if control::await_go()? & Message::DIES_WITH_OWNER != 0 {
+                    control::die_with_owner()?;
+                }
             }
             Step::CloseDescriptors {
                 keep_control,

@@ -62,7 +62,23 @@ impl Control {
 
     /// Lets the process go on.
     pub(crate) fn go(&self) -> io::Result<()> {
-        let bytes = Message::of(MessageKind::Go).to_bytes();
+        self.send_go(0)
+    }
+
+    /// Releases the process; with `dies_with_owner` the kernel ends it when the calling thread ends.
+    pub(crate) fn release(&self, dies_with_owner: bool) -> io::Result<()> {
+        self.send_go(match dies_with_owner {
+            true => Message::DIES_WITH_OWNER,
+            false => 0,
+        })
+    }
+
+    fn send_go(&self, value: u64) -> io::Result<()> {
+        let message = Message {
+            value,
+            ..Message::of(MessageKind::Go)
+        };
+        let bytes = message.to_bytes();
         rustix::net::send(&self.0, &bytes, SendFlags::NOSIGNAL)?;
         Ok(())
     }

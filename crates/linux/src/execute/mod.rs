@@ -20,7 +20,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use rustix::termios::{Winsize, tcsetwinsize};
 
 use self::control::Control;
-pub(crate) use self::reap::{reap, waitid};
+pub(crate) use self::reap::{exit_info, reap, waitid};
 pub(crate) use self::spawn::without_signals;
 pub(crate) use self::times::Tracer;
 use crate::features::HostFeatures;
@@ -61,6 +61,8 @@ pub(crate) struct Start<'a> {
     pub(crate) tracer: &'a mut Tracer,
     /// The size of the console, where there is one.
     pub(crate) console: Option<ConsoleSize>,
+    /// The kernel ends the process when the calling thread ends.
+    pub(crate) dies_with_owner: bool,
     /// Told what becomes of the process.
     pub(crate) witness: &'a mut dyn Witness,
 }
@@ -162,7 +164,7 @@ impl Start<'_> {
                 self.tracer.mark("wait for the process");
                 verify::before_release(self.plan, *pid)?;
                 self.witness.releasing()?;
-                match control.go() {
+                match control.release(self.dies_with_owner) {
                     Ok(()) => released = true,
                     // Killed while it waited: the end of its messages tells so.
                     Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}

@@ -7,11 +7,15 @@ mod mount;
 mod network;
 mod process;
 mod resources;
+mod settings;
 
 pub use mount::Mount;
 pub use network::{Network, NetworkInterface, NetworkMode, PortBinding};
 pub use process::ProcessConfig;
 pub use resources::Resources;
+pub use settings::{Device, SharedNamespaces};
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -122,6 +126,69 @@ pub struct Command {
         deserialize_with = "null_is_default"
     )]
     pub security_opt: Vec<String>,
+    /// Every capability, device and system file of this machine, and no filter of system calls: little is kept apart.
+    #[serde(skip_serializing_if = "is_default")]
+    pub privileged: bool,
+    /// Devices of this machine that it may use.
+    #[serde(
+        skip_serializing_if = "is_default",
+        deserialize_with = "null_is_default"
+    )]
+    pub devices: Vec<Device>,
+    /// What it may do with devices beyond that, as docker writes it: `c 10:200 rwm`.
+    #[serde(
+        skip_serializing_if = "is_default",
+        deserialize_with = "null_is_default"
+    )]
+    pub device_cgroup_rules: Vec<String>,
+    /// Limits of each of its processes (setrlimit(2)), as docker writes them: `nofile=1024:2048`.
+    #[serde(
+        skip_serializing_if = "is_default",
+        deserialize_with = "null_is_default"
+    )]
+    pub ulimits: Vec<String>,
+    /// Settings of the kernel that its namespaces have for themselves: `net.ipv4.ip_forward`.
+    #[serde(
+        skip_serializing_if = "is_default",
+        deserialize_with = "null_is_default"
+    )]
+    pub sysctls: BTreeMap<String, String>,
+    /// The size of its `/dev/shm` in bytes; 64 MiB where zero.
+    #[serde(skip_serializing_if = "is_default")]
+    pub shm_size: i64,
+    /// Namespaces that are not its own.
+    #[serde(skip_serializing_if = "is_default")]
+    pub namespaces: SharedNamespaces,
+    /// User ids of a user namespace of its own: `CONTAINER:HOST:SIZE`.
+    #[serde(
+        skip_serializing_if = "is_default",
+        deserialize_with = "null_is_default"
+    )]
+    pub uid_maps: Vec<String>,
+    /// Group ids of a user namespace of its own.
+    #[serde(
+        skip_serializing_if = "is_default",
+        deserialize_with = "null_is_default"
+    )]
+    pub gid_maps: Vec<String>,
+    /// Further groups of its first process, by number.
+    #[serde(
+        skip_serializing_if = "is_default",
+        deserialize_with = "null_is_default"
+    )]
+    pub group_add: Vec<String>,
+    /// The cgroup below which its own is made.
+    #[serde(skip_serializing_if = "is_default")]
+    pub cgroup_parent: String,
+    /// How ready the kernel is to end it when memory runs short: −1000 (never) to 1000 (first).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oom_score_adj: Option<i32>,
+    /// What people and programs note of it; it changes nothing.
+    #[serde(
+        skip_serializing_if = "is_default",
+        deserialize_with = "null_is_default"
+    )]
+    pub annotations: BTreeMap<String, String>,
     /// The signal that asks the container to end; `SIGTERM` where absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_signal: Option<Signal>,

@@ -17,6 +17,9 @@ pub struct Resources {
     /// Memory in bytes that it keeps when the machine runs short.
     #[serde(skip_serializing_if = "is_default")]
     pub memory_reservation: i64,
+    /// Memory and swap together in bytes, at least as much as memory; −1: no limit. Where zero, twice the memory.
+    #[serde(skip_serializing_if = "is_default")]
+    pub memory_swap: i64,
     /// Weight of processor time against other containers: 2 to 262144, usually 1024 (Windows: to 10000).
     #[serde(skip_serializing_if = "is_default")]
     pub cpu_shares: i64,
@@ -29,6 +32,9 @@ pub struct Resources {
     /// The processors that it may use, as the kernel writes lists: `0-3,7`.
     #[serde(skip_serializing_if = "is_default")]
     pub cpuset_cpus: String,
+    /// The memory nodes that it may use, written so, too.
+    #[serde(skip_serializing_if = "is_default")]
+    pub cpuset_mems: String,
     /// Processes and threads; −1: no limit.
     #[serde(skip_serializing_if = "is_default")]
     pub pids_limit: i64,

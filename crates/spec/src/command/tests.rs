@@ -37,10 +37,12 @@ fn everything() -> Value {
         "resources": {
             "memory": 1 << 20,
             "memory_reservation": 1 << 19,
+            "memory_swap": -1,
             "cpu_shares": 512,
             "cpu_quota": 50_000,
             "cpu_period": 100_000,
             "cpuset_cpus": "0-3,7",
+            "cpuset_mems": "0",
             "pids_limit": 64,
             "blkio_weight": 300,
         },
@@ -57,6 +59,24 @@ fn everything() -> Value {
         "cap_add": ["NET_ADMIN"],
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges"],
+        "privileged": true,
+        "devices": [{
+            "path_on_host": "/dev/fuse", "path_in_container": "/dev/f", "cgroup_permissions": "r",
+            "type": "c", "major": 10, "minor": 229,
+        }],
+        "device_cgroup_rules": ["c 10:200 rwm"],
+        "ulimits": ["nofile=1024:2048"],
+        "sysctls": {"net.ipv4.ip_forward": "1"},
+        "shm_size": 1 << 20,
+        "namespaces": {
+            "user": "private", "pid": "host", "ipc": "host", "uts": "host", "cgroup": "ns:/proc/7/ns/cgroup",
+        },
+        "uid_maps": ["0:1000:1"],
+        "gid_maps": ["0:1000:1"],
+        "group_add": ["7"],
+        "cgroup_parent": "/jobs",
+        "oom_score_adj": 0,
+        "annotations": {"a": "b"},
         "stop_signal": "SIGINT",
         "stop_timeout": 0,
         "isolation": "process",
@@ -111,6 +131,19 @@ fn the_command_that_gives_every_field_does() {
         cap_add,
         cap_drop,
         security_opt,
+        privileged,
+        devices,
+        device_cgroup_rules,
+        ulimits,
+        sysctls,
+        shm_size,
+        namespaces,
+        uid_maps,
+        gid_maps,
+        group_add,
+        cgroup_parent,
+        oom_score_adj,
+        annotations,
         stop_signal,
         stop_timeout,
         isolation,
@@ -124,12 +157,26 @@ fn the_command_that_gives_every_field_does() {
         &layer_folder,
         &working_dir,
         &owner,
+        &cgroup_parent,
     ] {
         assert!(!text.is_empty());
     }
-    for list in [&layer_paths, &cap_add, &cap_drop, &security_opt] {
+    for list in [
+        &layer_paths,
+        &cap_add,
+        &cap_drop,
+        &security_opt,
+        &device_cgroup_rules,
+        &ulimits,
+        &uid_maps,
+        &gid_maps,
+        &group_add,
+    ] {
         assert!(!list.is_empty());
     }
+    assert!(privileged && shm_size > 0 && oom_score_adj.is_some() && devices.len() == 1);
+    assert!(!sysctls.is_empty() && !annotations.is_empty());
+    assert!(namespaces != SharedNamespaces::default());
     assert!(first_start && hv_partition && args_escaped && readonly_rootfs && init);
     assert!(mounts.len() == 2 && network != Network::default());
     assert!(resources != Resources::default() && process_config != ProcessConfig::default());
@@ -167,7 +214,7 @@ fn every_unknown_field_is_refused_by_name() {
     json["mounts"][1]["destinaton"] = json!("/x");
     json["network"]["interface"]["port_bindings"]["80/tcp"][0]["host_port"] = json!("1");
     json["process_config"]["argv"] = json!([]);
-    json["resources"]["memory_swap"] = json!(0);
+    json["resources"]["memory_swappiness"] = json!(0);
     let faults = Command::from_json(&json.to_string()).unwrap_err();
     assert_eq!(
         fields(&faults),
@@ -176,7 +223,7 @@ fn every_unknown_field_is_refused_by_name() {
             "mounts[1].destinaton",
             "network.interface.port_bindings.80/tcp[0].host_port",
             "process_config.argv",
-            "resources.memory_swap",
+            "resources.memory_swappiness",
         ]
     );
 }

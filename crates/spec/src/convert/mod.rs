@@ -11,6 +11,7 @@ mod process;
 mod profile;
 mod resources;
 mod security;
+mod settings;
 mod validate;
 
 use std::path::PathBuf;
@@ -62,14 +63,24 @@ impl Command {
         spec.set_version(OCI_VERSION.to_owned())
             .set_root(Some(root))
             .set_process(Some(process::first(self, &hostname, &security)))
-            .set_mounts(Some(mounts::all(&self.mounts)))
+            .set_mounts(Some(mounts::all(self)))
             .set_hostname(Some(hostname).filter(|name| !name.is_empty()))
-            .set_annotations(None);
+            .set_annotations(
+                (!self.annotations.is_empty())
+                    .then(|| self.annotations.clone().into_iter().collect()),
+            );
 
         let mut linux = Linux::default();
         linux
             .set_namespaces(Some(self.namespaces()))
-            .set_resources(Some(resources::of(&self.resources)))
+            .set_resources(Some(resources::of(self)))
+            .set_devices(settings::devices(self))
+            .set_uid_mappings(settings::id_maps(&self.uid_maps))
+            .set_gid_mappings(settings::id_maps(&self.gid_maps))
+            .set_sysctl(
+                (!self.sysctls.is_empty()).then(|| self.sysctls.clone().into_iter().collect()),
+            )
+            .set_cgroups_path(self.cgroups_path())
             .set_rootfs_propagation(mounts::root_propagation(&self.mounts).map(str::to_owned));
         let paths = |paths: &[&str]| {
             let hidden = security.system_paths.then_some(paths);
@@ -112,6 +123,10 @@ impl Command {
         if !self.hostname.is_empty() {
             return self.hostname.clone();
         }
+        if !self.namespaces.uts.is_empty() {
+            // It is somebody else's to set.
+            return String::new();
+        }
         // An id may hold a '+', which no host name can.
         self.id
             .chars()
@@ -120,23 +135,33 @@ impl Command {
             .collect()
     }
 
+    /// Where its cgroup is made, where that is said.
+    fn cgroups_path(&self) -> Option<PathBuf> {
+        (!self.cgroup_parent.is_empty()).then(|| PathBuf::from(&self.cgroup_parent).join(&self.id))
+    }
+
     fn namespaces(&self) -> Vec<LinuxNamespace> {
-        let host_network = self.network.mode == Some(NetworkMode::Host);
+        let network = match self.network.mode {
+            Some(NetworkMode::Host) => "host",
+            _ => "",
+        };
+        let shared = &self.namespaces;
+        let user = match shared.user.as_str() {
+            "" => "host",
+            "private" => "",
+            joined => joined,
+        };
         [
-            LinuxNamespaceType::Mount,
-            LinuxNamespaceType::Pid,
-            LinuxNamespaceType::Network,
-            LinuxNamespaceType::Ipc,
-            LinuxNamespaceType::Uts,
-            LinuxNamespaceType::Cgroup,
+            (LinuxNamespaceType::Mount, ""),
+            (LinuxNamespaceType::Pid, &shared.pid),
+            (LinuxNamespaceType::Network, network),
+            (LinuxNamespaceType::Ipc, &shared.ipc),
+            (LinuxNamespaceType::Uts, &shared.uts),
+            (LinuxNamespaceType::Cgroup, &shared.cgroup),
+            (LinuxNamespaceType::User, user),
         ]
         .into_iter()
-        .filter(|kind| !(host_network && *kind == LinuxNamespaceType::Network))
-        .map(|kind| {
-            let mut namespace = LinuxNamespace::default();
-            namespace.set_typ(kind);
-            namespace
-        })
+        .filter_map(|(kind, mode)| settings::namespace(kind, mode))
         .collect()
     }
 

@@ -6,7 +6,7 @@ use oci_spec::runtime;
 
 use super::defaults;
 use crate::{
-    Mount,
+    Command, Mount,
     check::{self, Check, clean_path, is_within},
 };
 
@@ -70,8 +70,9 @@ pub(super) fn mount(
 }
 
 /// Docker's mounts that the command does not replace, then the command's, parents before children.
-pub(super) fn all(given: &[Mount]) -> Vec<runtime::Mount> {
-    let mut own: Vec<(String, &Mount)> = given
+pub(super) fn all(command: &Command) -> Vec<runtime::Mount> {
+    let mut own: Vec<(String, &Mount)> = command
+        .mounts
         .iter()
         .map(|mount| (clean_path(&mount.destination), mount))
         .collect();
@@ -87,12 +88,27 @@ pub(super) fn all(given: &[Mount]) -> Vec<runtime::Mount> {
     let mut mounts: Vec<_> = defaults::mounts()
         .into_iter()
         .filter(|default| !replaced(default))
+        .map(|default| adapted(default, command))
         .collect();
     mounts.extend(
         own.iter()
             .map(|(destination, mount)| one(destination, mount)),
     );
     mounts
+}
+
+/// A default mount as the command wants it.
+fn adapted(mut mount: runtime::Mount, command: &Command) -> runtime::Mount {
+    let mut options = mount.options().clone().unwrap_or_default();
+    if command.shm_size > 0 && mount.destination().as_os_str() == "/dev/shm" {
+        options.retain(|option| !option.starts_with("size="));
+        options.push(format!("size={}", command.shm_size));
+    }
+    if command.privileged && mount.destination().starts_with("/sys") {
+        options.retain(|option| option != "ro");
+    }
+    mount.set_options(Some(options));
+    mount
 }
 
 fn one(destination: &str, given: &Mount) -> runtime::Mount {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use oci_spec::runtime::{BoxBuilder, LinuxCapabilities, Process, User};
 
-use super::{environment, security::Security, validate};
+use super::{environment, security::Security, settings, validate};
 use crate::{CapabilitySet, Command, ContainerSpec, Faults, ProcessConfig, ProcessSpec};
 
 /// What new files are not, for a process of a container; docker's, whatever the caller's own is.
@@ -20,6 +20,14 @@ pub(super) fn first(command: &Command, hostname: &str, security: &Security<'_>) 
     };
     let mut user = User::default();
     user.set_umask(Some(UMASK));
+    let groups = command
+        .group_add
+        .iter()
+        .filter_map(|group| group.parse().ok());
+    let groups: Vec<u32> = groups.collect();
+    if !groups.is_empty() {
+        user.set_additional_gids(Some(groups));
+    }
     let mut process = Process::default();
     process
         .set_user(user)
@@ -27,7 +35,8 @@ pub(super) fn first(command: &Command, hostname: &str, security: &Security<'_>) 
         .set_cwd(PathBuf::from(directory))
         .set_capabilities(Some(capabilities(security.capabilities)))
         .set_no_new_privileges(Some(security.no_new_privileges))
-        .set_rlimits(None);
+        .set_rlimits(settings::rlimits(command))
+        .set_oom_score_adj(command.oom_score_adj);
     set_program(&mut process, config);
     process
 }

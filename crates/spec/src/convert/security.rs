@@ -82,6 +82,11 @@ impl<'a> Security<'a> {
             system_paths: true,
             capabilities: capabilities(&command.cap_add, &command.cap_drop),
         };
+        if command.privileged {
+            security.seccomp = SeccompChoice::Unconfined;
+            security.system_paths = false;
+            security.capabilities = capabilities(&["ALL".to_owned()], &command.cap_drop);
+        }
         let mut faults = Faults::default();
         for (index, text) in command.security_opt.iter().enumerate() {
             match SecurityOption::parse(text) {

@@ -90,6 +90,7 @@ fn everything_that_linux_can_do_finds_its_place() {
                 cpuset_cpus: "0".to_owned(),
                 pids_limit: 64,
                 blkio_weight: 300,
+                ..Resources::default()
             })
             .process(
                 ProcessConfig::new("httpd")
@@ -400,6 +401,7 @@ fn every_field_that_cannot_be_is_named() {
                 cpuset_cpus: "3-1".to_owned(),
                 pids_limit: -2,
                 blkio_weight: 1001,
+                ..Resources::default()
             })
             .process(
                 ProcessConfig::new("a\0b")

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use super::{
     mounts, profile,
     security::{SeccompChoice, Security},
+    settings,
 };
 use crate::{
     CapabilitySet, Command, ContainerId, Fault, Faults, Isolation, Mount, Network, NetworkMode,
@@ -52,6 +53,7 @@ pub(super) fn command(command: &Command) -> Faults {
     all_mounts(&command.mounts, &mut faults);
     network(&command.network, &mut faults);
     resources(&command.resources, &mut faults);
+    faults.extend(settings::faults(command));
     faults.extend(process(&command.process_config, "process_config."));
     if !command.process_config.working_dir.is_empty() {
         faults.push(Fault::new(
@@ -257,7 +259,7 @@ fn network(network: &Network, faults: &mut Faults) {
     }
 }
 
-fn resources(given: &Resources, faults: &mut Faults) {
+pub(super) fn resources(given: &Resources, faults: &mut Faults) {
     /// Every field, the least and the most that it may be.
     type Limit = (&'static str, i64, i64, i64);
     let limits: [Limit; 5] = [
@@ -295,13 +297,29 @@ fn resources(given: &Resources, faults: &mut Faults) {
             format!("is more than the limit of {} bytes", given.memory),
         ));
     }
-    if let Some(list) = self::given(&given.cpuset_cpus) {
-        check(
+    let swap = given.memory_swap;
+    if swap < -1 || (swap > 0 && swap < given.memory) {
+        number_check(
             faults,
-            "resources.cpuset_cpus",
-            list,
-            check::processor_list(list),
+            "memory_swap",
+            swap,
+            Err("is less than the memory, and not -1 for no limit".to_owned()),
         );
+    } else if swap > 0 && given.memory == 0 {
+        number_check(
+            faults,
+            "memory_swap",
+            swap,
+            Err("limits memory and swap together: give the limit of memory, too".to_owned()),
+        );
+    }
+    for (field, list) in [
+        ("resources.cpuset_cpus", &given.cpuset_cpus),
+        ("resources.cpuset_mems", &given.cpuset_mems),
+    ] {
+        if let Some(list) = self::given(list) {
+            check(faults, field, list, check::processor_list(list));
+        }
     }
 }
 

@@ -7,11 +7,14 @@ mod environment;
 mod mount;
 mod quantity;
 mod security;
+mod settings;
 
 use std::{
     io,
     path::{Path, PathBuf},
 };
+
+use oci_spec::runtime::LinuxResources;
 
 use crate::{
     Command, Fault, Faults, Mount, Network, NetworkMode, ProcessConfig, Resources, Signal,
@@ -73,6 +76,54 @@ pub struct RunOptions {
     pub cpu_shares: Option<String>,
     /// `--pids-limit NUMBER`
     pub pids_limit: Option<String>,
+    /// `--memory-reservation BYTES`
+    pub memory_reservation: Option<String>,
+    /// `--memory-swap BYTES`; −1 is no limit.
+    pub memory_swap: Option<String>,
+    /// `--cpuset-cpus LIST`
+    pub cpuset_cpus: Option<String>,
+    /// `--cpuset-mems LIST`
+    pub cpuset_mems: Option<String>,
+    /// `--blkio-weight WEIGHT`
+    pub blkio_weight: Option<String>,
+    /// `--device SOURCE[:TARGET][:PERMISSIONS]`
+    pub device: Vec<String>,
+    /// `--device-cgroup-rule RULE`
+    pub device_cgroup_rule: Vec<String>,
+    /// `--ulimit NAME=SOFT[:HARD]`
+    pub ulimit: Vec<String>,
+    /// `--sysctl NAME=VALUE`
+    pub sysctl: Vec<String>,
+    /// `--shm-size BYTES`
+    pub shm_size: Option<String>,
+    /// `--privileged`
+    pub privileged: bool,
+    /// `--userns host|private`
+    pub userns: Option<String>,
+    /// `--uidmap CONTAINER:HOST:SIZE`
+    pub uidmap: Vec<String>,
+    /// `--gidmap CONTAINER:HOST:SIZE`
+    pub gidmap: Vec<String>,
+    /// `--pid host|ns:PATH`
+    pub pid: Option<String>,
+    /// `--ipc private|host|ns:PATH`
+    pub ipc: Option<String>,
+    /// `--uts host|ns:PATH`
+    pub uts: Option<String>,
+    /// `--cgroupns private|host|ns:PATH`
+    pub cgroupns: Option<String>,
+    /// `--group-add GROUP`
+    pub group_add: Vec<String>,
+    /// `--cgroup-parent PATH`
+    pub cgroup_parent: Option<String>,
+    /// `--oom-score-adj NUMBER`
+    pub oom_score_adj: Option<String>,
+    /// `--annotation NAME=VALUE`
+    pub annotation: Vec<String>,
+    /// `--label NAME[=VALUE]`
+    pub label: Vec<String>,
+    /// `--layer-folder DIR` (Hoist's own): what the container writes over its layers is kept there.
+    pub layer_folder: Option<String>,
     /// `--network none|host`
     pub network: Option<String>,
     /// `--cap-add CAPABILITY`
@@ -83,6 +134,66 @@ pub struct RunOptions {
     pub security_opt: Vec<String>,
     /// The program and its arguments; after `--entrypoint` its arguments alone.
     pub command: Vec<String>,
+}
+
+/// The options of `update`, as they were typed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UpdateOptions {
+    /// `--memory BYTES`
+    pub memory: Option<String>,
+    /// `--memory-reservation BYTES`
+    pub memory_reservation: Option<String>,
+    /// `--memory-swap BYTES`
+    pub memory_swap: Option<String>,
+    /// `--cpus NUMBER`
+    pub cpus: Option<String>,
+    /// `--cpu-shares WEIGHT`
+    pub cpu_shares: Option<String>,
+    /// `--cpuset-cpus LIST`
+    pub cpuset_cpus: Option<String>,
+    /// `--cpuset-mems LIST`
+    pub cpuset_mems: Option<String>,
+    /// `--pids-limit NUMBER`
+    pub pids_limit: Option<String>,
+    /// `--blkio-weight WEIGHT`
+    pub blkio_weight: Option<String>,
+}
+
+impl UpdateOptions {
+    /// The changes that they ask for.
+    ///
+    /// # Errors
+    /// Every option that is wrong, by its long name, with what was typed; also where nothing is to be changed.
+    pub fn into_resources(self) -> Result<LinuxResources, Faults> {
+        let mut faults = Faults::default();
+        let options = RunOptions {
+            memory: self.memory,
+            memory_reservation: self.memory_reservation,
+            memory_swap: self.memory_swap,
+            cpus: self.cpus,
+            cpu_shares: self.cpu_shares,
+            cpuset_cpus: self.cpuset_cpus,
+            cpuset_mems: self.cpuset_mems,
+            pids_limit: self.pids_limit,
+            blkio_weight: self.blkio_weight,
+            ..RunOptions::default()
+        };
+        let resources = settings::resources(&options, &mut faults);
+        if resources == Resources::default() && faults.is_empty() {
+            faults.push(Fault::new("update", "no limit to change is given"));
+        }
+        let found = resources.to_update();
+        match found {
+            Ok(changes) => faults.into_result(changes),
+            Err(found) => {
+                faults.extend(found.into_iter().map(|fault| Fault {
+                    field: option_of(&fault.field, &[]),
+                    ..fault
+                }));
+                Err(faults)
+            }
+        }
+    }
 }
 
 /// The options of `exec` that say what the process is, as they were typed.
@@ -109,6 +220,19 @@ impl RunOptions {
     /// Every option that is wrong, by its long name, with what was typed; also what
     /// [`Command::validate`] would find later.
     pub fn into_command(self, facts: &OptionFacts<'_>) -> Result<Command, Faults> {
+        self.into_command_with(facts, &|_| {})
+    }
+
+    /// As [`into_command`](Self::into_command), with `complete` adding what only this machine can say before the command is
+    /// validated: which devices its devices are.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn into_command_with(
+        self,
+        facts: &OptionFacts<'_>,
+        complete: &dyn Fn(&mut Command),
+    ) -> Result<Command, Faults> {
         let mut faults = Faults::default();
         let mut mounts = Mounts::default();
         for text in &self.volume {
@@ -120,26 +244,7 @@ impl RunOptions {
         for text in &self.tmpfs {
             mounts.add("--tmpfs", Some(mount::tmpfs(text)));
         }
-        let mut resources = Resources::default();
-        if let Some(text) = &self.memory {
-            resources.memory = faults.keep(quantity::memory(text)).unwrap_or_default();
-        }
-        if let Some(text) = &self.cpus
-            && let Some(quota) = faults.keep(quantity::cpus(text))
-        {
-            resources.cpu_quota = quota;
-            resources.cpu_period = quantity::CPU_PERIOD;
-        }
-        for (option, text, number) in [
-            ("--cpu-shares", &self.cpu_shares, &mut resources.cpu_shares),
-            ("--pids-limit", &self.pids_limit, &mut resources.pids_limit),
-        ] {
-            if let Some(text) = text {
-                *number = faults
-                    .keep(quantity::number(option, text))
-                    .unwrap_or_default();
-            }
-        }
+        let settings = settings::read(&self, &mut faults);
         let network = match self.network.as_deref() {
             None => Network::default(),
             Some(text) => Network {
@@ -152,7 +257,7 @@ impl RunOptions {
             .filter(|program| !program.is_empty())
             .into_iter()
             .chain(self.command);
-        let command = Command {
+        let mut command = Command {
             name: self.name.clone().unwrap_or_default(),
             hostname: self.hostname.clone().unwrap_or_default(),
             rootfs: absolute(self.rootfs.unwrap_or_default(), facts),
@@ -166,7 +271,7 @@ impl RunOptions {
             readonly_rootfs: self.read_only,
             mounts: mounts.list,
             network,
-            resources,
+            layer_folder: absolute(self.layer_folder.unwrap_or_default(), facts),
             process_config: ProcessConfig {
                 tty: self.tty,
                 entrypoint: words.next().unwrap_or_default(),
@@ -185,8 +290,9 @@ impl RunOptions {
             stop_timeout: self
                 .stop_timeout
                 .and_then(|text| faults.keep(quantity::seconds("--stop-timeout", &text))),
-            ..Command::default()
+            ..settings
         };
+        complete(&mut command);
         // An empty value is "not given" in a command, but it was given here.
         for (option, given) in [
             ("--name", &self.name),
@@ -260,13 +366,24 @@ impl Mounts {
 fn option_of(field: &str, mounts: &[&'static str]) -> String {
     let (section, rest) = field.split_once(['.', '[', ':']).unwrap_or((field, ""));
     let section = match section {
-        "process_config" | "resources" | "network" => rest.split('[').next().unwrap_or(rest),
+        "process_config" | "resources" | "network" | "namespaces" => {
+            rest.split('[').next().unwrap_or(rest)
+        }
         section => section,
     };
     let option = match section {
         "entrypoint" | "arguments" => "COMMAND",
         "working_dir" => "--workdir",
         "layer_paths" => "--layer",
+        "devices" => "--device",
+        "device_cgroup_rules" => "--device-cgroup-rule",
+        "ulimits" => "--ulimit",
+        "sysctls" => "--sysctl",
+        "uid_maps" => "--uidmap",
+        "gid_maps" => "--gidmap",
+        "annotations" => "--annotation",
+        "user" if field.starts_with("namespaces.") => "--userns",
+        "cgroup" if field.starts_with("namespaces.") => "--cgroupns",
         "mode" => "--network",
         "cpu_quota" | "cpu_period" => "--cpus",
         "mounts" => rest

@@ -9,12 +9,19 @@ pub(super) const CPU_PERIOD: i64 = 100_000;
 const MOST_DIGITS: usize = 9;
 
 /// Bytes, above zero.
-pub(super) fn memory(text: &str) -> Result<i64, Fault> {
+pub(super) fn memory(option: &str, text: &str) -> Result<i64, Fault> {
+    match size(option, text)? {
+        bytes if bytes > 0 => Ok(bytes),
+        _ => Err(Fault::of_value(option, text, "is not above zero")),
+    }
+}
+
+/// Bytes.
+pub(super) fn size(option: &str, text: &str) -> Result<i64, Fault> {
     match bytes(text) {
-        Some(bytes) if bytes > 0 => Ok(bytes),
-        Some(_) => Err(Fault::of_value("--memory", text, "is not above zero")),
+        Some(bytes) => Ok(bytes),
         None => Err(Fault::of_value(
-            "--memory",
+            option,
             text,
             "is no size: write bytes, or a number with b, k, m, g or t, such as 512m",
         )),
@@ -140,7 +147,7 @@ mod tests {
         ] {
             assert_eq!(bytes(text), None, "{text:?}");
         }
-        assert!(memory("0").is_err());
+        assert!(memory("--memory", "0").is_err());
     }
 
     #[test]

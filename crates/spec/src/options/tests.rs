@@ -5,7 +5,7 @@ use std::{collections::HashMap, io};
 use proptest::prelude::*;
 
 use super::*;
-use crate::ContainerSpec;
+use crate::{ContainerSpec, Device, SharedNamespaces};
 
 /// What the options may refer to in these tests: a working directory, a variable, and some files.
 fn with_facts<T>(test: impl FnOnce(&OptionFacts<'_>) -> T) -> T {
@@ -39,6 +39,10 @@ fn with_facts<T>(test: impl FnOnce(&OptionFacts<'_>) -> T) -> T {
 
 fn read(options: RunOptions) -> Result<Command, Faults> {
     with_facts(|facts| options.into_command(facts))
+}
+
+fn read_with(options: RunOptions, complete: &dyn Fn(&mut Command)) -> Result<Command, Faults> {
+    with_facts(|facts| options.into_command_with(facts, complete))
 }
 
 fn words(words: &[&str]) -> Vec<String> {
@@ -92,14 +96,71 @@ fn every_option_finds_its_field() {
         cpus: given("1.5"),
         cpu_shares: given("512"),
         pids_limit: given("64"),
+        memory_reservation: given("32m"),
+        memory_swap: given("-1"),
+        cpuset_cpus: given("0-1"),
+        cpuset_mems: given("0"),
+        blkio_weight: given("300"),
+        device: words(&["/dev/fuse:/dev/f:r", "/dev/null"]),
+        device_cgroup_rule: words(&["c 10:200 rwm"]),
+        ulimit: words(&["nofile=1:2"]),
+        sysctl: words(&["net.ipv4.ip_forward=1"]),
+        shm_size: given("1m"),
+        privileged: true,
+        userns: None,
+        uidmap: words(&["0:1:1"]),
+        gidmap: words(&["0:2:1"]),
+        pid: given("host"),
+        ipc: given("private"),
+        uts: given("host"),
+        cgroupns: given("host"),
+        group_add: words(&["7"]),
+        cgroup_parent: given("/jobs"),
+        oom_score_adj: given("-5"),
+        annotation: words(&["a=b"]),
+        label: words(&["c"]),
+        layer_folder: None,
         network: given("none"),
         cap_add: words(&["NET_ADMIN"]),
         cap_drop: words(&["ALL"]),
         security_opt: words(&["no-new-privileges", "seccomp=profile.json"]),
         command: words(&["-f"]),
     };
+    let device = |path: &str| Device {
+        path_on_host: path.to_owned(),
+        kind: "c".to_owned(),
+        major: 1,
+        ..Device::default()
+    };
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let expected = Command {
         name: "web".to_owned(),
+        privileged: true,
+        devices: vec![
+            Device {
+                path_in_container: "/dev/f".to_owned(),
+                cgroup_permissions: "r".to_owned(),
+                ..device("/dev/fuse")
+            },
+            device("/dev/null"),
+        ],
+        device_cgroup_rules: words(&["c 10:200 rwm"]),
+        ulimits: words(&["nofile=1:2"]),
+        sysctls: [pair("net.ipv4.ip_forward", "1")].into(),
+        shm_size: 1 << 20,
+        namespaces: SharedNamespaces {
+            user: "private".to_owned(),
+            pid: "host".to_owned(),
+            uts: "host".to_owned(),
+            cgroup: "host".to_owned(),
+            ..SharedNamespaces::default()
+        },
+        uid_maps: words(&["0:1:1"]),
+        gid_maps: words(&["0:2:1"]),
+        group_add: words(&["7"]),
+        cgroup_parent: "/jobs".to_owned(),
+        oom_score_adj: Some(-5),
+        annotations: [pair("a", "b"), pair("c", "")].into(),
         ..Command::new()
             .hostname("web.example")
             .rootfs("/home/me/root")
@@ -115,11 +176,15 @@ fn every_option_finds_its_field() {
             .stop(Signal::INT, 0)
             .resources(Resources {
                 memory: 64 << 20,
+                memory_reservation: 32 << 20,
+                memory_swap: -1,
+                cpuset_cpus: "0-1".to_owned(),
+                cpuset_mems: "0".to_owned(),
+                blkio_weight: 300,
                 cpu_quota: 150_000,
                 cpu_period: 100_000,
                 cpu_shares: 512,
                 pids_limit: 64,
-                ..Resources::default()
             })
             .network(Network::none())
             .cap_add("NET_ADMIN")
@@ -141,7 +206,13 @@ fn every_option_finds_its_field() {
                     .user("www:www")
             })
     };
-    let command = read(options).unwrap();
+    let command = read_with(options, &|command| {
+        for device in &mut command.devices {
+            device.kind = "c".to_owned();
+            device.major = 1;
+        }
+    })
+    .unwrap();
     // A bind mount may say so or not.
     let unsaid = |mut command: Command| {
         for mount in &mut command.mounts {

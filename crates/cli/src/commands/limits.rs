@@ -1,0 +1,54 @@
+//! `hoist pause`, `hoist unpause`, `hoist update` and `hoist rename`.
+
+use hoist::Engine;
+use hoist_spec::ContainerId;
+use hoist_spec::options::UpdateOptions;
+
+use crate::args::{Rename, Update};
+use crate::failure::Failure;
+
+/// Freezes one container.
+pub(crate) fn pause(engine: &Engine, id: &ContainerId, reference: &str) -> Result<String, Failure> {
+    engine.pause(id)?;
+    Ok(reference.to_owned())
+}
+
+/// Lets one container go on.
+pub(crate) fn unpause(
+    engine: &Engine,
+    id: &ContainerId,
+    reference: &str,
+) -> Result<String, Failure> {
+    engine.resume(id)?;
+    Ok(reference.to_owned())
+}
+
+/// Reads the options; the result changes the limits of one container.
+pub(crate) fn update(
+    update: &Update,
+) -> Result<impl Fn(&Engine, &ContainerId, &str) -> Result<String, Failure>, Failure> {
+    let given = update.clone();
+    let resources = UpdateOptions {
+        memory: given.memory,
+        memory_reservation: given.memory_reservation,
+        memory_swap: given.memory_swap,
+        cpus: given.cpus,
+        cpu_shares: given.cpu_shares,
+        cpuset_cpus: given.cpuset_cpus,
+        cpuset_mems: given.cpuset_mems,
+        pids_limit: given.pids_limit,
+        blkio_weight: given.blkio_weight,
+    }
+    .into_resources()?;
+    Ok(move |engine: &Engine, id: &ContainerId, reference: &str| {
+        engine.update(id, &resources)?;
+        Ok(reference.to_owned())
+    })
+}
+
+/// Gives a container another name.
+pub(crate) fn rename(rename: &Rename, engine: &Engine) -> Result<u8, Failure> {
+    let id = engine.resolve(&rename.container)?;
+    engine.rename(&id, &rename.name)?;
+    Ok(0)
+}

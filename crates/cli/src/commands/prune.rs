@@ -1,0 +1,39 @@
+//! `hoist prune`.
+
+use std::io::{self, IsTerminal, Write};
+
+use hoist::Engine;
+
+use crate::args::Prune;
+use crate::failure::Failure;
+use crate::output;
+
+/// Removes all containers that have ended, and prints their ids.
+pub(crate) fn run(prune: &Prune, engine: &Engine, json: bool) -> Result<u8, Failure> {
+    if !prune.force && io::stdin().is_terminal() && !agreed()? {
+        return Ok(1);
+    }
+    let pruned = engine.prune()?;
+    for id in &pruned.removed {
+        output::print(&format!("{id}\n"))?;
+    }
+    if pruned.failures.is_empty() {
+        return Ok(0);
+    }
+    for failure in pruned.failures {
+        Failure::from(failure).print(json);
+    }
+    Err(Failure::Told)
+}
+
+/// Asks who sits at the terminal.
+fn agreed() -> Result<bool, Failure> {
+    let mut errors = io::stderr().lock();
+    let asked = write!(errors, "Remove all containers that have ended? [y/N] ");
+    let mut answer = String::new();
+    asked
+        .and_then(|()| errors.flush())
+        .and_then(|()| io::stdin().read_line(&mut answer))
+        .map_err(|error| Failure::message(format!("ask: {error}")))?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
