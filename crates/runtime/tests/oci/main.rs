@@ -24,7 +24,8 @@ mod refusals;
 
 fn main() -> std::process::ExitCode {
     hoist_testing::probe::main_if_asked();
-    let suite = hoist_testing::Suite::new();
+    // One at a time: each counts what it leaves behind, descriptors of this process included.
+    let suite = hoist_testing::Suite::new().serial();
     let suite = lifecycle::add(suite);
     let suite = output::add(suite);
     let suite = refusals::add(suite);
