@@ -81,6 +81,12 @@ impl LinuxService {
 }
 
 impl LinuxService {
+    /// The folder in which a container of this id is recorded, whether or not there is one. Files of the caller's in it are
+    /// removed with the container.
+    pub fn folder_of(&self, id: &ContainerId) -> PathBuf {
+        self.0.folder(id).path().to_owned()
+    }
+
     /// Removes what a making that was cut short before its record was written has left of `id`. It is success where there is
     /// nothing, or a container.
     ///

@@ -54,7 +54,7 @@ mod tests {
     fn a_process_is_read_and_its_unknown_fields_are_refused() {
         let good = r#"{"user":{"uid":1,"gid":2},"args":["true"],"cwd":"/"}"#;
         assert_eq!(
-            *ProcessSpec::from_process_json(good)
+            ProcessSpec::from_process_json(good)
                 .unwrap()
                 .oci
                 .user()
