@@ -657,7 +657,7 @@ macro_rules! calls {
 }
 
 calls! {
-    0 None "",
+    0 None "no call",
     1 Openat2 "openat2", 2 OpenTree "open_tree", 3 MountSetattr "mount_setattr", 4 MoveMount "move_mount",
     5 Fsopen "fsopen", 6 Fsconfig "fsconfig", 7 Fsmount "fsmount", 8 Mkdirat "mkdirat", 9 Mknodat "mknodat",
     10 Symlinkat "symlinkat", 11 Fchdir "fchdir", 12 PivotRoot "pivot_root", 13 Umount2 "umount2",

@@ -20,18 +20,20 @@ use hoist_spec::{ContainerId, ContainerSpec, ProcessSpec, Signal};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::LinuxService;
+use crate::cgroup::Cgroup;
 use crate::descriptors::RuntimeDescriptors;
 use crate::execute::{Started, control::Control};
 pub use crate::hooks::OciState;
 use crate::plan::explain_late;
 pub use crate::plan::{MOST_PRESERVED, RuntimeOptions};
 use crate::process::send;
+use crate::record::Record;
 pub use crate::runtime_features::{
     SECCOMP_ACTIONS, SECCOMP_ARCHITECTURES, SECCOMP_FLAGS, SECCOMP_OPERATORS, capability_names,
     mount_options,
 };
 use crate::service::system;
-use crate::system::{LinuxSystem, has_process, open_cgroup, open_process, operate, wrong_state};
+use crate::system::{LinuxSystem, has_process, open_process, operate, wrong_state};
 use crate::{hooks, start_socket};
 
 /// How long killing every process of a container may take.
@@ -79,6 +81,12 @@ impl LinuxService {
 }
 
 impl LinuxService {
+    /// The folder in which a container of this id is recorded, whether or not there is one. Files of the caller's in it are
+    /// removed with the container.
+    pub fn folder_of(&self, id: &ContainerId) -> PathBuf {
+        self.0.folder(id).path().to_owned()
+    }
+
     /// Removes what a making that was cut short before its record was written has left of `id`. It is success where there is
     /// nothing, or a container.
     ///
@@ -278,7 +286,7 @@ impl RuntimeContainer {
     /// The cgroup cannot be read.
     pub fn pids(&self) -> Result<Vec<u32>> {
         let record = self.0.record()?;
-        match open_cgroup(&record)? {
+        match made_cgroup(&record)? {
             Some(cgroup) => cgroup.pids().map_err(operate),
             None => Ok(self.oci_state()?.pid.into_iter().collect()),
         }
@@ -300,7 +308,7 @@ impl RuntimeContainer {
     /// The cgroup cannot be read, or a process cannot be signalled.
     pub fn signal_all(&self, signal: Signal) -> Result<()> {
         let record = self.0.record()?;
-        let Some(cgroup) = open_cgroup(&record)? else {
+        let Some(cgroup) = made_cgroup(&record)? else {
             return self.0.signal(signal);
         };
         if signal == Signal::KILL {
@@ -362,7 +370,7 @@ impl RuntimeContainer {
         let Ok(record) = self.0.record() else {
             return Ok(());
         };
-        match open_cgroup(&record)? {
+        match made_cgroup(&record)? {
             Some(cgroup) if !cgroup.pids().map_err(operate)?.is_empty() => {
                 cgroup.kill_all(PATIENCE).map_err(operate)
             }
@@ -426,6 +434,18 @@ impl LinuxSystem {
     }
 }
 
+/// The cgroup that was made for the container, this very one; none where none was. What only has the path of the one that was to
+/// be made may be somebody else's.
+fn made_cgroup(record: &Record) -> Result<Option<Cgroup>> {
+    record
+        .released
+        .as_ref()
+        .and_then(|released| released.cgroup.as_ref())
+        .map(Cgroup::open)
+        .transpose()
+        .map_err(operate)
+}
+
 /// What the OCI runtime spec calls a state.
 fn status_name(state: State) -> &'static str {
     match state {
@@ -450,6 +470,14 @@ fn launched(started: Started) -> Launched {
     }
 }
 
+/// How many descriptors from 3 on are open, one behind the other: called before anything was opened, those that the caller of
+/// this program has left to it.
+pub fn count_inherited_descriptors() -> u8 {
+    (0..MOST_PRESERVED)
+        .take_while(|index| inherited::is_open(3 + i32::from(*index)))
+        .count() as u8
+}
+
 /// The descriptors from 3 on that the caller wants to hand on, each of which must be open.
 ///
 /// # Errors
@@ -465,6 +493,11 @@ pub fn inherited_descriptors(count: u8) -> io::Result<Vec<OwnedFd>> {
 mod inherited {
     use std::io;
     use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
+
+    pub(super) fn is_open(number: RawFd) -> bool {
+        // SAFETY: the number is not -1; one that is not open makes fcntl(2) fail, which is the answer.
+        rustix::io::fcntl_getfd(unsafe { BorrowedFd::borrow_raw(number) }).is_ok()
+    }
 
     pub(super) fn duplicate(number: RawFd) -> io::Result<OwnedFd> {
         // SAFETY: the number is not -1; one that is not open makes fcntl(2) fail, and the copy is this program's own.

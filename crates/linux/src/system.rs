@@ -384,7 +384,10 @@ impl ComputeSystem for LinuxSystem {
                         format!("stop it first, or force it: hoist rm --force {}", self.id);
                     return Err(wrong_state(&self.id, "delete", state).remedy(remedy));
                 }
-                removal::remove_cgroup(record.cgroup())?;
+                match &record.released {
+                    Some(released) => removal::remove_cgroup(released.cgroup.as_ref())?,
+                    None => removal::remove_intended_cgroup(record.created.cgroup.as_ref())?,
+                }
             }
             // The making ended before the record was written: then nothing else was made.
             Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -806,7 +809,7 @@ fn root_of(record: &Record, first: &OwnedFd) -> Result<Root> {
     }
 }
 
-pub(crate) fn open_cgroup(record: &Record) -> Result<Option<Cgroup>> {
+fn open_cgroup(record: &Record) -> Result<Option<Cgroup>> {
     record
         .cgroup()
         .map(Cgroup::open)

@@ -21,6 +21,8 @@ mod help;
 #[cfg(target_os = "linux")]
 mod log;
 #[cfg(target_os = "linux")]
+mod notify;
+#[cfg(target_os = "linux")]
 mod pid_file;
 #[cfg(target_os = "linux")]
 mod process;

@@ -2,10 +2,13 @@
 
 use std::env;
 use std::os::fd::OwnedFd;
+use std::sync::OnceLock;
 
 use hoist::foreground::{self, DRAIN_LIMIT, ForegroundIo, SignalFd, terminal_size};
 use hoist_compute::{Process, Stdio};
-use hoist_linux::runtime::{Launched, MOST_PRESERVED, inherited_descriptors};
+use hoist_linux::runtime::{
+    Launched, MOST_PRESERVED, count_inherited_descriptors, inherited_descriptors,
+};
 use hoist_spec::{ConsoleSize, oci};
 use std::os::fd::AsFd;
 
@@ -28,6 +31,18 @@ pub(crate) const FLAGS: [Flag; 3] = [
         "hand N descriptors behind the standard streams to the process",
     ),
 ];
+
+/// How many descriptors from 3 on the caller has left, where it asks for them to be handed on.
+static INHERITED: OnceLock<u8> = OnceLock::new();
+
+/// Looks what the caller has left open; to be called before anything is opened, so that no descriptor of this program's own is
+/// ever taken for the caller's.
+pub(crate) fn note_inherited(line: &[String]) {
+    let asked = line.iter().any(|word| word.contains("preserve-fds"));
+    if asked || env::var_os("LISTEN_FDS").is_some() {
+        INHERITED.get_or_init(count_inherited_descriptors);
+    }
+}
 
 /// How a process is to be started.
 pub(crate) struct Launch {
@@ -65,6 +80,12 @@ impl Launch {
         };
         let preserved = arguments.number::<u8>("preserve-fds")?.unwrap_or_default();
         let descriptors = preserved.saturating_add(listen_fds()?);
+        let inherited = INHERITED.get().copied().unwrap_or_default();
+        if descriptors > inherited && descriptors <= MOST_PRESERVED {
+            return Err(Failure::new(format!(
+                "preserve-fds: {descriptors} descriptors from 3 on are asked for, and the caller has left {inherited}"
+            )));
+        }
         if descriptors > MOST_PRESERVED {
             return Err(Failure::new(format!(
                 "preserve-fds: {descriptors} descriptors are more than the {MOST_PRESERVED} that can be handed on"

@@ -8,6 +8,7 @@ use crate::bundle::{self, Bundle};
 use crate::failure::Failure;
 use crate::global::{Global, parse_id};
 use crate::log::Log;
+use crate::notify::Notify;
 use crate::process::{Launch, announce_descriptors};
 
 /// Flags of `create` and `run`.
@@ -24,6 +25,8 @@ pub(crate) const FLAGS: [Flag; 3] = [
 pub(crate) struct Made {
     pub(crate) container: RuntimeContainer,
     pub(crate) launch: Launch,
+    /// The way to the caller's service manager, where it has one.
+    pub(crate) notify: Option<Notify>,
 }
 
 pub(crate) fn create(global: &mut Global, arguments: &Arguments) -> Result<u8, Failure> {
@@ -66,6 +69,11 @@ pub(crate) fn make(
         .ok_or_else(|| Failure::new("process: is missing"))?;
     announce_descriptors(process)?;
     let launch = Launch::of(arguments, process, detached)?;
+    let service = global.service()?;
+    let notify = Notify::of_caller(&service, &id);
+    if let Some(notify) = &notify {
+        notify.add_to(&mut spec.oci);
+    }
     let options = RuntimeOptions {
         await_start,
         no_pivot: arguments.has("no-pivot"),
@@ -74,10 +82,18 @@ pub(crate) fn make(
         make_working_directory: true,
         own_streams: true,
     };
-    let container = global
-        .service()?
-        .create_from_bundle(&id, &spec, &path, &options)?;
-    Ok(Made { container, launch })
+    let container = service.create_from_bundle(&id, &spec, &path, &options)?;
+    if let Some(notify) = &notify
+        && let Err(failure) = notify.make_folder()
+    {
+        undo(&container, &mut global.log);
+        return Err(failure);
+    }
+    Ok(Made {
+        container,
+        launch,
+        notify,
+    })
 }
 
 /// Removes what a start that failed has left. What cannot be removed stays recorded, for `delete --force`.

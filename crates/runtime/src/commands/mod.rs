@@ -25,6 +25,7 @@ use crate::failure::Failure;
 use crate::global::{self, Global};
 use crate::help;
 use crate::log::Log;
+use crate::process::note_inherited;
 
 /// A command.
 pub(crate) struct Command {
@@ -205,6 +206,7 @@ fn carry_out(line: impl Iterator<Item = OsString>, log: &mut Log) -> Result<u8, 
                 .map_err(|word| Failure::usage(format!("argument {word:?} is not UTF-8")))
         })
         .collect::<Result<Vec<_>, _>>()?;
+    note_inherited(&line);
     let before = Arguments::read(&line, &global::FLAGS, 1)?;
     let mut global = Global::of(&before)?;
     let outcome = command(&mut global, &before);

@@ -1,5 +1,7 @@
 //! `run`: a container from its making to its end.
 
+use std::thread;
+
 use hoist::foreground::SignalFd;
 
 use super::create::{self, Made};
@@ -7,6 +9,7 @@ use super::{delete, only_id, start};
 use crate::args::{Arguments, Flag};
 use crate::failure::Failure;
 use crate::global::Global;
+use crate::notify::Notify;
 
 /// Flags of `run` alone.
 pub(crate) const FLAGS: [Flag; 3] = [
@@ -29,13 +32,23 @@ pub(crate) fn run(global: &mut Global, arguments: &Arguments) -> Result<u8, Fail
 }
 
 fn detached(global: &mut Global, arguments: &Arguments, id: &str) -> Result<u8, Failure> {
-    let Made { container, launch } = create::make(global, arguments, id, false, true)?;
-    let started = launch
-        .descriptors()
-        .and_then(|descriptors| Ok((launch.stdio()?, descriptors)))
-        .and_then(|(stdio, descriptors)| Ok(container.start_detached(stdio, descriptors)?))
-        .and_then(|launched| launch.hand_over(&launched))
-        .and_then(|()| start::run_poststart(&container));
+    let Made {
+        container,
+        launch,
+        notify,
+    } = create::make(global, arguments, id, false, true)?;
+    let start = || {
+        let socket = notify.as_ref().map(Notify::listen).transpose()?;
+        let (stdio, descriptors) = (launch.stdio()?, launch.descriptors()?);
+        let launched = container.start_detached(stdio, descriptors)?;
+        launch.hand_over(&launched)?;
+        start::run_poststart(&container)?;
+        match (&notify, &socket) {
+            (Some(notify), Some(socket)) => notify.wait(socket, &container),
+            _ => Ok(()),
+        }
+    };
+    let started = start();
     match started {
         Ok(()) => Ok(0),
         Err(failure) => {
@@ -48,15 +61,25 @@ fn detached(global: &mut Global, arguments: &Arguments, id: &str) -> Result<u8, 
 fn attended(global: &mut Global, arguments: &Arguments, id: &str) -> Result<u8, Failure> {
     // Before anything is made: a signal that comes from here on reaches the container.
     let mut signals = SignalFd::new()?;
-    let Made { container, launch } = create::make(global, arguments, id, false, false)?;
-    let ended = launch
-        .descriptors()
-        .and_then(|descriptors| Ok((launch.stdio()?, descriptors)))
-        .and_then(|(stdio, descriptors)| Ok(container.start_owned(stdio, descriptors)?))
-        .and_then(|process| {
-            start::run_poststart(&container)?;
+    let Made {
+        container,
+        launch,
+        notify,
+    } = create::make(global, arguments, id, false, false)?;
+    let mut start = || {
+        let socket = notify.as_ref().map(Notify::listen).transpose()?;
+        let (stdio, descriptors) = (launch.stdio()?, launch.descriptors()?);
+        let process = container.start_owned(stdio, descriptors)?;
+        start::run_poststart(&container)?;
+        thread::scope(|scope| {
+            if let (Some(notify), Some(socket)) = (&notify, &socket) {
+                // It ends with the container, if not before.
+                scope.spawn(|| notify.wait(socket, &container));
+            }
             launch.attend(process.as_ref(), &mut signals)
-        });
+        })
+    };
+    let ended = start();
     if ended.is_ok() && arguments.has("keep") {
         return ended;
     }

@@ -6,14 +6,23 @@ use hoist_linux::runtime::RuntimeContainer;
 use super::only_id;
 use crate::args::Arguments;
 use crate::failure::Failure;
-use crate::global::Global;
+use crate::global::{Global, parse_id};
+use crate::notify::Notify;
 
 pub(crate) fn start(global: &mut Global, arguments: &Arguments) -> Result<u8, Failure> {
-    let container = global.container(only_id("start", arguments)?)?;
+    let id = parse_id(only_id("start", arguments)?)?;
+    let service = global.service()?;
+    let container = service.open_for_runtime(&id)?;
+    // Only a container that was created with the way to a service manager has one.
+    let notify = Notify::of_caller(&service, &id).filter(Notify::is_open);
+    let socket = notify.as_ref().map(Notify::listen).transpose()?;
     container
         .start()
         .map_err(|error| refused(&container, error))?;
     run_poststart(&container)?;
+    if let (Some(notify), Some(socket)) = (&notify, &socket) {
+        notify.wait(socket, &container)?;
+    }
     Ok(0)
 }
 

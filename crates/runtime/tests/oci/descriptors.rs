@@ -256,6 +256,7 @@ fn preserved() {
         .call(&["run", "--preserve-fds", "20", &bundle.id])
         .fails(1, "preserve-fds");
     bundle.assert_nothing_is_recorded();
+    drop(files);
     bundle.remove();
 }
 

@@ -102,6 +102,7 @@ impl Bundle {
     /// A bundle with a busybox root, whose program is a shell with this script; `None` where there is no busybox.
     pub(crate) fn shell(script: &str) -> Option<Self> {
         let mut bundle = Self::new(&[]);
+        fs::remove_dir_all(bundle.rootfs()).unwrap();
         root::busybox(&bundle.rootfs()).unwrap()?;
         bundle.config["process"]["args"] = json!(["sh", "-c", script]);
         Some(bundle)

@@ -272,7 +272,12 @@ fn exec_in_created() {
             "r",
             "/proc/1/root",
             "/proc/1/mem",
-            "/proc/1/fd",
+            "/proc/1/cwd",
+            "/proc/1/fd/0",
+            "/proc/1/fd/3",
+            "/proc/1/fd/4",
+            "/proc/1/fd/5",
+            "/proc/1/fd/6",
         ])
         .ok();
     let answers = said.json();
@@ -410,6 +415,7 @@ fn console_socket() {
     }
     assert!(text.contains("33 77") && text.contains("hello"), "{text:?}");
     await_that("stopped", || bundle.status() == "stopped");
+    drop((listener, connection, console));
     bundle.remove();
 }
 

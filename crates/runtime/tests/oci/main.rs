@@ -18,14 +18,18 @@ mod identity;
 mod kit;
 mod lean;
 mod lifecycle;
+mod notify;
 mod output;
 mod paths;
 mod refusals;
 
 fn main() -> std::process::ExitCode {
+    notify::main_if_asked();
     hoist_testing::probe::main_if_asked();
-    let suite = hoist_testing::Suite::new();
+    // One at a time: each counts what it leaves behind, descriptors of this process included.
+    let suite = hoist_testing::Suite::new().serial();
     let suite = lifecycle::add(suite);
+    let suite = notify::add(suite);
     let suite = output::add(suite);
     let suite = refusals::add(suite);
     let suite = hooks::add(suite);
