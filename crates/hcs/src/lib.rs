@@ -22,6 +22,8 @@ mod path;
 mod plan;
 pub mod request;
 mod sha1;
+#[cfg(windows)]
+pub mod sys;
 
 pub use dialect::{Dialect, Settings};
 pub use guid::{Guid, InvalidGuid};

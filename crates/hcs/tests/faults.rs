@@ -47,6 +47,7 @@ impl Dice {
 }
 
 struct System {
+    id: String,
     open: bool,
     alive: bool,
     sink: Option<(usize, Arc<dyn NotificationSink>)>,
@@ -217,12 +218,21 @@ impl HcsExports for Service {
     }
 
     fn enumerate(&self, _query: &str) -> Result<String, Issued> {
-        Ok("[]".to_owned())
+        let state = self.state();
+        let alive = state.systems.values().filter(|system| system.alive);
+        let list: Vec<String> = alive
+            .map(|system| format!(r#"{{"Id":"{}","Owner":"hoist"}}"#, system.id))
+            .collect();
+        Ok(format!(
+            r#"[{}{}{{"Id":"theirs","Owner":"another"}}]"#,
+            list.join(","),
+            if list.is_empty() { "" } else { "," }
+        ))
     }
 
     fn create_compute_system(
         &self,
-        _id: &str,
+        id: &str,
         _configuration: &str,
     ) -> Result<(Hresult, SystemHandle), Issued> {
         self.call()?;
@@ -230,6 +240,7 @@ impl HcsExports for Service {
         state.next += 1;
         let handle = state.next;
         let system = System {
+            id: id.to_owned(),
             open: true,
             alive: true,
             sink: None,
@@ -242,8 +253,16 @@ impl HcsExports for Service {
         Ok((Hresult::PENDING, SystemHandle(handle)))
     }
 
-    fn open_compute_system(&self, _id: &str) -> Result<SystemHandle, Issued> {
-        Err(GONE.into())
+    fn open_compute_system(&self, id: &str) -> Result<SystemHandle, Issued> {
+        let mut state = self.state();
+        let mut systems = state.systems.iter_mut();
+        match systems.find(|(_, system)| system.alive && system.id == id) {
+            Some((handle, system)) => {
+                system.open = true;
+                Ok(SystemHandle(*handle))
+            }
+            None => Err(GONE.into()),
+        }
     }
 
     fn close_compute_system(&self, system: SystemHandle) -> Hresult {
@@ -601,4 +620,25 @@ fn no_single_lost_notification_makes_a_run_hang() {
         assert_right(&result);
         assert_eq!(service.left(), (0, 0, 0), "{result:?}");
     }
+}
+
+#[test]
+fn what_a_killed_driver_has_left_is_found_by_its_owner_and_ended() {
+    let faults = Faults {
+        failing: 0,
+        losing: 0,
+        deaf: false,
+    };
+    let service = Service::new(1, faults);
+    // Left by a process that was killed: the service has them, and nobody holds a handle.
+    for id in ["left-1", "left-2"] {
+        let (_, handle) = service.create_compute_system(id, "{}").unwrap();
+        service.state().systems.get_mut(&handle.0).unwrap().open = false;
+    }
+    let driver = driver(&service, &Arc::default());
+    let mut ended = driver.end_leftovers().unwrap();
+    ended.sort();
+    assert_eq!(ended, ["left-1", "left-2"]);
+    assert_eq!(service.left(), (0, 0, 0));
+    assert!(driver.end_leftovers().unwrap().is_empty());
 }

@@ -71,6 +71,10 @@ impl<E: FlatExports> Calls for FlatCalls<E> {
         Ok(id.to_owned())
     }
 
+    fn enumerate(&self, _query: &str) -> CallResult<String> {
+        not_there("HcsEnumerateComputeSystems")
+    }
+
     fn start_system(&self, system: &String) -> CallResult {
         succeeded("StartComputeSystem", self.0.start_compute_system(system))
     }

@@ -269,13 +269,6 @@ impl<E: HcsExports> HcsCalls<E> {
         succeeded("HcsSignalProcess", &issued)
     }
 
-    /// Lists the systems that match a query.
-    pub fn enumerate(&self, query: &str) -> CallResult<String> {
-        self.exports
-            .enumerate(query)
-            .map_err(|issued| failed("HcsEnumerateComputeSystems", &issued))
-    }
-
     /// The exit code of a process that has ended.
     fn exit_code(&self, process: &Process<E>) -> CallResult<i32> {
         const FUNCTION: &str = "HcsGetProcessProperties";
@@ -353,6 +346,12 @@ impl<E: HcsExports> Calls for HcsCalls<E> {
             Ok(handle) => self.system(handle, OPEN),
             Err(issued) => Err(failed(OPEN, &issued)),
         }
+    }
+
+    fn enumerate(&self, query: &str) -> CallResult<String> {
+        self.exports
+            .enumerate(query)
+            .map_err(|issued| failed("HcsEnumerateComputeSystems", &issued))
     }
 
     fn start_system(&self, system: &System<E>) -> CallResult {

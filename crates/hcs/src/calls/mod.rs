@@ -87,6 +87,9 @@ pub trait Calls: Send + Sync + 'static {
     /// Opens a system that is there.
     fn open_system(&self, id: &str) -> CallResult<Self::System>;
 
+    /// The systems that match a query, as the service lists them.
+    fn enumerate(&self, query: &str) -> CallResult<String>;
+
     /// Starts a system.
     fn start_system(&self, system: &Self::System) -> CallResult;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Container, DriverError, Exit, INIT, Process, Shared};
 use crate::{
-    calls::{CallError, CallResult, Calls, Ending, Waited},
+    calls::{CallError, CallResult, Calls, Ending, Failure, Waited},
     documents::properties::{PENDING_UPDATES_QUERY, SystemProperties},
     plan::asks_for_updates,
 };
@@ -127,6 +127,7 @@ impl<C: Calls> Shared<C> {
             && !error
                 .hresult()
                 .is_some_and(|hresult| hresult.is_broken_pipe())
+            && !(error.failure == Failure::SystemExited && container.was_terminated())
         {
             let words = format!("waiting for {} of container {}", process.name, container.id);
             self.warn(&words, error);

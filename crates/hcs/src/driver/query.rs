@@ -1,7 +1,13 @@
 //! What can be asked of the driver.
 
 use super::{Driver, DriverError, Event, EventKind, Exit};
-use crate::{calls::Calls, documents::properties::SystemProperties};
+use crate::{
+    calls::Calls,
+    documents::{
+        properties::{SystemProperties, SystemQuery},
+        to_text,
+    },
+};
 
 /// One process of a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +84,33 @@ impl<C: Calls> Driver<C> {
         Err(DriverError::Unsupported(
             "limits of a running container cannot be changed by this driver",
         ))
+    }
+
+    /// Ends what an earlier driver of the same owner has left running, such as one that was killed; the ids of what was ended.
+    /// Each is told as [`restore`](Self::restore) tells it.
+    ///
+    /// # Errors
+    /// The systems cannot be listed, or one cannot be ended.
+    pub fn end_leftovers(&self) -> Result<Vec<String>, DriverError> {
+        let shared = &self.shared;
+        let query = to_text(&SystemQuery {
+            owners: vec![shared.settings.owner.clone()],
+            ..SystemQuery::default()
+        })
+        .map_err(|_| DriverError::Unsupported("the owner has no form in JSON"))?;
+        let text = shared.calls.enumerate(&query)?;
+        let systems = SystemProperties::read_list(&text)
+            .map_err(|_| DriverError::Unsupported("the service's list is not understood"))?;
+        let mut ended = Vec::new();
+        for system in systems {
+            // Some builds do not filter by owner.
+            let left = system.owner == shared.settings.owner && !self.is_running(&system.id);
+            if left && !system.stopped {
+                self.restore(&system.id)?;
+                ended.push(system.id);
+            }
+        }
+        Ok(ended)
     }
 
     /// After the driver's own end: ends a system that outlived it, as its processes cannot be heard any more, and tells that it has

@@ -1,0 +1,145 @@
+//! The documents that the double takes, every field by name.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// A document that makes a system, schema 1.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "PascalCase", default)]
+#[derive(Default)]
+#[allow(missing_docs, reason = "the fields are the service's own")]
+pub struct Container {
+    pub system_type: String,
+    pub name: String,
+    pub owner: String,
+    pub volume_path: String,
+    pub ignore_flushes_during_boot: bool,
+    pub layer_folder_path: String,
+    pub layers: Option<Vec<Layer>>,
+    pub credentials: String,
+    pub processor_count: u32,
+    pub processor_weight: u64,
+    pub processor_maximum: i64,
+    #[serde(rename = "StorageIOPSMaximum")]
+    pub storage_iops_maximum: u64,
+    pub storage_bandwidth_maximum: u64,
+    pub storage_sandbox_size: u64,
+    #[serde(rename = "MemoryMaximumInMB")]
+    pub memory_maximum_in_mb: i64,
+    pub host_name: String,
+    pub mapped_directories: Vec<Value>,
+    pub mapped_pipes: Vec<Value>,
+    pub hv_partition: bool,
+    pub network_shared_container_name: String,
+    pub endpoint_list: Vec<String>,
+    pub hv_runtime: Option<Value>,
+    pub servicing: bool,
+    #[serde(rename = "AllowUnqualifiedDNSQuery")]
+    pub allow_unqualified_dns_query: bool,
+    #[serde(rename = "DNSSearchList")]
+    pub dns_search_list: String,
+    pub assigned_devices: Vec<Value>,
+}
+
+/// A layer of it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "the fields are the service's own")]
+pub struct Layer {
+    #[serde(rename = "ID")]
+    pub id: String,
+    #[serde(rename = "Path")]
+    pub path: String,
+}
+
+/// A document that makes a process.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "PascalCase", default)]
+#[allow(missing_docs, reason = "the fields are the service's own")]
+pub struct Process {
+    pub application_name: String,
+    pub command_line: String,
+    pub user: String,
+    pub working_directory: String,
+    pub environment: BTreeMap<String, String>,
+    pub emulate_console: bool,
+    pub create_std_in_pipe: bool,
+    pub create_std_out_pipe: bool,
+    pub create_std_err_pipe: bool,
+    pub console_size: [u16; 2],
+}
+
+/// A document that changes a process.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "PascalCase")]
+#[allow(missing_docs, reason = "the fields are the service's own")]
+pub struct Modify {
+    pub operation: String,
+    #[serde(default)]
+    pub console_size: Option<Value>,
+    #[serde(default)]
+    pub close_handle: Option<Value>,
+}
+
+impl Container {
+    /// Reads it, and checks what the service would.
+    ///
+    /// # Errors
+    /// What is wrong, in words.
+    pub fn read(text: &str) -> Result<Self, String> {
+        let document: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        if document.system_type != "Container" {
+            return Err("SystemType is not Container".to_owned());
+        }
+        if document.name.is_empty() {
+            return Err("Name is empty".to_owned());
+        }
+        Ok(document)
+    }
+}
+
+impl Process {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// What is wrong, in words.
+    pub fn read(text: &str) -> Result<Self, String> {
+        let document: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        if document.command_line.is_empty() {
+            return Err("CommandLine is empty".to_owned());
+        }
+        Ok(document)
+    }
+}
+
+impl Modify {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// What is wrong, in words.
+    pub fn read(text: &str) -> Result<Self, String> {
+        serde_json::from_str(text).map_err(|error| error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelt_field_is_an_error() {
+        assert!(Container::read(r#"{"SystemType":"Container","Name":"c"}"#).is_ok());
+        assert!(
+            Container::read(r#"{"SystemType":"Container","Name":"c","Hostname":"h"}"#).is_err()
+        );
+        assert!(Container::read(r#"{"SystemType":"VirtualMachine","Name":"c"}"#).is_err());
+        assert!(Process::read(r#"{"CommandLine":"cmd","ConsoleSize":[0,0]}"#).is_ok());
+        assert!(Process::read(r#"{"Commandline":"cmd"}"#).is_err());
+        assert!(
+            Modify::read(r#"{"Operation":"CloseHandle","CloseHandle":{"Handle":"StdIn"}}"#).is_ok()
+        );
+        assert!(Modify::read(r#"{"operation":"x"}"#).is_err());
+    }
+}
