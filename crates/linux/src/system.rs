@@ -456,10 +456,15 @@ impl LinuxSystem {
         self.start_in(&record, &sources, &first, process, stdio, options)
             .map_err(|error| {
                 // What fails while the container ends fails because of that. A process that was killed with all the others of its
-                // namespace is seen to end a little before the first one is.
+                // namespace is seen to end a little before the first one is; and that one has no root any more a little before
+                // it is seen to end.
                 let is_gone = error.os_code() == Some(OsCode::Errno(libc::ESRCH));
-                let was_killed = error.phase() == Phase::Start && error.os_code().is_none();
-                let patience = match was_killed {
+                let is_ending = match (error.phase(), error.os_code()) {
+                    (Phase::Start, None) => true,
+                    (Phase::Operate, code) => code == Some(OsCode::Errno(libc::ENOENT)),
+                    _ => false,
+                };
+                let patience = match is_ending {
                     true => SETTLING,
                     false => Duration::ZERO,
                 };
