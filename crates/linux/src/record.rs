@@ -199,7 +199,7 @@ impl Folder {
 
     /// Writes what makes the container known; the spec first, so that a container that is known has one.
     pub(crate) fn write_created(&self, spec: &ContainerSpec, created: &Created) -> Result<()> {
-        self.write(CONFIG, spec)?.publish()?;
+        self.write_text(CONFIG, spec.to_json())?.publish()?;
         self.write(STATE, created)?.publish()
     }
 
@@ -246,7 +246,7 @@ impl Folder {
     /// The spec; `NotFound` where there is no container.
     pub(crate) fn read_spec(&self) -> Result<ContainerSpec> {
         self.remove_unfinished()?;
-        self.read(CONFIG)
+        self.read_as(CONFIG, ContainerSpec::from_json)
     }
 
     /// The record; `NotFound` where there is no container.
@@ -276,6 +276,10 @@ impl Folder {
     }
 
     fn write(&self, name: &'static str, content: &impl Serialize) -> Result<Draft> {
+        self.write_text(name, serde_json::to_string(content))
+    }
+
+    fn write_text(&self, name: &'static str, text: serde_json::Result<String>) -> Result<Draft> {
         // Beside the file, so that the rename is within one file system; by thread, so that two writers never share one.
         let draft = Draft {
             path: self.0.join(name),
@@ -284,9 +288,9 @@ impl Folder {
                 .join(format!(".{name}.{:?}", std::thread::current().id())),
         };
         let write = || -> io::Result<()> {
-            let mut bytes = serde_json::to_vec(content)?;
-            bytes.push(b'\n');
-            File::create(&draft.draft)?.write_all(&bytes)
+            let mut text = text?;
+            text.push('\n');
+            File::create(&draft.draft)?.write_all(text.as_bytes())
         };
         match write() {
             Ok(()) => Ok(draft),
@@ -295,10 +299,18 @@ impl Folder {
     }
 
     fn read<T: DeserializeOwned>(&self, name: &str) -> Result<T> {
+        self.read_as(name, |text| serde_json::from_str(text))
+    }
+
+    fn read_as<T>(
+        &self,
+        name: &str,
+        parse: impl FnOnce(&str) -> serde_json::Result<T>,
+    ) -> Result<T> {
         let path = self.0.join(name);
-        let bytes =
-            fs::read(&path).map_err(|error| failed(Phase::Operate, "read", &path, error))?;
-        serde_json::from_slice(&bytes).map_err(|error| {
+        let text = fs::read_to_string(&path)
+            .map_err(|error| failed(Phase::Operate, "read", &path, error))?;
+        parse(&text).map_err(|error| {
             Error::new(ErrorKind::System, Phase::Operate, format!("read {}", path.display()))
                 .because(error)
                 .remedy("the file is damaged or not Hoist's: look at it, and remove its folder when it is of no use")

@@ -3,7 +3,7 @@
 use oci_spec::runtime::{LinuxResources, Process};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Fault, Faults, ProcessSpec, bundle::unknown_fields, json};
+use crate::{ContainerSpec, Fault, Faults, ProcessSpec, bundle::unknown_fields, json};
 
 impl ProcessSpec {
     /// Reads an OCI process object.
@@ -25,6 +25,26 @@ impl ProcessSpec {
             oci: oci.clone(),
             user: None,
         })
+    }
+}
+
+impl ContainerSpec {
+    /// Reads what [`ContainerSpec::to_json`] has written.
+    ///
+    /// Here and not where it is used, so that a program holds the code for it once.
+    ///
+    /// # Errors
+    /// The text is damaged, or of another version of Hoist.
+    pub fn from_json(text: &str) -> serde_json::Result<Self> {
+        serde_json::from_str(text)
+    }
+
+    /// The spec as one line of JSON.
+    ///
+    /// # Errors
+    /// A path that is not UTF-8.
+    pub fn to_json(&self) -> serde_json::Result<String> {
+        serde_json::to_string(self)
     }
 }
 

@@ -269,8 +269,9 @@ impl Start<'_> {
     }
 }
 
-/// Ends what was started, and waits for the process's end.
-fn end(control: &Control, process: &mut Option<(u32, OwnedFd)>) {
+/// Ends what was started, and waits for the process's end. The result is what the process, or the helper, had to say before that
+/// of a failure of its own.
+fn end(control: &Control, process: &mut Option<(u32, OwnedFd)>) -> Option<Message> {
     let kill = |pidfd: &OwnedFd| {
         // It may have ended by itself.
         let _ = pidfd_send_signal(pidfd, Signal::KILL);
@@ -279,8 +280,13 @@ fn end(control: &Control, process: &mut Option<(u32, OwnedFd)>) {
     if let Some((_, pidfd)) = process {
         kill(pidfd);
     }
+    let mut reason = None;
     // The helper may have cloned the process and not yet said so.
     while let Ok(Some((message, _))) = control.receive() {
+        let was_hung_up = message.call == Call::Recvmsg as u32 && message.errno == libc::EPIPE;
+        if message.kind == MessageKind::Failed && !was_hung_up {
+            reason.get_or_insert(message);
+        }
         if message.kind == MessageKind::Cloned
             && let Ok(pidfd) = open(message.value as u32)
         {
@@ -291,6 +297,7 @@ fn end(control: &Control, process: &mut Option<(u32, OwnedFd)>) {
     if let Some((_, pidfd)) = process {
         let _ = reap(pidfd);
     }
+    reason
 }
 
 /// The process, a child of this program that nobody has waited for: its id cannot have been given to another.
