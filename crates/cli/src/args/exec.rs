@@ -8,6 +8,9 @@ use clap::{Args, ValueHint};
 #[derive(Args, Debug)]
 #[command(override_usage = "hoist exec [OPTIONS] CONTAINER COMMAND [ARG]...")]
 pub(crate) struct Exec {
+    /// Run the command in the background; nobody reads what it writes
+    #[arg(short, long, conflicts_with_all = ["interactive", "tty"])]
+    pub detach: bool,
     /// Give the command this terminal's or pipe's input
     #[arg(short, long)]
     pub interactive: bool,

@@ -8,6 +8,7 @@ use super::facts::with_facts;
 use super::run::{attend, stdio};
 use crate::args::Exec;
 use crate::failure::Failure;
+use crate::supervisor;
 
 /// Runs a process in a container to its end; the result is its exit code.
 pub(crate) fn run(exec: Exec, engine: &Engine) -> Result<u8, Failure> {
@@ -25,6 +26,10 @@ pub(crate) fn run(exec: Exec, engine: &Engine) -> Result<u8, Failure> {
     };
     let config = with_facts(|facts| Ok(options.into_process(facts)?))?;
     let process = engine.container(&id)?.spec().exec_process(&config)?;
+    if exec.detach {
+        engine.exec_detached(&id, &process, &supervisor::launcher())?;
+        return Ok(0);
+    }
     let process = engine.exec(
         &id,
         &process,

@@ -185,7 +185,6 @@ fn every_option_finds_its_field() {
                 cpu_period: 100_000,
                 cpu_shares: 512,
                 pids_limit: 64,
-                ..Resources::default()
             })
             .network(Network::none())
             .cap_add("NET_ADMIN")
