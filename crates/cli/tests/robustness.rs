@@ -48,6 +48,17 @@ mod linux {
                 &[Need::Namespaces],
                 exec_does_not_wait_for_others,
             )
+            // Row 8.
+            .test(
+                "exec --timeout ends a command with all it has started, double forks in their own sessions too",
+                &[Need::Limits],
+                exec_ends_in_time,
+            )
+            .test(
+                "exec has limits of its own, and what it leaves behind keeps them",
+                &[Need::CgroupV1],
+                exec_has_limits,
+            )
             // Row 25.
             .test(
                 "in the host's process namespace nothing of a container survives its first process, its kill or its removal",
@@ -163,6 +174,89 @@ mod linux {
         // The pipe stays open; the command does not wait for that.
         let status = hangs_after(DEADLINE, move || child.wait().unwrap());
         assert_eq!(status.code(), Some(3));
+    }
+
+    fn exec_ends_in_time() {
+        let hoist = Hoist::new();
+        let id = hoist.detached(&[], "exec sleep 1000");
+        let before = look(&hoist, &id);
+        let tag = format!("{}-timeout", std::process::id());
+        let environment = format!("HOIST_ROBUSTNESS={tag}");
+        let script = "setsid sleep 1000 & (setsid sh -c 'sleep 1000 & sleep 1000' &) ; sleep 1000";
+        let output = hoist.output(&[
+            "exec",
+            "--timeout",
+            "1",
+            "-e",
+            &environment,
+            &id,
+            "sh",
+            "-c",
+            script,
+        ]);
+        assert_eq!(output.status.code(), Some(124), "{output:?}");
+        assert_eq!(tagged(&tag), BTreeSet::new());
+        assert_eq!(look(&hoist, &id), before);
+        assert_eq!(
+            hoist
+                .output(&["exec", "--timeout", "100", &id, "sh", "-c", "exit 3"])
+                .status
+                .code(),
+            Some(3)
+        );
+        assert_eq!(look(&hoist, &id), before);
+        let errors = hoist.fails(
+            125,
+            &["exec", "--timeout", "x", "--memory", "y", &id, "true"],
+        );
+        assert_eq!(errors.lines().count(), 2, "{errors}");
+    }
+
+    fn exec_has_limits() {
+        let hoist = Hoist::new();
+        let id = hoist.detached(&[], "exec sleep 1000");
+        let limited = [
+            "exec",
+            "-m",
+            "16m",
+            "--pids-limit",
+            "7",
+            "--cpus",
+            "0.5",
+            &id,
+            "sh",
+            "-c",
+        ];
+        let script = "cat /proc/self/cgroup";
+        let cgroups = hoist.ok(&[&limited[..], &[script]].concat());
+        assert!(
+            cgroups
+                .lines()
+                .any(|line| line.contains(":memory:/process-")),
+            "{cgroups}"
+        );
+        let output = hoist.output(&[&limited[..], &["exec tail /dev/zero"]].concat());
+        assert_eq!(output.status.code(), Some(137));
+        let output = hoist.output(
+            &[
+                &limited[..],
+                &["for i in 1 2 3 4 5 6 7 8 9; do sleep 1 & done"],
+            ]
+            .concat(),
+        );
+        assert!(
+            String::from_utf8_lossy(&output.stderr)
+                .to_lowercase()
+                .contains("fork"),
+            "{output:?}"
+        );
+        hoist.fails(125, &["exec", "--pids-limit", "0x", &id, "true"]);
+        // What is left behind goes with the container.
+        hoist.ok(&[&limited[..], &["setsid sleep 1000 >/dev/null 2>&1 &"]].concat());
+        hoist.ok(&["rm", "-f", &id]);
+        for hierarchy in fs::read_dir("/sys/fs/cgroup").unwrap().flatten() {
+            assert!(!hierarchy.path().join("hoist").join(&id).exists());
+        }
     }
 
     /// The processes whose environment bears the tag.
