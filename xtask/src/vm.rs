@@ -19,12 +19,22 @@ const CASES: &[(&str, &str)] = &[
     ("conformance", "limit"),
     ("conformance", "container goes"),
     ("conformance", "by force"),
-    ("conformance", "exit code"),
     ("conformance", "console"),
     ("conformance", "another process"),
     ("conformance", "user given"),
+    ("run", "--layer stacks"),
+    ("run", "composed root"),
 ];
-const CASES_IN_FULL: &[(&str, &str)] = &[("cgroup", ""), ("conformance", ""), ("hoist_linux", "")];
+const CASES_IN_FULL: &[(&str, &str)] = &[
+    ("cgroup", ""),
+    ("conformance", ""),
+    ("hoist_linux", ""),
+    ("faults", ""),
+    ("run", ""),
+    ("commands", ""),
+    ("exit_codes", ""),
+    ("bad_input", ""),
+];
 
 /// What the command line asks for.
 #[derive(Default)]

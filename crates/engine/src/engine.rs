@@ -41,6 +41,9 @@ pub struct EngineOptions {
     pub data_root: Option<PathBuf>,
     /// Where to note what takes time in starts.
     pub timeline: Option<Arc<Timeline>>,
+    /// The caller waits for every process it starts, as a command does that runs one in the foreground. Otherwise a thread
+    /// sees to it that each is reaped at its end, and its status written down.
+    pub waits_for_each: bool,
     /// The containers that this engine starts are ended by force when the thread that has started them ends, however it does:
     /// nothing runs on that nobody owns. For programs that start containers in their main thread alone.
     pub takes_containers_along: bool,
@@ -158,11 +161,11 @@ impl Engine {
             Some(path) => path,
             None => platform::default_state_root()?,
         };
-        let service = platform::service(
-            &state_root,
-            options.timeline,
-            options.takes_containers_along,
-        )?;
+        let ownership = platform::Ownership {
+            waits_for_each: options.waits_for_each,
+            takes_containers_along: options.takes_containers_along,
+        };
+        let service = platform::service(&state_root, options.timeline, ownership)?;
         Ok(Self {
             data_root: data_root.into(),
             ..Self::with_service(service, &state_root)

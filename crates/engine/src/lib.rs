@@ -6,6 +6,63 @@
 //!
 //! The main path is [`Engine::run_with`]: create, start, attend, finish. A program that shows the container on
 //! its own terminal gives [`foreground::attach`] as the part in the middle.
+//!
+//! Run a program and read what it says; this makes a real container, so it needs root or user namespaces:
+//!
+//! ```no_run
+//! use std::io::Read;
+//!
+//! use hoist::{Engine, EngineOptions, Hooks, RunRequest, random_id};
+//! use hoist_compute::Stdio;
+//! use hoist_spec::{Command, ProcessConfig, Resources};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let engine = Engine::open(EngineOptions::default())?;
+//! let id = random_id()?;
+//! let command = Command::new()
+//!     .id(id.as_str())
+//!     .rootfs("/srv/busybox")
+//!     .process(ProcessConfig::new("echo").argument("hello"))
+//!     .resources(Resources { memory: 64 << 20, ..Resources::default() });
+//! let request = RunRequest { id, name: None, spec: command.to_container_spec()?, remove: true };
+//!
+//! let mut said = String::new();
+//! let status = engine.run_with(&request, Stdio::pipes(), &mut Hooks::default(), |process| {
+//!     let mut streams = process.take_streams();
+//!     drop(streams.stdin.take());
+//!     if let Some(stdout) = &mut streams.stdout {
+//!         // It may say what is no text; how it ended counts all the same.
+//!         let _ = stdout.read_to_string(&mut said);
+//!     }
+//!     process.wait(None)
+//! })?;
+//! assert_eq!((said.as_str(), status.code), ("hello\n", Some(0)));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Another process with the same state root sees the same containers, runs further processes in them, stops them and
+//! cleans up after them. Looking needs no privileges:
+//!
+//! ```
+//! use hoist::{Engine, EngineOptions};
+//! use hoist_compute::ErrorKind;
+//!
+//! # #[cfg(target_os = "linux")]
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let state_root = tempfile::tempdir()?;
+//! let engine = Engine::open(EngineOptions {
+//!     state_root: Some(state_root.path().to_owned()),
+//!     ..EngineOptions::default()
+//! })?;
+//! assert!(engine.list(true)?.is_empty());
+//! let nobody = engine.summary(&"web01".parse()?).unwrap_err();
+//! assert_eq!(nobody.kind(), ErrorKind::NotFound);
+//! # Ok(())
+//! # }
+//! # #[cfg(not(target_os = "linux"))]
+//! # fn main() {}
+//! ```
 
 mod engine;
 #[cfg(unix)]

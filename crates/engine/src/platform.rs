@@ -10,3 +10,10 @@ mod chosen;
 #[cfg(target_os = "linux")]
 pub(crate) use chosen::private_directory;
 pub(crate) use chosen::{default_data_root, default_state_root, is_linked, random, service};
+
+/// How the caller looks after what it starts, see [`EngineOptions`](crate::EngineOptions).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ownership {
+    pub(crate) waits_for_each: bool,
+    pub(crate) takes_containers_along: bool,
+}

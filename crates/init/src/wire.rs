@@ -129,6 +129,10 @@ impl Slot {
     pub const WORK: Self = Self(5);
     /// The directory that the next entries go to.
     pub const DIRECTORY: Self = Self(6);
+    /// The container's state as hooks read it (OCI runtime spec, "State").
+    pub const HOOK_STATE: Self = Self(7);
+    /// Where hooks of the container's namespaces write to.
+    pub const HOOK_OUTPUT: Self = Self(8);
     /// The helper's own sealed program, as handed over by the owner.
     pub const SELF: Self = Self::received(1);
 
@@ -145,6 +149,32 @@ impl<'a> Operand<'a> for Slot {
     }
     fn decode(bytes: &mut &'a [u8]) -> Option<Self> {
         u8::decode(bytes).map(Self)
+    }
+}
+
+/// What the root of a new file system takes from the directory that it covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Covered {
+    /// Nothing.
+    Ignored = 0,
+    /// Its mode.
+    Mode = 1,
+    /// Its mode and owner, and a copy of all that is in it.
+    Content = 2,
+}
+
+impl<'a> Operand<'a> for Covered {
+    fn encode(&self, sink: &mut impl Sink) {
+        (*self as u8).encode(sink);
+    }
+    fn decode(bytes: &mut &'a [u8]) -> Option<Self> {
+        match u8::decode(bytes)? {
+            0 => Some(Self::Ignored),
+            1 => Some(Self::Mode),
+            2 => Some(Self::Content),
+            _ => None,
+        }
     }
 }
 
@@ -276,6 +306,9 @@ steps! {
     }
     /// Attaches the root over `/` of the private mount namespace, so that mounts can be moved onto it.
     14 AttachRoot {}
+    /// Attaches the layer that receives the container's writes over `/sys` of the private mount namespace, which is left
+    /// behind: before Linux 6.15 overlayfs takes no directory of a mount that is attached nowhere.
+    59 AttachScratch {}
     /// Makes a file system and mounts it in the root.
     15 Mount {
         /// Its type.
@@ -292,6 +325,8 @@ steps! {
         target: &'a CStr,
         /// Refuse a target that is or lies behind a symbolic link.
         no_links: bool,
+        /// What its own root takes from the directory that it covers.
+        covered: Covered,
         /// Where a handle of it goes, or none.
         out: Slot,
     }
@@ -306,6 +341,8 @@ steps! {
     17 Bind {
         /// The host's path.
         source: &'a CStr,
+        /// A detached copy of it that the owner made, or none: one that hands mounts on to the host's is made in its namespace.
+        tree: Slot,
         /// Where in the root; made where it is missing, as file or directory like the source.
         target: &'a CStr,
         /// Take what is mounted below the source, too.
@@ -442,6 +479,8 @@ steps! {
     35 CloseDescriptors {
         /// Keep the way back to the owner open across the execve of the init process.
         keep_control: bool,
+        /// How many descriptors behind the standard streams the program gets, too.
+        preserved: u32,
     }
     /// Loads a seccomp filter.
     36 LoadSeccomp {
@@ -477,8 +516,10 @@ steps! {
         /// The errno.
         errno: i32,
     }
-    /// A fault for tests: the process kills itself.
+    /// A fault for tests: the process dies without a word.
     40 DieHere {}
+    /// A fault for tests: the owner kills itself; the process goes on when it is gone.
+    60 LoseOwnerHere {}
     /// Opens a folder of the host.
     43 OpenFolder {
         /// The folder.
@@ -489,6 +530,87 @@ steps! {
     /// Receives further descriptors from the owner, which made them in the meantime, into the slots behind the first
     /// ones.
     44 ReceiveDescriptors {}
+    /// Tells the owner that everything is mounted and the root not yet changed, and waits while it runs the hooks of the
+    /// host's namespaces; receives what further hooks read and write.
+    45 AwaitHooks {}
+    /// Runs a hook in the process's own namespaces, and waits for its end.
+    46 RunHook {
+        /// What it is called in the spec, for people.
+        kind: &'a CStr,
+        /// Its program.
+        path: &'a CStr,
+        /// Its arguments, the zeroth included.
+        arguments: List<'a>,
+        /// Its environment.
+        environment: List<'a>,
+        /// How many seconds it may take; 0 for any.
+        timeout_seconds: u32,
+    }
+    /// Looks whether one of the program's candidates is there and may be executed, so that a start that cannot succeed is
+    /// refused early.
+    47 FindProgram {
+        /// Paths to try, in order.
+        candidates: List<'a>,
+        /// The name it was asked for by, for people.
+        name: &'a CStr,
+    }
+    /// Lets go of the owner and of every descriptor that is not needed any more, and waits for another process to come by
+    /// this socket and start the program; that is the owner from now on.
+    48 AwaitStart {
+        /// The socket that it connects to.
+        listener: Slot,
+        /// The first of the slots whose descriptors the program gets.
+        preserved: Slot,
+        /// How many they are.
+        count: u32,
+    }
+    /// Joins a new session keyring, so that the keys of whoever started the container are out of reach (keyctl(2)).
+    49 NewKeyring {
+        /// Its name.
+        name: &'a CStr,
+    }
+    /// Changes to the new root by chroot(2), where the host's is one that pivot_root(2) refuses to leave.
+    50 ChangeRoot {}
+    /// Puts descriptors behind the standard streams, from 3 on.
+    51 PlaceDescriptors {
+        /// The slot of the first; the others follow.
+        first: Slot,
+        /// How many.
+        count: u32,
+    }
+    /// Gives the pipes and sockets among the standard streams to the program's user, so that it can open them by
+    /// `/dev/stdout` and the like. A device, and a file of the host, keeps its owner.
+    52 OwnStreams {
+        /// The user.
+        uid: u32,
+    }
+    /// Changes how the container's root hands mounts on to others and takes theirs.
+    53 SetRootPropagation {
+        /// `MS_PRIVATE`, `MS_SLAVE`, ….
+        propagation: u32,
+        /// That of everything mounted in it, too.
+        recursive: bool,
+    }
+    /// Sets the execution domain (personality(2)).
+    54 SetPersonality {
+        /// `PER_*`.
+        personality: u32,
+    }
+    /// Sets policy and parameters of the scheduler (sched_setattr(2)).
+    55 SetScheduler {
+        /// `struct sched_attr`, whole.
+        attributes: &'a [u8],
+    }
+    /// Sets class and priority of input and output (ioprio_set(2)).
+    56 SetIoPriority {
+        /// Class in the upper bits from 13 on, priority below.
+        priority: u32,
+    }
+    /// Sets on which CPUs the process may run (sched_setaffinity(2)).
+    57 SetAffinity {
+        /// Bit by CPU.
+        mask: &'a [u8],
+    }
     /// Closes a slot.
     41 CloseSlot {
         /// The slot.
@@ -535,7 +657,7 @@ macro_rules! calls {
 }
 
 calls! {
-    0 None "",
+    0 None "no call",
     1 Openat2 "openat2", 2 OpenTree "open_tree", 3 MountSetattr "mount_setattr", 4 MoveMount "move_mount",
     5 Fsopen "fsopen", 6 Fsconfig "fsconfig", 7 Fsmount "fsmount", 8 Mkdirat "mkdirat", 9 Mknodat "mknodat",
     10 Symlinkat "symlinkat", 11 Fchdir "fchdir", 12 PivotRoot "pivot_root", 13 Umount2 "umount2",
@@ -546,7 +668,10 @@ calls! {
     32 Clone3 "clone3", 33 Fstat "fstat", 34 Sendmsg "sendmsg", 35 Recvmsg "recvmsg", 36 Mmap "mmap",
     37 CloseRange "close_range", 38 Openat "openat", 39 Fchmod "fchmod", 40 Fchown "fchown",
     41 Dup2 "dup2", 42 Mount "mount", 43 Verify "read back", 44 Decode "decode", 45 Fcntl "fcntl", 46 Fstatfs "fstatfs",
-    47 Kill "kill", 48 Clone "clone",
+    47 Kill "kill", 48 Accept "accept4", 49 HookExit "hook exit", 50 HookSignal "hook signal", 51 HookTimeout "hook timeout",
+    52 Lseek "lseek", 53 Wait "wait4", 54 Poll "poll", 55 Faccessat "faccessat", 56 Keyctl "keyctl", 57 Chroot "chroot",
+    58 Personality "personality", 59 SchedSetattr "sched_setattr", 60 IoprioSet "ioprio_set",
+    61 SchedSetaffinity "sched_setaffinity", 62 Getdents "getdents64", 63 Readlinkat "readlinkat", 64 Sendfile "sendfile", 65 Clone "clone",
 }
 
 /// What a message on the control socket says.
@@ -559,10 +684,14 @@ pub enum MessageKind {
     Ready = 2,
     /// Helper or process to owner: step `step` failed in `call` with `errno`.
     Failed = 3,
+    /// Helper or process to owner, only where the plan has a step that says so: kill yourself.
+    LoseOwner = 16,
     /// Process to owner: the console's controlling side comes with this message.
     Console = 4,
     /// Owner to process: go on.
     Go = 5,
+    /// Process to owner: run the hooks of the host's namespaces.
+    Hooks = 6,
 }
 
 /// A message on the control socket; 24 bytes.
@@ -616,8 +745,10 @@ impl Message {
             1 => MessageKind::Cloned,
             2 => MessageKind::Ready,
             3 => MessageKind::Failed,
+            16 => MessageKind::LoseOwner,
             4 => MessageKind::Console,
             5 => MessageKind::Go,
+            6 => MessageKind::Hooks,
             _ => return None,
         };
         Some(Self {
@@ -661,6 +792,7 @@ mod tests {
                 propagation: 0,
                 target: c"/dev/shm",
                 no_links: false,
+                covered: Covered::Content,
                 out: Slot::NONE,
             },
             Step::LoadSeccomp {
@@ -682,6 +814,7 @@ mod tests {
         let mut bytes = Bytes(Vec::new());
         Step::Bind {
             source: c"/a",
+            tree: Slot::NONE,
             target: c"/b",
             recursive: true,
             set: 1,

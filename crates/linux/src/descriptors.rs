@@ -14,6 +14,17 @@ pub(crate) struct Sources<'a> {
     pub(crate) cgroup: Option<&'a Cgroup>,
     /// The container's first process.
     pub(crate) process: Option<BorrowedFd<'a>>,
+    /// What an OCI runtime hands over.
+    pub(crate) runtime: &'a RuntimeDescriptors,
+}
+
+/// The descriptors that an OCI runtime hands over.
+#[derive(Debug, Default)]
+pub(crate) struct RuntimeDescriptors {
+    /// The socket at which the process waits to be started.
+    pub(crate) listener: Option<OwnedFd>,
+    /// What the program gets behind its standard streams.
+    pub(crate) preserved: Vec<OwnedFd>,
 }
 
 impl Sources<'_> {
@@ -29,6 +40,11 @@ impl Sources<'_> {
                     .ok_or_else(|| not_running("enter the container"))?
                     .try_clone_to_owned()
                     .map_err(|error| crate::service::system("duplicate a descriptor", error))?,
+                Descriptor::Tree { path, recursive } => open_tree_of(path, *recursive)?,
+                Descriptor::StartListener => copy(self.runtime.listener.as_ref())?,
+                Descriptor::Preserved(index) => {
+                    copy(self.runtime.preserved.get(usize::from(*index)))?
+                }
                 Descriptor::CgroupTasks | Descriptor::CgroupProcs | Descriptor::CgroupDirectory => {
                     let files = match &mut files {
                         Some(files) => files,
@@ -74,6 +90,22 @@ impl CgroupFiles {
             _ => self.directory.take(),
         }
     }
+}
+
+fn open_tree_of(path: &str, recursive: bool) -> Result<OwnedFd> {
+    use rustix::mount::{OpenTreeFlags, open_tree};
+    let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    flags.set(OpenTreeFlags::AT_RECURSIVE, recursive);
+    open_tree(rustix::fs::CWD, path, flags)
+        .map_err(|errno| crate::service::system(format!("bind {path}"), errno.into()))
+}
+
+fn copy(descriptor: Option<&OwnedFd>) -> Result<OwnedFd> {
+    let missing = || Error::new(ErrorKind::System, Phase::Start, "hand over a descriptor");
+    descriptor
+        .ok_or_else(missing)?
+        .try_clone()
+        .map_err(|error| crate::service::system("duplicate a descriptor", error))
 }
 
 fn no_cgroup() -> Error {

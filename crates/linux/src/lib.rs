@@ -18,6 +18,8 @@ mod descriptors;
 #[cfg(target_os = "linux")]
 mod execute;
 #[cfg(target_os = "linux")]
+mod hooks;
+#[cfg(target_os = "linux")]
 mod host_root;
 #[cfg(target_os = "linux")]
 mod making;
@@ -34,9 +36,15 @@ mod removal;
 #[cfg(target_os = "linux")]
 pub mod root;
 #[cfg(target_os = "linux")]
+pub mod runtime;
+#[cfg(target_os = "linux")]
+mod runtime_features;
+#[cfg(target_os = "linux")]
 mod service;
+#[cfg(target_os = "linux")]
+mod start_socket;
 #[cfg(target_os = "linux")]
 mod system;
 
 #[cfg(target_os = "linux")]
-pub use service::LinuxService;
+pub use service::{LinuxOptions, LinuxService};

@@ -202,8 +202,11 @@ impl LinuxProcess {
     }
 
     /// The same, in a cgroup of its own.
-    pub(crate) fn with_cgroup(self, cgroup: Option<Arc<OwnCgroup>>) -> Self {
-        Self { cgroup, ..self }
+    pub(crate) fn with_cgroup(self, cgroup: Arc<OwnCgroup>) -> Self {
+        Self {
+            cgroup: Some(cgroup),
+            ..self
+        }
     }
 }
 

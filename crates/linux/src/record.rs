@@ -64,6 +64,9 @@ pub(crate) struct Created {
     /// The cgroup that will be made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) cgroup: Option<CgroupRecord>,
+    /// The bundle that it was made from, where it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) bundle: Option<PathBuf>,
 }
 
 impl Created {
@@ -76,6 +79,7 @@ impl Created {
             namespaces: 0,
             id_maps: None,
             cgroup: None,
+            bundle: None,
         }
     }
 }
@@ -92,6 +96,9 @@ pub(crate) struct Released {
     /// The cgroup that was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) cgroup: Option<CgroupRecord>,
+    /// It was not let go into its program, but to wait for whoever starts that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) awaits_start: bool,
 }
 
 /// `last-run.json`: how the run before the present one ended.
@@ -136,23 +143,54 @@ impl Folder {
         Self(containers.join(id.as_str()))
     }
 
-    /// Makes the folder; `AlreadyExists` where there is one.
-    pub(crate) fn make(&self, id: &ContainerId) -> Result<()> {
-        DirBuilder::new()
-            .mode(0o700)
-            .create(&self.0)
-            .map_err(|error| match error.kind() {
-                io::ErrorKind::AlreadyExists => Error::new(
-                    ErrorKind::AlreadyExists,
-                    Phase::Create,
-                    format!("create container {id}: the id is in use"),
-                )
-                .about(id.as_str())
-                .remedy(format!(
-                    "choose another, or remove that container: hoist rm --force {id}"
-                )),
-                _ => failed(Phase::Create, "make", &self.0, error),
-            })
+    /// Makes the folder; `AlreadyExists` where there is one. Whoever holds the result is still writing the record: one
+    /// that is not finished and held by nobody was left by a crash, and is removed when somebody comes by it.
+    pub(crate) fn make(&self, id: &ContainerId) -> Result<Making> {
+        loop {
+            match DirBuilder::new().mode(0o700).create(&self.0) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    if self.remove_unfinished()? {
+                        continue;
+                    }
+                    return Err(Error::new(
+                        ErrorKind::AlreadyExists,
+                        Phase::Create,
+                        format!("create container {id}: the id is in use"),
+                    )
+                    .about(id.as_str())
+                    .remedy(format!(
+                        "choose another, or remove that container: hoist rm --force {id}"
+                    )));
+                }
+                Err(error) => return Err(failed(Phase::Create, "make", &self.0, error)),
+            }
+            // In between, somebody may have taken it for what a crash left.
+            if let Some(lock) = self.lock()? {
+                return Ok(Making { _lock: lock });
+            }
+        }
+    }
+
+    /// Removes what a crash has left of the making of a container; whether it did.
+    fn remove_unfinished(&self) -> Result<bool> {
+        let is_finished = || self.0.join(STATE).exists();
+        if is_finished() {
+            return Ok(false);
+        }
+        let Ok(folder) = File::open(&self.0) else {
+            return Ok(false);
+        };
+        // Its maker holds the lock until the record is finished.
+        if flock(&folder, FlockOperation::NonBlockingLockExclusive).is_err() || is_finished() {
+            return Ok(false);
+        }
+        self.remove()?;
+        Ok(true)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
     }
 
     pub(crate) fn exists(&self) -> bool {
@@ -207,6 +245,7 @@ impl Folder {
 
     /// The spec; `NotFound` where there is no container.
     pub(crate) fn read_spec(&self) -> Result<ContainerSpec> {
+        self.remove_unfinished()?;
         self.read(CONFIG)
     }
 
@@ -292,6 +331,13 @@ impl Folder {
         }
         remove_grave(&grave)
     }
+}
+
+/// A record that is being written.
+#[derive(Debug)]
+#[must_use = "without it the folder counts as left by a crash"]
+pub(crate) struct Making {
+    _lock: File,
 }
 
 /// A file that is written and does not bear its name yet.
@@ -382,5 +428,44 @@ fn failed(phase: Phase, what: &str, path: &Path, error: io::Error) -> Error {
     match error.raw_os_error() {
         Some(errno) => made.code(OsCode::Errno(errno)),
         None => made.because(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_whose_making_a_crash_cut_short_is_no_container_and_its_id_is_free() {
+        let containers = tempfile::tempdir().unwrap();
+        let id: ContainerId = "web01".parse().unwrap();
+        let folder = Folder::of(containers.path(), &id);
+        for left in [&[][..], &[".config.json.ThreadId(1)"], &[CONFIG]] {
+            drop(folder.make(&id).unwrap());
+            for name in left {
+                fs::write(folder.0.join(name), "{").unwrap();
+            }
+            let error = folder.read_spec().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::NotFound, "{left:?}");
+            assert!(!folder.exists(), "{left:?}");
+        }
+        drop(folder.make(&id).unwrap());
+        let again = folder.make(&id).unwrap();
+        assert_eq!(fs::read_dir(containers.path()).unwrap().count(), 1);
+        drop(again);
+    }
+
+    #[test]
+    fn a_record_that_is_being_made_or_was_finished_is_left_alone() {
+        let containers = tempfile::tempdir().unwrap();
+        let id: ContainerId = "web01".parse().unwrap();
+        let folder = Folder::of(containers.path(), &id);
+        let in_use = || folder.make(&id).unwrap_err().kind() == ErrorKind::AlreadyExists;
+        let making = folder.make(&id).unwrap();
+        assert!(in_use());
+        fs::write(folder.0.join(STATE), "torn").unwrap();
+        drop(making);
+        assert!(in_use());
+        assert!(folder.0.join(STATE).exists());
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use hoist_compute::{
@@ -15,7 +15,7 @@ use hoist_spec::{ContainerId, ContainerSpec};
 use crate::cgroup::CgroupRecord;
 use crate::execute::Tracer;
 use crate::features::HostFeatures;
-use crate::plan::{Plan, plan};
+use crate::plan::{Fault, Plan, RuntimeOptions, plan, plan_for_runtime};
 use crate::proc_pid;
 use crate::process::OwnedProcess;
 use crate::record::{Created, Folder, remove_graves};
@@ -26,49 +26,44 @@ use crate::system::LinuxSystem;
 #[derive(Clone)]
 pub struct LinuxService(pub(crate) Arc<Shared>);
 
+/// How a [`LinuxService`] is opened.
+#[derive(Clone, Debug, Default)]
+pub struct LinuxOptions {
+    /// Where to note what takes time in starts.
+    pub timeline: Option<Arc<Timeline>>,
+    /// What the host is taken to be able to do, instead of looking: so is each fallback forced.
+    pub features: Option<HostFeatures>,
+    /// What every start meets before the step of this index, if its plan has so many: so is it tested that nothing is left
+    /// behind, whatever goes wrong.
+    pub fault: Option<(u32, Fault)>,
+    /// The caller waits for every process it starts. Otherwise one thread, for all services of the program, reaps each at its
+    /// end and writes its status down, whether or not somebody waits for it.
+    pub waits_for_each: bool,
+    /// Containers are ended by the kernel when the thread that has started them ends, however it does (prctl(2),
+    /// `PR_SET_PDEATHSIG`): nothing runs on that nobody owns. For programs that start containers in their main thread alone.
+    pub takes_containers_along: bool,
+}
+
 /// What all handles of one service share.
 pub(crate) struct Shared {
     pub(crate) containers: PathBuf,
     pub(crate) timeline: Option<Arc<Timeline>>,
     /// The first processes that this program has started, by container: it alone can reap them, whichever handle asks.
     pub(crate) owned: Mutex<HashMap<ContainerId, Arc<OwnedProcess>>>,
+    pub(crate) waits_for_each: bool,
     features: OnceLock<HostFeatures>,
-    /// The kernel ends containers when the thread that has started them ends.
-    pub(crate) dies_with_owner: bool,
+    fault: Option<(u32, Fault)>,
+    pub(crate) takes_containers_along: bool,
 }
 
 impl LinuxService {
     /// The containers below `state_root/containers`, which is made (0700) where it is missing.
     pub fn new(state_root: PathBuf) -> Result<Self> {
-        Self::open(state_root, None, OnceLock::new())
+        Self::with_options(state_root, LinuxOptions::default())
     }
 
-    /// As [`LinuxService::new`]; what takes time in starts is noted in `timeline`.
-    pub fn with_timeline(state_root: PathBuf, timeline: Arc<Timeline>) -> Result<Self> {
-        Self::open(state_root, Some(timeline), OnceLock::new())
-    }
-
-    /// As [`LinuxService::new`], on a host that is taken to have just these features: so is each fallback forced.
-    pub fn with_features(state_root: PathBuf, features: HostFeatures) -> Result<Self> {
-        Self::open(state_root, None, OnceLock::from(features))
-    }
-
-    /// The containers that this service starts are ended by the kernel when the thread that has started them ends, however it
-    /// does (prctl(2), `PR_SET_PDEATHSIG`): nothing runs on that nobody owns. For programs that start containers in their
-    /// main thread alone.
-    pub fn taking_containers_along(self) -> Self {
-        let shared = Arc::try_unwrap(self.0).map(|shared| Shared {
-            dies_with_owner: true,
-            ..shared
-        });
-        Self(shared.map_or_else(|shared| shared, Arc::new))
-    }
-
-    fn open(
-        state_root: PathBuf,
-        timeline: Option<Arc<Timeline>>,
-        features: OnceLock<HostFeatures>,
-    ) -> Result<Self> {
+    /// As [`LinuxService::new`], with options.
+    pub fn with_options(state_root: PathBuf, options: LinuxOptions) -> Result<Self> {
         use std::os::unix::fs::DirBuilderExt;
         let containers = state_root.join("containers");
         if !containers.is_dir() {
@@ -80,10 +75,12 @@ impl LinuxService {
         }
         Ok(Self(Arc::new(Shared {
             containers,
-            timeline,
+            timeline: options.timeline,
             owned: Mutex::default(),
-            features,
-            dies_with_owner: false,
+            waits_for_each: options.waits_for_each,
+            features: options.features.map(OnceLock::from).unwrap_or_default(),
+            fault: options.fault,
+            takes_containers_along: options.takes_containers_along,
         })))
     }
 
@@ -91,6 +88,51 @@ impl LinuxService {
     pub fn plan(&self, id: &ContainerId, spec: &ContainerSpec) -> Result<Plan> {
         let facts = RootFacts::read(spec).map_err(Error::from)?;
         Ok(plan(id, spec, self.0.features()?, &facts)?)
+    }
+
+    /// Makes a container, as [`ComputeService::create`], with what an OCI runtime's caller asks for.
+    pub(crate) fn create_for_runtime(
+        &self,
+        id: &ContainerId,
+        spec: &ContainerSpec,
+        bundle: Option<&Path>,
+        options: &RuntimeOptions,
+    ) -> Result<LinuxSystem> {
+        let mut tracer = Tracer::new(self.0.timeline.clone());
+        let features = self.0.features()?;
+        let facts = RootFacts::read(spec).map_err(Error::from)?;
+        tracer.mark("look at host and root");
+        let plan = plan_for_runtime(id, spec, features, &facts, options)?;
+        tracer.mark("plan");
+        let folder = self.0.folder(id);
+        let _making = folder.make(id)?;
+        let mut record = Created::new(id, boot_id()?);
+        record.namespaces = plan.namespaces.separate();
+        record.id_maps.clone_from(&plan.id_maps);
+        record.bundle = bundle.map(Path::to_owned);
+        record.cgroup = plan
+            .cgroup
+            .as_ref()
+            .map(|cgroup| CgroupRecord::intended(&features.cgroup, cgroup.base, &cgroup.name));
+        if let Err(error) = folder.write_created(spec, &record) {
+            let _ = folder.remove();
+            return Err(error);
+        }
+        tracer.mark("write the record");
+        Ok(LinuxSystem::new(
+            self.0.clone(),
+            id.clone(),
+            spec.clone(),
+            Some(plan),
+        ))
+    }
+
+    pub(crate) fn open_system(&self, id: &ContainerId) -> Result<LinuxSystem> {
+        let folder = self.0.folder(id);
+        let spec = folder
+            .read_spec()
+            .map_err(|error| not_found(id, &folder, error))?;
+        Ok(LinuxSystem::new(self.0.clone(), id.clone(), spec, None))
     }
 }
 
@@ -102,6 +144,14 @@ impl Shared {
         }
         let found = HostFeatures::quick().map_err(|error| system("look at this host", error))?;
         Ok(self.features.get_or_init(|| found))
+    }
+
+    /// The plan as it is carried out: itself, but where a fault is wanted.
+    pub(crate) fn faulty(&self, plan: Plan) -> Plan {
+        match self.fault {
+            Some((before, fault)) => plan.with_fault(before, fault),
+            None => plan,
+        }
     }
 
     pub(crate) fn folder(&self, id: &ContainerId) -> Folder {
@@ -120,45 +170,13 @@ impl Shared {
 
 impl ComputeService for LinuxService {
     fn create(&self, id: &ContainerId, spec: &ContainerSpec) -> Result<Box<dyn ComputeSystem>> {
-        let mut tracer = Tracer::new(self.0.timeline.clone());
-        let features = self.0.features()?;
-        let facts = RootFacts::read(spec).map_err(Error::from)?;
-        tracer.mark("look at host and root");
-        let plan = plan(id, spec, features, &facts)?;
-        tracer.mark("plan");
-        let folder = self.0.folder(id);
-        folder.make(id)?;
-        let mut record = Created::new(id, boot_id()?);
-        record.namespaces = plan.namespaces.separate();
-        record.id_maps.clone_from(&plan.id_maps);
-        record.cgroup = plan
-            .cgroup
-            .as_ref()
-            .map(|cgroup| CgroupRecord::intended(&features.cgroup, cgroup.base, &cgroup.name));
-        if let Err(error) = folder.write_created(spec, &record) {
-            let _ = folder.remove();
-            return Err(error);
-        }
-        tracer.mark("write the record");
-        Ok(Box::new(LinuxSystem::new(
-            self.0.clone(),
-            id.clone(),
-            spec.clone(),
-            Some(plan),
-        )))
+        self.create_for_runtime(id, spec, None, &RuntimeOptions::default())
+            .map(|system| Box::new(system) as Box<dyn ComputeSystem>)
     }
 
     fn open(&self, id: &ContainerId) -> Result<Box<dyn ComputeSystem>> {
-        let folder = self.0.folder(id);
-        let spec = folder
-            .read_spec()
-            .map_err(|error| not_found(id, &folder, error))?;
-        Ok(Box::new(LinuxSystem::new(
-            self.0.clone(),
-            id.clone(),
-            spec,
-            None,
-        )))
+        self.open_system(id)
+            .map(|system| Box::new(system) as Box<dyn ComputeSystem>)
     }
 
     fn enumerate(&self) -> Result<Vec<Summary>> {
@@ -209,8 +227,8 @@ pub(crate) fn not_found(id: &ContainerId, folder: &Folder, error: Error) -> Erro
     .about(id.as_str());
     if folder.exists() {
         return made
-            .because("its record was not finished")
-            .remedy(format!("remove it: hoist rm --force {id}"));
+            .because("it is being made")
+            .remedy("try again in a moment");
     }
     made
 }

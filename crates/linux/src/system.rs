@@ -15,16 +15,19 @@ use hoist_spec::{ContainerId, ContainerSpec, ProcessSpec, Signal};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::cgroup::{Base, Cgroup, CgroupRecord, DeviceControl, plan_limits};
-use crate::descriptors::Sources;
+use crate::descriptors::{RuntimeDescriptors, Sources};
 use crate::execute::{Start, Started, Tracer, Witness, exit_info};
 use crate::making::CgroupMaker;
-use crate::plan::{CgroupPlace, PID_NAMESPACE, Plan, RunningContainer, plan, plan_process};
+use crate::plan::{
+    CgroupPlace, PID_NAMESPACE, Plan, RunningContainer, RuntimeOptions, hooks as hook_plan, plan,
+    plan_process,
+};
 use crate::process::{LinuxProcess, OnExit, OwnedProcess, not_running, send, timed_out, wait_for};
 use crate::record::{Draft, Folder, ProcessIdentity, Record, Released};
 use crate::root::Root;
 use crate::root_facts::RootFacts;
 use crate::service::{Shared, boot_id, not_found, system};
-use crate::{proc_pid, reaper, removal};
+use crate::{hooks, proc_pid, reaper, removal, start_socket};
 
 /// How long a container may take to end by force, to freeze, or to thaw.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -37,10 +40,10 @@ const INHERITOR_PATIENCE: Duration = Duration::from_millis(200);
 
 /// A container, opened.
 pub(crate) struct LinuxSystem {
-    shared: Arc<Shared>,
-    id: ContainerId,
-    spec: ContainerSpec,
-    folder: Folder,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) id: ContainerId,
+    pub(crate) spec: ContainerSpec,
+    pub(crate) folder: Folder,
     /// What its maker has at hand: the start need not plan again.
     planned: Mutex<Option<Plan>>,
 }
@@ -62,13 +65,13 @@ impl LinuxSystem {
         }
     }
 
-    fn record(&self) -> Result<Record> {
+    pub(crate) fn record(&self) -> Result<Record> {
         self.folder
             .read_record()
             .map_err(|error| not_found(&self.id, &self.folder, error))
     }
 
-    fn lock(&self) -> Result<File> {
+    pub(crate) fn lock(&self) -> Result<File> {
         self.folder.lock()?.ok_or_else(|| {
             not_found(
                 &self.id,
@@ -94,7 +97,7 @@ impl LinuxSystem {
     }
 
     /// The record, the state at this moment, and the cgroup of a container that is alive.
-    fn look(&self) -> Result<(Record, State, Option<Cgroup>)> {
+    pub(crate) fn look(&self) -> Result<(Record, State, Option<Cgroup>)> {
         let record = self.record()?;
         if record.exit.is_some() {
             return Ok((record, State::Stopped, None));
@@ -115,12 +118,33 @@ impl LinuxSystem {
             Some(cgroup) => cgroup.frozen().map_err(operate)?,
             None => false,
         };
-        let state = if frozen {
-            State::Paused
-        } else {
-            State::Running
+        let awaits_start = record
+            .released
+            .as_ref()
+            .is_some_and(|released| released.awaits_start)
+            && start_socket::is_there(self.folder.path());
+        let state = match (frozen, awaits_start) {
+            (true, _) => State::Paused,
+            (false, true) => State::Created,
+            (false, false) => State::Running,
         };
         Ok((record, state, cgroup))
+    }
+
+    /// As [`Self::look`], of a container whose first process is there and in one of `states`; otherwise the error of `what`.
+    pub(crate) fn with_process(
+        &self,
+        states: &[State],
+        what: &str,
+    ) -> Result<(Record, Option<Cgroup>)> {
+        let (record, state, cgroup) = self.look()?;
+        // Created by another program, which has left its process waiting.
+        let waits = state == State::Created && record.process().is_some();
+        if waits || states.contains(&state) {
+            Ok((record, cgroup))
+        } else {
+            Err(wrong_state(&self.id, what, state))
+        }
     }
 
     /// As [`Self::look`], of a container in one of `states`; otherwise the error of `what`.
@@ -171,69 +195,18 @@ impl ComputeSystem for LinuxSystem {
     }
 
     fn start(&self, stdio: Stdio) -> Result<Box<dyn Process>> {
-        let stdio = with_console_size(&self.spec.oci, stdio)?;
-        let _lock = self.lock()?;
-        let (mut record, _) = self.in_state(&[State::Created], "start")?;
-        let mut tracer = Tracer::new(self.shared.timeline.clone());
-        let features = self.shared.features()?;
-        let plan = self.plan()?;
-        let maker = |planned| CgroupMaker::new(planned, &features.cgroup);
-        let mut recorder = Recorder {
-            folder: &self.folder,
-            plan: &plan,
-            cgroup: plan.cgroup.as_ref().map(maker),
-            released: None,
-        };
-        let started = recorder
-            .cgroup
-            .as_mut()
-            .map_or(Ok(()), CgroupMaker::make_birthplace)
-            .and_then(|()| recorder.sources().open(plan.early_and_late().0))
-            .and_then(|descriptors| {
-                tracer.mark("make the birthplace");
-                Start {
-                    plan: &plan,
-                    features,
-                    descriptors: &descriptors,
-                    tracer: &mut tracer,
-                    console: None,
-                    dies_with_owner: self.shared.dies_with_owner,
-                    witness: &mut recorder,
-                }
-                .run(stdio)
-            });
-        let Started {
-            pid,
-            pidfd,
-            streams,
-        } = started.map_err(|error| {
-            self.folder.forget_released();
-            let cgroup = recorder.sources().cgroup;
-            let error = match cgroup.map(too_little_memory) {
-                Some(Some(reason)) => reason.because(error),
-                _ => error,
-            };
-            // What cannot be removed now is in the record, and is removed with the container.
-            let _ = removal::remove_cgroup(cgroup.map(Cgroup::record).as_ref());
-            error
-        })?;
-        record.released = recorder.released.map(|(released, _)| released);
-        let process = Arc::new(OwnedProcess::new(pid, pidfd, Some(self.on_exit(record))));
-        reaper::watch(&process)?;
-        let mut owned = self
-            .shared
-            .owned
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
-        owned.insert(self.id.clone(), process.clone());
-        drop(owned);
-        let process = LinuxProcess::new(process, streams)
-            .map_err(|error| system("keep the console", error))?;
-        Ok(Box::new(process))
+        let (started, record) = self.launch(stdio, &RuntimeDescriptors::default())?;
+        self.own(started, record)
     }
 
     fn create_process(&self, process: &ProcessSpec, stdio: Stdio) -> Result<Box<dyn Process>> {
-        self.start_further(process, None, stdio)
+        let started = self.launch_process(
+            process,
+            stdio,
+            &RuntimeOptions::default(),
+            &RuntimeDescriptors::default(),
+        )?;
+        self.own_further(started)
     }
 
     fn create_limited_process(
@@ -242,13 +215,24 @@ impl ComputeSystem for LinuxSystem {
         limits: &LinuxResources,
         stdio: Stdio,
     ) -> Result<Box<dyn Process>> {
-        self.start_further(process, Some(limits), stdio)
+        let (_, cgroup) = self.in_state(&[State::Running], "start a process in")?;
+        let cgroup = cgroup.ok_or_else(self.no_cgroup("limit a process in"))?;
+        let own = Arc::new(OwnCgroup::make(&cgroup, limits)?);
+        let started = self.launch_process_in(
+            process,
+            stdio,
+            &RuntimeOptions::default(),
+            &RuntimeDescriptors::default(),
+            Some(&own.0),
+        )?;
+        let (_, process) = self.own_process(started, None)?;
+        Ok(Box::new(process.with_cgroup(own)))
     }
 
     fn pause(&self) -> Result<()> {
         // Whoever resumes it waits until it stands still: a freeze that is taken back half-way is never done.
         let _lock = self.lock()?;
-        let (_, cgroup) = self.in_state(&[State::Running], "pause")?;
+        let (_, cgroup) = self.with_process(&[State::Running], "pause")?;
         let cgroup = cgroup.ok_or_else(self.no_cgroup("pause"))?;
         cgroup.freeze(PATIENCE).map_err(|error| {
             let error = operate(error);
@@ -269,7 +253,7 @@ impl ComputeSystem for LinuxSystem {
     }
 
     fn modify(&self, resources: &LinuxResources) -> Result<()> {
-        let (_, cgroup) = self.in_state(&[State::Running, State::Paused], "update")?;
+        let (_, cgroup) = self.with_process(&[State::Running, State::Paused], "update")?;
         let cgroup = cgroup.ok_or_else(self.no_cgroup("update"))?;
         cgroup.modify(resources).map_err(operate)
     }
@@ -280,7 +264,7 @@ impl ComputeSystem for LinuxSystem {
 
     fn properties(&self, query: Query) -> Result<Properties> {
         let (record, state, cgroup) = self.look()?;
-        let alive = matches!(state, State::Running | State::Paused);
+        let alive = has_process(&record, state);
         let exit = match state {
             State::Stopped => self.wait(Some(Duration::ZERO)).ok(),
             _ => None,
@@ -323,7 +307,7 @@ impl ComputeSystem for LinuxSystem {
         if let Some(owned) = self.shared.owned(&self.id) {
             return owned.signal(signal);
         }
-        let (record, _) = self.in_state(&[State::Running, State::Paused], "signal")?;
+        let (record, _) = self.with_process(&[State::Running, State::Paused], "signal")?;
         let process = open_process(&record)?.ok_or_else(|| not_running("signal the container"))?;
         send(process.as_fd(), signal)
     }
@@ -334,7 +318,7 @@ impl ComputeSystem for LinuxSystem {
 
     fn terminate(&self) -> Result<()> {
         let (record, state, cgroup) = self.look()?;
-        if !matches!(state, State::Running | State::Paused) {
+        if !has_process(&record, state) {
             return Ok(());
         }
         let Some(process) = open_process(&record)? else {
@@ -416,12 +400,15 @@ impl ComputeSystem for LinuxSystem {
         };
         match self.look() {
             Ok((record, state, _)) => {
-                if matches!(state, State::Running | State::Paused) {
+                if has_process(&record, state) {
                     let remedy =
                         format!("stop it first, or force it: hoist rm --force {}", self.id);
                     return Err(wrong_state(&self.id, "delete", state).remedy(remedy));
                 }
-                removal::remove_cgroup(record.cgroup())?;
+                match &record.released {
+                    Some(released) => removal::remove_cgroup(released.cgroup.as_ref())?,
+                    None => removal::remove_intended_cgroup(record.created.cgroup.as_ref())?,
+                }
             }
             // The making ended before the record was written: then nothing else was made.
             Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -438,64 +425,171 @@ impl ComputeSystem for LinuxSystem {
 }
 
 impl LinuxSystem {
-    fn start_further(
+    /// Starts the first process; nobody waits for it yet.
+    pub(crate) fn launch(
         &self,
-        process: &ProcessSpec,
-        limits: Option<&LinuxResources>,
         stdio: Stdio,
-    ) -> Result<Box<dyn Process>> {
-        let (record, cgroup) = self.in_state(&[State::Running], "start a process in")?;
-        let first = open_process(&record)?.ok_or_else(|| not_running("start a process"))?;
-        let own = match limits {
-            Some(limits) => {
-                let cgroup = cgroup
-                    .as_ref()
-                    .ok_or_else(self.no_cgroup("limit a process in"))?;
-                Some(Arc::new(OwnCgroup::make(cgroup, limits)?))
-            }
-            None => None,
+        runtime: &RuntimeDescriptors,
+    ) -> Result<(Started, Record)> {
+        let stdio = with_console_size(&self.spec.oci, stdio)?;
+        let _lock = self.lock()?;
+        let (mut record, state, _) = self.look()?;
+        if state != State::Created || record.process().is_some() {
+            return Err(wrong_state(&self.id, "start", state));
+        }
+        let mut tracer = Tracer::new(self.shared.timeline.clone());
+        let features = self.shared.features()?;
+        let plan = self.shared.faulty(self.plan()?);
+        let maker = |planned| CgroupMaker::new(planned, &features.cgroup);
+        let mut recorder = Recorder {
+            folder: &self.folder,
+            plan: &plan,
+            cgroup: plan.cgroup.as_ref().map(maker),
+            released: None,
+            system: self,
+            runtime,
+            hook_output: None,
         };
-        let cgroup = own.as_ref().map(|own| &own.0).or(cgroup.as_ref());
-        self.start_in(&record, cgroup, own.clone(), &first, process, stdio)
-            .map_err(|error| {
-                // What fails while the container ends fails because of that; a process that is ending says so only later.
-                let code = error.os_code();
-                let is_gone = error.kind() == ErrorKind::InvalidState
-                    || code == Some(OsCode::Errno(libc::ESRCH));
-                // In a process namespace whose first process is ending, clone(2) fails with ENOMEM.
-                let was_killed =
-                    matches!(code, Some(OsCode::Errno(libc::ECONNRESET | libc::ENOMEM)));
-                let patience = if was_killed { ENDING } else { Duration::ZERO };
-                match wait_for(first.as_fd(), Some(patience)) {
-                    Ok(ended) if ended || is_gone => {
-                        wrong_state(&self.id, "start a process in", State::Stopped).because(error)
-                    }
-                    _ => error,
+        let started = recorder
+            .cgroup
+            .as_mut()
+            .map_or(Ok(()), CgroupMaker::make_birthplace)
+            .and_then(|()| recorder.sources().open(plan.early_and_late().0))
+            .and_then(|descriptors| {
+                tracer.mark("make the birthplace");
+                Start {
+                    plan: &plan,
+                    features,
+                    descriptors: &descriptors,
+                    tracer: &mut tracer,
+                    console: None,
+                    dies_with_owner: self.shared.takes_containers_along,
+                    witness: &mut recorder,
                 }
-            })
+                .run(stdio)
+            });
+        let started = started.map_err(|error| {
+            self.folder.forget_released();
+            let cgroup = recorder.sources().cgroup;
+            let error = match cgroup.map(too_little_memory) {
+                Some(Some(reason)) => reason.because(error),
+                _ => error,
+            };
+            // What cannot be removed now is in the record, and is removed with the container.
+            let _ = removal::remove_cgroup(cgroup.map(Cgroup::record).as_ref());
+            error
+        })?;
+        record.released = recorder.released.map(|(released, _)| released);
+        Ok((started, record))
     }
 
+    /// Becomes the owner of a further process.
+    pub(crate) fn own_further(&self, started: Started) -> Result<Box<dyn Process>> {
+        self.own_process(started, None)
+            .map(|(_, process)| Box::new(process) as Box<dyn Process>)
+    }
+
+    /// Becomes the owner of the first process: it is reaped, and its exit written down.
+    pub(crate) fn own(&self, started: Started, record: Record) -> Result<Box<dyn Process>> {
+        let (owned, process) = self.own_process(started, Some(self.on_exit(record)))?;
+        self.shared
+            .owned
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .insert(self.id.clone(), owned);
+        Ok(Box::new(process))
+    }
+
+    /// Has a process reaped when it ends, unless the caller sees to that.
+    fn own_process(
+        &self,
+        started: Started,
+        on_exit: Option<OnExit>,
+    ) -> Result<(Arc<OwnedProcess>, LinuxProcess)> {
+        let Started {
+            pid,
+            pidfd,
+            streams,
+        } = started;
+        let owned = Arc::new(OwnedProcess::new(pid, pidfd, on_exit));
+        if !self.shared.waits_for_each {
+            reaper::watch(&owned)?;
+        }
+        let process = LinuxProcess::new(owned.clone(), streams)
+            .map_err(|error| system("keep the console", error))?;
+        Ok((owned, process))
+    }
+
+    /// Starts a further process; nobody waits for it yet.
+    pub(crate) fn launch_process(
+        &self,
+        process: &ProcessSpec,
+        stdio: Stdio,
+        options: &RuntimeOptions,
+        runtime: &RuntimeDescriptors,
+    ) -> Result<Started> {
+        self.launch_process_in(process, stdio, options, runtime, None)
+    }
+
+    /// As [`Self::launch_process`]; in `own`, a cgroup within the container's, where there is one.
+    fn launch_process_in(
+        &self,
+        process: &ProcessSpec,
+        stdio: Stdio,
+        options: &RuntimeOptions,
+        runtime: &RuntimeDescriptors,
+        own: Option<&Cgroup>,
+    ) -> Result<Started> {
+        let (record, cgroup) = self.with_process(&[State::Running], "start a process in")?;
+        let first = open_process(&record)?.ok_or_else(|| not_running("start a process"))?;
+        let sources = Sources {
+            cgroup: own.or(cgroup.as_ref()),
+            process: Some(first.as_fd()),
+            runtime,
+        };
+        let mut container = running_container(&record);
+        if let Some(own) = own {
+            container.cgroup = places(&own.record());
+        }
+        self.start_in(
+            &record, &container, &sources, &first, process, stdio, options,
+        )
+        .map_err(|error| {
+            // What fails while the container ends fails because of that; a process that is ending says so only later.
+            let code = error.os_code();
+            let is_gone =
+                error.kind() == ErrorKind::InvalidState || code == Some(OsCode::Errno(libc::ESRCH));
+            // In a process namespace whose first process is ending, clone(2) fails with ENOMEM.
+            let was_killed = matches!(code, Some(OsCode::Errno(libc::ECONNRESET | libc::ENOMEM)));
+            let patience = if was_killed { ENDING } else { Duration::ZERO };
+            match wait_for(first.as_fd(), Some(patience)) {
+                Ok(ended) if ended || is_gone => {
+                    wrong_state(&self.id, "start a process in", State::Stopped).because(error)
+                }
+                _ => error,
+            }
+        })
+    }
+
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "what is started, where, with what: each is a thing of its own"
+    )]
     fn start_in(
         &self,
         record: &Record,
-        cgroup: Option<&Cgroup>,
-        own: Option<Arc<OwnCgroup>>,
+        container: &RunningContainer,
+        sources: &Sources<'_>,
         first: &OwnedFd,
         process: &ProcessSpec,
         stdio: Stdio,
-    ) -> Result<Box<dyn Process>> {
+        options: &RuntimeOptions,
+    ) -> Result<Started> {
         let root = root_of(record, first)?;
         let facts = RootFacts::read_for_process(&root, process).map_err(Error::from)?;
-        let mut container = running_container(record);
-        if let Some(own) = &own {
-            container.cgroup = places(&own.0.record());
-        }
-        let plan = plan_process(&self.spec, process, &container, &facts)?;
-        let sources = Sources {
-            cgroup,
-            process: Some(first.as_fd()),
-        };
-        let started = Start {
+        let plan = plan_process(&self.spec, process, container, &facts, options)?;
+        let plan = self.shared.faulty(plan);
+        Start {
             plan: &plan,
             features: self.shared.features()?,
             descriptors: &sources.open(&plan.descriptors)?,
@@ -504,18 +598,7 @@ impl LinuxSystem {
             dies_with_owner: false,
             witness: &mut Nobody,
         }
-        .run(stdio);
-        let Started {
-            pid,
-            pidfd,
-            streams,
-        } = started?;
-        let process = Arc::new(OwnedProcess::new(pid, pidfd, None));
-        reaper::watch(&process)?;
-        let process = LinuxProcess::new(process, streams)
-            .map_err(|error| system("keep the console", error))?
-            .with_cgroup(own);
-        Ok(Box::new(process))
+        .run(stdio)
     }
 
     /// The exit status of the run that `seen` tells of, where it is written down.
@@ -567,12 +650,15 @@ impl LinuxSystem {
     }
 }
 
-/// Makes the cgroup of a container's first process, and writes down what becomes of it.
+/// Makes the cgroup of a container's first process, runs its hooks, and writes down what becomes of it.
 struct Recorder<'a> {
     folder: &'a Folder,
     plan: &'a Plan,
     cgroup: Option<CgroupMaker<'a>>,
     released: Option<(Released, Option<Draft>)>,
+    system: &'a LinuxSystem,
+    runtime: &'a RuntimeDescriptors,
+    hook_output: Option<OwnedFd>,
 }
 
 impl Recorder<'_> {
@@ -580,6 +666,7 @@ impl Recorder<'_> {
         Sources {
             cgroup: self.cgroup.as_ref().and_then(CgroupMaker::made),
             process: None,
+            runtime: self.runtime,
         }
     }
 }
@@ -604,10 +691,30 @@ impl Witness for Recorder<'_> {
             process: identity(pid)?,
             owner: identity(std::process::id())?,
             cgroup: self.sources().cgroup.map(Cgroup::record),
+            awaits_start: self.runtime.listener.is_some(),
         };
         let draft = self.folder.draft_released(&released)?;
         self.released = Some((released, Some(draft)));
         Ok(())
+    }
+
+    fn hooks(&mut self, pid: u32) -> Result<[OwnedFd; 2]> {
+        let system = self.system;
+        let state = |status| system.oci_state(status, Some(pid));
+        let creating = state("creating")?;
+        for (kind, hook) in hook_plan::runtime_hooks(&system.spec.oci) {
+            hooks::run(kind, hook, &creating)?;
+        }
+        let output = hooks::output()?;
+        let copy = output
+            .try_clone()
+            .map_err(|error| crate::service::system("duplicate a descriptor", error))?;
+        self.hook_output = Some(output);
+        Ok([state("created")?.file()?, copy])
+    }
+
+    fn hook_output(&self) -> Option<String> {
+        self.hook_output.as_ref().map(hooks::written)
     }
 
     /// Only now others may enter it: before, it was not yet in its own root.
@@ -631,8 +738,20 @@ impl Witness for Nobody {
         Ok(())
     }
 
+    fn hooks(&mut self, _pid: u32) -> Result<[OwnedFd; 2]> {
+        Err(Error::new(
+            ErrorKind::System,
+            Phase::Start,
+            "run hooks: a further process has none",
+        ))
+    }
+
     fn releasing(&mut self) -> Result<()> {
         Ok(())
+    }
+
+    fn hook_output(&self) -> Option<String> {
+        None
     }
 }
 
@@ -684,6 +803,15 @@ fn places(cgroup: &CgroupRecord) -> Vec<CgroupPlace> {
         .collect()
 }
 
+/// Whether the first process of a container in this state lives.
+pub(crate) fn has_process(record: &Record, state: State) -> bool {
+    match state {
+        State::Running | State::Paused => true,
+        State::Created => record.process().is_some(),
+        State::Stopped => false,
+    }
+}
+
 /// Whether a process is there and has not ended.
 fn is_alive(process: ProcessIdentity) -> Result<bool> {
     let stat = proc_pid::stat(process.pid).map_err(|error| system("look at the process", error))?;
@@ -693,7 +821,7 @@ fn is_alive(process: ProcessIdentity) -> Result<bool> {
 }
 
 /// The container's first process; none where it has ended and been reaped.
-fn open_process(record: &Record) -> Result<Option<OwnedFd>> {
+pub(crate) fn open_process(record: &Record) -> Result<Option<OwnedFd>> {
     let Some(process) = record
         .process()
         .filter(|_| boot_id().is_ok_and(|boot| boot == record.created.boot_id))
@@ -762,7 +890,7 @@ fn open_cgroup(record: &Record) -> Result<Option<Cgroup>> {
         .map_err(operate)
 }
 
-fn operate(error: crate::cgroup::CgroupError) -> Error {
+pub(crate) fn operate(error: crate::cgroup::CgroupError) -> Error {
     error.into_error(Phase::Operate)
 }
 
@@ -817,7 +945,7 @@ fn processes(record: &Record, cgroup: Option<&Cgroup>) -> Result<Vec<hoist_compu
     Ok(entries)
 }
 
-fn wrong_state(id: &ContainerId, what: &str, state: State) -> Error {
+pub(crate) fn wrong_state(id: &ContainerId, what: &str, state: State) -> Error {
     let state = match state {
         State::Created => "created and not started",
         State::Running => "running",

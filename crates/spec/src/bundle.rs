@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use oci_spec::runtime::Spec;
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
@@ -91,9 +92,9 @@ impl ContainerSpec {
     }
 }
 
-/// Fields of the text that `spec`, read from it, has not kept. A field that says nothing (`null`, an empty
+/// Fields of the text that what was read from it has not kept. A field that says nothing (`null`, an empty
 /// list or object) asks for nothing.
-fn unknown_fields(text: &str, spec: &Spec) -> Vec<JsonPath> {
+pub(crate) fn unknown_fields(text: &str, spec: &impl Serialize) -> Vec<JsonPath> {
     let (Ok(given), Ok(kept)) = (serde_json::from_str(text), serde_json::to_value(spec)) else {
         return Vec::new();
     };

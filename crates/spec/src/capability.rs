@@ -50,6 +50,11 @@ const ALL: [(&str, Capability); 41] = [
     ("CAP_CHECKPOINT_RESTORE", Capability::CheckpointRestore),
 ];
 
+/// The kernel's name of the capability with this number.
+pub fn capability_name(number: usize) -> Option<&'static str> {
+    ALL.get(number).map(|(name, _)| *name)
+}
+
 /// A set of capabilities as the kernel's bit mask: bit n is capability number n.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct CapabilitySet(u64);

@@ -10,6 +10,7 @@ mod check;
 mod command;
 mod container;
 mod convert;
+mod document;
 mod fault;
 mod id;
 mod json;
@@ -18,7 +19,9 @@ pub mod seccomp;
 mod signal;
 
 pub use bundle::Bundle;
-pub use capability::{CapabilitySet, UnknownCapability, capability_number, parse_capability};
+pub use capability::{
+    CapabilitySet, UnknownCapability, capability_name, capability_number, parse_capability,
+};
 pub use command::{
     Command, Device, Isolation, Mount, Network, NetworkInterface, NetworkMode, PortBinding,
     ProcessConfig, Resources, SharedNamespaces,
@@ -27,6 +30,7 @@ pub use container::{
     ConsoleSize, ContainerSpec, ProcessSpec, RootSource, SeccompPolicy, StopPolicy, WritableLayer,
 };
 pub use convert::native_architecture;
+pub use document::resources_from_json;
 pub use fault::{Fault, Faults};
 pub use id::{ContainerId, InvalidId};
 pub use oci_spec::runtime as oci;

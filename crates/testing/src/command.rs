@@ -50,6 +50,8 @@ pub enum By {
     User,
     /// Both.
     Anyone,
+    /// Whoever runs the tests, once: for what takes long.
+    Caller,
 }
 
 /// One test of the command.
@@ -79,14 +81,14 @@ pub fn main(program: &str, cases: &'static [Case]) -> ExitCode {
                 let need = match case.by {
                     By::Root => Need::Root,
                     By::User => Need::OrdinaryUser,
-                    By::Anyone => Need::Namespaces,
+                    By::Anyone | By::Caller => Need::Namespaces,
                 };
                 need.missing().map_or(Ok(()), Err)?;
                 shared.run(case, None);
                 Ok(())
             });
         }
-        if case.by != By::Root && caller_is_root {
+        if matches!(case.by, By::User | By::Anyone) && caller_is_root {
             let shared = Arc::clone(&shared);
             let name = format!("as an ordinary user: {}", case.name);
             suite = suite.test_or_skip(name, case.needs, move || {
@@ -301,15 +303,28 @@ impl Hoist {
         self.user.is_some() || sys::effective_uid() != 0
     }
 
+    /// The program under test.
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
     /// `hoist WORD…`, not started yet.
     pub fn command(&self, words: &[&str]) -> Command {
+        let state = self.state.to_string_lossy();
+        let mut line = vec!["--state-root", &state];
+        line.extend(words);
+        self.without_state_root(&line)
+    }
+
+    /// As [`Hoist::command`], with the state root that the user has otherwise.
+    pub fn without_state_root(&self, words: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         command
-            .arg("--state-root")
-            .arg(&self.state)
             .args(words)
             .env("HOIST_TEST_TAG", &self.tag)
             .env("NO_COLOR", "1")
+            // The caller's own is not open to another user.
+            .env("HOME", self.folder.path())
             .stdin(Stdio::null())
             .current_dir(self.folder.path());
         if let Some(user) = self.user {

@@ -199,7 +199,11 @@ fn processes(tag: &str) -> Vec<String> {
             .rsplit_once(')')
             .map_or("", |(_, rest)| rest)
             .split_whitespace();
-        let state = fields.next().unwrap_or("?").to_owned();
+        // Whether it sleeps or runs at this moment makes it no other one.
+        let state = match fields.next() {
+            Some("Z" | "X") => "ended",
+            _ => "alive",
+        };
         let is_child = fields.next().and_then(|parent| parent.parse().ok()) == Some(own);
         let is_tagged = fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environment| {
             environment

@@ -13,8 +13,12 @@ use std::{
         unix::process::CommandExt,
     },
     process::{Child, Command},
-    sync::mpsc::{self, Receiver, RecvTimeoutError},
-    thread,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    },
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -22,9 +26,13 @@ use std::{
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// A terminal, and its user.
+///
+/// Dropped, it hangs up, as a window that is closed.
 pub struct Terminal {
     user_side: File,
     program_side: OwnedFd,
+    reader: Option<JoinHandle<()>>,
+    is_closed: Arc<AtomicBool>,
     shown: Receiver<Vec<u8>>,
     seen: String,
 }
@@ -84,20 +92,17 @@ impl Terminal {
             unsafe { libc::fcntl(side.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) };
         }
         let user_side = File::from(user_side);
-        let mut reader = user_side.try_clone().unwrap();
         let (show, shown) = mpsc::channel();
-        thread::spawn(move || {
-            let mut buffer = vec![0; 1 << 16];
-            // EIO: nobody has the other side open any more.
-            while let Ok(count @ 1..) = reader.read(&mut buffer) {
-                if show.send(buffer[..count].to_vec()).is_err() {
-                    return;
-                }
-            }
-        });
+        let is_closed = Arc::new(AtomicBool::new(false));
+        let reader = {
+            let (file, is_closed) = (user_side.try_clone().unwrap(), Arc::clone(&is_closed));
+            thread::spawn(move || read(file, &is_closed, &show))
+        };
         Self {
             user_side,
             program_side,
+            reader: Some(reader),
+            is_closed,
             shown,
             seen: String::new(),
         }
@@ -141,18 +146,36 @@ impl Terminal {
 
     /// How it treats its streams now.
     pub fn modes(&self) -> Modes {
-        // SAFETY: a zeroed termios is valid, and tcgetattr fills it.
-        let modes = unsafe {
-            let mut modes: libc::termios = std::mem::zeroed();
-            assert_eq!(
-                libc::tcgetattr(self.program_side.as_raw_fd(), &raw mut modes),
-                0
-            );
-            modes
-        };
+        let modes = self.termios();
         Modes {
             flags: [modes.c_iflag, modes.c_oflag, modes.c_cflag, modes.c_lflag],
             characters: modes.c_cc,
+        }
+    }
+
+    /// Makes it treat them so, as a shell does that takes its terminal back.
+    pub fn set_modes(&self, modes: &Modes) {
+        let mut changed = self.termios();
+        [
+            changed.c_iflag,
+            changed.c_oflag,
+            changed.c_cflag,
+            changed.c_lflag,
+        ] = modes.flags;
+        changed.c_cc = modes.characters;
+        let terminal = self.program_side.as_raw_fd();
+        // SAFETY: `changed` is a whole termios and outlives the call.
+        let done = unsafe { libc::tcsetattr(terminal, libc::TCSANOW, &raw const changed) };
+        assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
+    }
+
+    fn termios(&self) -> libc::termios {
+        // SAFETY: a zeroed termios is valid, and tcgetattr fills it.
+        unsafe {
+            let mut modes: libc::termios = std::mem::zeroed();
+            let done = libc::tcgetattr(self.program_side.as_raw_fd(), &raw mut modes);
+            assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
+            modes
         }
     }
 
@@ -176,14 +199,23 @@ impl Terminal {
 
     /// Waits until `text` is shown after what was waited for before.
     pub fn expect(&mut self, text: &str) {
-        let deadline = Instant::now() + DEADLINE;
+        self.until(text);
+    }
+
+    /// As [`Terminal::expect`]; what was shown before the text.
+    pub fn until(&mut self, text: &str) -> String {
+        let mut looked_at = 0;
         loop {
-            if let Some(at) = self.seen.find(text) {
-                self.seen.drain(..at + text.len());
-                return;
+            if let Some(at) = self.seen[looked_at..].find(text) {
+                let rest = self.seen.split_off(looked_at + at + text.len());
+                let mut before = std::mem::replace(&mut self.seen, rest);
+                before.truncate(looked_at + at);
+                return before;
             }
-            let left = deadline.saturating_duration_since(Instant::now());
-            match self.shown.recv_timeout(left) {
+            looked_at = self
+                .seen
+                .floor_char_boundary(self.seen.len().saturating_sub(text.len()));
+            match self.shown.recv_timeout(DEADLINE) {
                 Ok(bytes) => self.seen.push_str(&String::from_utf8_lossy(&bytes)),
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
                     panic!("{text:?} is not shown, but {:?}", self.seen)
@@ -198,6 +230,37 @@ impl Terminal {
             self.seen.push_str(&String::from_utf8_lossy(&bytes));
         }
         std::mem::take(&mut self.seen)
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // The reader has the user's side open, too.
+        self.is_closed.store(true, Ordering::Relaxed);
+        if let Some(reader) = self.reader.take() {
+            let _ = reader.join();
+        }
+    }
+}
+
+/// Hands on what is shown, until the terminal is closed or nobody has the program's side open any more (EIO).
+fn read(mut file: File, is_closed: &AtomicBool, show: &Sender<Vec<u8>>) {
+    const LOOK: i32 = 20;
+    let mut buffer = vec![0; 1 << 16];
+    while !is_closed.load(Ordering::Relaxed) {
+        let mut asked = libc::pollfd {
+            fd: file.as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        };
+        // SAFETY: one valid `pollfd` is given.
+        match unsafe { libc::poll(&raw mut asked, 1, LOOK) } {
+            0 => {}
+            _ => match file.read(&mut buffer) {
+                Ok(count @ 1..) if show.send(buffer[..count].to_vec()).is_ok() => {}
+                _ => return,
+            },
+        }
     }
 }
 

@@ -17,7 +17,9 @@ pub(super) fn build(work: &Path, kernel: &Path, cases: &[(&str, &str)]) -> Outco
     if tree.exists() {
         fs::remove_dir_all(&tree)?;
     }
-    for folder in ["bin", "dev", "etc", "lib", "new", "proc", "sys", "tmp"] {
+    for folder in [
+        "bin", "dev", "etc", "lib", "new", "proc", "sys", "tmp", "usr",
+    ] {
         fs::create_dir_all(tree.join(folder))?;
     }
     let busybox = ["/bin/busybox", "/usr/bin/busybox"]
@@ -51,7 +53,7 @@ fn copy_modules(kernel: &Path, tree: &Path) -> Outcome<()> {
     Ok(())
 }
 
-/// Puts the test binaries where cargo has built them, and writes the list of what is to be run.
+/// Puts the test binaries, and the commands that some of them drive, where cargo has built them, and writes the list of what is to be run.
 fn lay_out_tests(tree: &Path, cases: &[(&str, &str)]) -> Outcome<()> {
     let built = built(&root())?;
     let mut list = String::new();
@@ -63,6 +65,13 @@ fn lay_out_tests(tree: &Path, cases: &[(&str, &str)]) -> Outcome<()> {
             .find(|binary| binary.name == *name)
             .ok_or_else(|| format!("there is no test binary {name}"))?;
         place(tree, program)?;
+        // What end-to-end tests drive is two folders above them.
+        let driven = program.ancestors().nth(2).unwrap_or(program);
+        for name in ["hoist", "hoist-oci"] {
+            if driven.join(name).is_file() {
+                place(tree, &driven.join(name))?;
+            }
+        }
         fs::create_dir_all(below(tree, folder))?;
         list += &format!("{} {} {filter}\n", folder.display(), program.display());
     }

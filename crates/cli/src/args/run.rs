@@ -302,6 +302,15 @@ pub(crate) struct Plan {
     /// Print the plan as JSON
     #[arg(long)]
     pub json: bool,
+    /// Plan for this platform
+    #[arg(long, value_name = "linux|windows", default_value = "linux")]
+    pub platform: String,
+    /// Plan the command in FILE (JSON; - for standard input), whatever the other options say
+    #[arg(long = "command", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub command_file: Option<PathBuf>,
+    /// On Windows: the form of the documents, schema1, schema2, docker-1.9, docker-1.10 or docker-1.12
+    #[arg(long, value_name = "FORM", default_value = "schema1")]
+    pub dialect: String,
     #[command(flatten)]
     pub run: Run,
 }

@@ -40,6 +40,7 @@ pub(crate) fn carry_out(invocation: Invocation) -> Result<u8, Failure> {
     let open = || {
         Engine::open(EngineOptions {
             state_root: state_root.clone(),
+            waits_for_each: true,
             ..EngineOptions::default()
         })
     };

@@ -11,7 +11,7 @@ use hoist::supervise::{RestartPolicy, SuperviseOptions};
 use hoist::{Engine, EngineOptions, Hooks, RunRequest, random_id};
 use hoist_compute::{Process, Stdio};
 use hoist_spec::options::RunOptions;
-use hoist_spec::{ConsoleSize, ContainerId, ContainerSpec, Fault, Faults};
+use hoist_spec::{Command, ConsoleSize, ContainerId, ContainerSpec, Fault, Faults};
 
 use super::facts::with_facts;
 use super::host::{complete, join_containers};
@@ -30,6 +30,7 @@ pub(crate) fn run(run: Run, state_root: Option<PathBuf>) -> Result<u8, Failure> 
     let engine = Engine::open(EngineOptions {
         state_root,
         timeline: recorder.clone(),
+        waits_for_each: true,
         takes_containers_along: true,
         ..EngineOptions::default()
     })?;
@@ -178,12 +179,14 @@ fn request(mut run: Run, engine: &Engine) -> Result<RunRequest, Failure> {
 /// The container that the options describe, with a new id.
 pub(crate) fn container(run: Run) -> Result<(ContainerId, ContainerSpec), Failure> {
     let id = random_id()?;
-    let command = with_facts(|facts| {
-        let mut command = options(run).into_command_with(facts, &complete)?;
-        command.id = id.to_string();
-        Ok(command)
-    })?;
+    let mut command = command(run)?;
+    command.id = id.to_string();
     Ok((id, command.to_container_spec()?))
+}
+
+/// What the options ask for, without an id.
+pub(crate) fn command(run: Run) -> Result<Command, Failure> {
+    with_facts(|facts| Ok(options(run).into_command_with(facts, &complete)?))
 }
 
 fn options(run: Run) -> RunOptions {

@@ -514,6 +514,40 @@ mod tests {
         }
     }
 
+    /// A method that is new says something new; a place that is gone says nothing any more.
+    #[test]
+    fn every_method_of_the_contract_says_something_and_every_method_named_is_there() {
+        let source = include_str!("../service.rs");
+        let mut methods = Vec::new();
+        let mut of = "";
+        for line in source.lines() {
+            let name = |rest: &'static str| rest.split(['(', ':', '<', ' ']).next().unwrap_or(rest);
+            if let Some(rest) = line.strip_prefix("pub trait ") {
+                of = name(rest);
+            } else if let Some(rest) = line.strip_prefix("    fn ") {
+                methods.push(format!("{of}::{}", name(rest)));
+            } else if line == "}" {
+                of = "";
+            }
+        }
+        assert!(methods.len() > 20, "{methods:?}");
+        let places: Vec<&str> = SENTENCES.iter().map(|sentence| sentence.place).collect();
+        for method in &methods {
+            assert!(
+                places.contains(&method.as_str()),
+                "nothing is said of {method}"
+            );
+        }
+        let traits = ["ComputeService::", "ComputeSystem::", "Process::"];
+        for place in places {
+            let is_method = traits.iter().any(|name| place.starts_with(name));
+            assert!(
+                !is_method || methods.iter().any(|method| method == place),
+                "there is no {place}"
+            );
+        }
+    }
+
     #[test]
     fn the_page_is_made_from_the_suite() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/conformance.md");

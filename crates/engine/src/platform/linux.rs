@@ -9,11 +9,13 @@ use std::{
 };
 
 use hoist_compute::{ComputeService, Error, ErrorKind, OsCode, Phase, Result, Timeline};
-use hoist_linux::LinuxService;
+use hoist_linux::{LinuxOptions, LinuxService};
 use rustix::{
     process::geteuid,
     rand::{GetRandomFlags, getrandom},
 };
+
+use super::Ownership;
 
 /// `/run/hoist` for root; `$XDG_RUNTIME_DIR/hoist` or else `/tmp/hoist-UID` for a user.
 ///
@@ -56,19 +58,19 @@ pub(crate) fn default_data_root() -> Result<PathBuf> {
 pub(crate) fn service(
     state_root: &Path,
     timeline: Option<Arc<Timeline>>,
-    takes_containers_along: bool,
+    ownership: Ownership,
 ) -> Result<Arc<dyn ComputeService>> {
     private_directory(state_root)?;
     let containers = state_root.join("containers");
     private_directory(&containers)?;
-    let service = match timeline {
-        Some(timeline) => LinuxService::with_timeline(state_root.to_path_buf(), timeline)?,
-        None => LinuxService::new(state_root.to_path_buf())?,
+    let options = LinuxOptions {
+        timeline,
+        waits_for_each: ownership.waits_for_each,
+        takes_containers_along: ownership.takes_containers_along,
+        ..LinuxOptions::default()
     };
-    Ok(Arc::new(match takes_containers_along {
-        true => service.taking_containers_along(),
-        false => service,
-    }))
+    let service = LinuxService::with_options(state_root.to_path_buf(), options)?;
+    Ok(Arc::new(service))
 }
 
 /// Fills `buffer` with random bytes of the kernel.

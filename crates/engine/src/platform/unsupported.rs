@@ -9,6 +9,8 @@ use std::{
 
 use hoist_compute::{ComputeService, Error, ErrorKind, Phase, Result, Timeline};
 
+use super::Ownership;
+
 fn unsupported() -> Error {
     Error::new(
         ErrorKind::Unsupported,
@@ -32,7 +34,7 @@ pub(crate) fn default_data_root() -> Result<PathBuf> {
 pub(crate) fn service(
     _state_root: &Path,
     _timeline: Option<Arc<Timeline>>,
-    _takes_containers_along: bool,
+    _ownership: Ownership,
 ) -> Result<Arc<dyn ComputeService>> {
     Err(unsupported())
 }

@@ -106,6 +106,7 @@ impl Session {
             state_root: Some(request.state_root.clone()),
             data_root: Some(request.data_root.clone()),
             timeline: None,
+            waits_for_each: true,
             takes_containers_along: true,
         })?;
         let container = engine.container(&request.id)?;

@@ -2,9 +2,11 @@
 #![allow(unsafe_code, reason = "descriptors that are inherited by number")]
 
 use core::mem::MaybeUninit;
+use core::sync::atomic::{AtomicI32, Ordering::Relaxed};
 
 use hoist_init::wire::{Call, Message, MessageKind, Slot};
-use rustix::fd::BorrowedFd;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fd::{BorrowedFd, IntoRawFd, OwnedFd};
 use rustix::io::{Errno, IoSlice, IoSliceMut};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
@@ -14,15 +16,38 @@ use rustix::net::{
 use super::fault::{At, Fault, Result};
 use super::slots::Slots;
 
-/// The socket's number.
+/// The number at which the owner puts the socket.
 pub(crate) const CONTROL: u32 = 3;
+
+/// The number that it has now.
+static NUMBER: AtomicI32 = AtomicI32::new(CONTROL as i32);
 
 /// What the owner says first: how many descriptors come with it, and whether times are wanted.
 const GREETING_LENGTH: usize = 2;
 
 pub(crate) fn socket() -> BorrowedFd<'static> {
-    // SAFETY: the owner puts the socket there before it executes this program, which never closes it before execve.
-    unsafe { super::sys::descriptor(CONTROL as i32) }
+    // SAFETY: the owner puts the socket there before it executes this program; after [`hang_up`] nothing uses it until
+    // [`take_over`] has put another there.
+    unsafe { super::sys::descriptor(NUMBER.load(Relaxed)) }
+}
+
+/// Closes the socket: the owner hears no more of this process.
+pub(crate) fn hang_up() {
+    // SAFETY: the number is the socket's, and nobody else holds it as his own.
+    unsafe { rustix::io::close(NUMBER.load(Relaxed)) };
+}
+
+/// Makes `socket` the way to a new owner.
+pub(crate) fn take_over(socket: OwnedFd) {
+    NUMBER.store(socket.into_raw_fd(), Relaxed);
+}
+
+/// Moves the socket to a number from `first` on, to be closed by execve(2).
+pub(crate) fn move_to(first: i32) -> Result<()> {
+    let moved = rustix::io::fcntl_dupfd_cloexec(socket(), first).at(Call::Fcntl)?;
+    hang_up();
+    take_over(moved);
+    Ok(())
 }
 
 /// What came with descriptors.
@@ -113,4 +138,13 @@ pub(crate) fn die_with_owner() -> Result<()> {
         Err(Errno::AGAIN) => Ok(()),
         _ => Err(Fault::new(Call::Recvmsg, Errno::PIPE)),
     }
+}
+
+/// Waits until the owner is gone, and leaves unread what it has sent.
+pub(crate) fn await_hangup() -> Result<()> {
+    let socket = socket();
+    // A hang-up is told whether or not it is asked for; nothing else is.
+    let mut waited = [PollFd::new(&socket, PollFlags::empty())];
+    rustix::io::retry_on_intr(|| poll(&mut waited, None)).at(Call::Recvmsg)?;
+    Ok(())
 }

@@ -11,7 +11,7 @@ use super::fault::{At, Fault};
 use super::sys;
 
 /// A list of strings as execve(2) wants it: pointers, and a null behind them.
-fn array(prefix: &[&CStr], list: List<'_>) -> Result<*const *const c_char, Fault> {
+pub(crate) fn array(prefix: &[&CStr], list: List<'_>) -> Result<*const *const c_char, Fault> {
     let count = prefix.len() + list.count as usize;
     let pointers = sys::pointers(count + 1).at(Call::Mmap)?;
     let texts = prefix.iter().copied().chain(list.iter::<&CStr>());

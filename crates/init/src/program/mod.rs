@@ -2,13 +2,16 @@
 
 mod console;
 mod control;
+mod copy;
 mod execute;
 mod fault;
+mod hook;
 mod identity;
 mod mounts;
 mod network;
 mod procfs;
 mod reap;
+mod release;
 mod root;
 mod slots;
 mod start;

@@ -3,7 +3,7 @@
 
 use core::ffi::CStr;
 
-use hoist_init::wire::{Call, List, Slot};
+use hoist_init::wire::{Call, Covered, List, Slot};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, fstat, makedev};
 use rustix::io::Errno;
@@ -118,6 +118,9 @@ pub(crate) fn open_layer(path: &CStr) -> Result<OwnedFd> {
     .at(Call::Openat)
 }
 
+/// A directory that every host has, in the tree that the container's process leaves behind.
+pub(crate) const LEFT_BEHIND: &CStr = c"/sys";
+
 /// How many layers one page of mount options holds, with their names through `/proc/self/fd`.
 const LAYERS_PER_PAGE: usize = 128;
 
@@ -148,14 +151,14 @@ fn new_overlay_by_page(overlay: &Overlay<'_>, slots: &Slots) -> Result<OwnedFd> 
     }
     rustix::mount::mount(
         c"overlay",
-        c"/sys",
+        LEFT_BEHIND,
         c"overlay",
         MountFlags::empty(),
         options.as_c_str()?,
     )
     .at(Call::Mount)?;
-    let tree = clone_tree(CWD, c"/sys", false)?;
-    unmount(c"/sys", UnmountFlags::DETACH).at(Call::Umount2)?;
+    let tree = clone_tree(CWD, LEFT_BEHIND, false)?;
+    unmount(LEFT_BEHIND, UnmountFlags::DETACH).at(Call::Umount2)?;
     if overlay.attributes != 0 {
         sys::mount_setattr(tree.as_fd(), overlay.attributes, 0, 0, false).at(Call::MountSetattr)?;
     }
@@ -163,20 +166,20 @@ fn new_overlay_by_page(overlay: &Overlay<'_>, slots: &Slots) -> Result<OwnedFd> 
 }
 
 /// A short text that is put together.
-struct Text<const LENGTH: usize> {
+pub(crate) struct Text<const LENGTH: usize> {
     bytes: [u8; LENGTH],
     used: usize,
 }
 
 impl<const LENGTH: usize> Text<LENGTH> {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             bytes: [0; LENGTH],
             used: 0,
         }
     }
 
-    fn push(&mut self, bytes: &[u8]) -> Result<()> {
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<()> {
         let end = self.used + bytes.len();
         // One byte stays for the NUL.
         if end >= LENGTH {
@@ -187,7 +190,7 @@ impl<const LENGTH: usize> Text<LENGTH> {
         Ok(())
     }
 
-    fn push_descriptor(&mut self, descriptor: BorrowedFd<'_>) -> Result<()> {
+    pub(crate) fn push_descriptor(&mut self, descriptor: BorrowedFd<'_>) -> Result<()> {
         let mut digits = [0_u8; 10];
         let mut number = descriptor.as_raw_fd();
         let mut first = digits.len();
@@ -203,19 +206,19 @@ impl<const LENGTH: usize> Text<LENGTH> {
         self.push(&digits[first..])
     }
 
-    fn as_c_str(&self) -> Result<&CStr> {
+    pub(crate) fn as_c_str(&self) -> Result<&CStr> {
         CStr::from_bytes_until_nul(&self.bytes).map_err(|_| Fault::new(Call::Decode, Errno::INVAL))
     }
 }
 
-/// Attaches the root over `/` of this namespace. Nothing looks at it by path: it is there so that mounts can be moved
-/// onto its handles, which the kernel allows only in a tree that is attached (before Linux 6.15).
-pub(crate) fn attach_root(root: BorrowedFd<'_>) -> Result<()> {
+/// Attaches a mount over a directory of the tree that is left behind. Nothing looks at it by path: the root is over `/` so that
+/// mounts can be moved onto its handles, which the kernel allows only in a tree that is attached (before Linux 6.15).
+pub(crate) fn attach(mount: BorrowedFd<'_>, over: &CStr) -> Result<()> {
     move_mount(
-        root,
+        mount,
         c"",
         CWD,
-        c"/",
+        over,
         MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH,
     )
     .at(Call::MoveMount)
@@ -229,13 +232,57 @@ pub(crate) fn mount_at(
     kind: Target,
     no_links: bool,
 ) -> Result<()> {
+    let place = place_for(root, target, kind, no_links)?;
+    mount_on(mount, place.as_fd())
+}
+
+/// Makes a file system and mounts it on the target in the root.
+pub(crate) fn mount_new(
+    root: BorrowedFd<'_>,
+    target: &CStr,
+    no_links: bool,
+    filesystem: &NewFilesystem<'_>,
+) -> Result<OwnedFd> {
+    let NewFilesystem {
+        kind,
+        source,
+        options,
+        attributes,
+        covered,
+    } = *filesystem;
+    if covered == Covered::Ignored {
+        let mount = new_filesystem(kind, source, options, attributes)?;
+        mount_at(root, mount.as_fd(), target, Target::Directory, no_links)?;
+        return Ok(mount);
+    }
+    // It becomes read-only when it has its content.
+    let read_only = attributes & MOUNT_ATTR_RDONLY;
+    let mount = new_filesystem(kind, source, options, attributes & !read_only)?;
+    let place = place_for(root, target, Target::Directory, no_links)?;
+    super::copy::cover(mount.as_fd(), place.as_fd(), covered)?;
+    if read_only != 0 {
+        sys::mount_setattr(mount.as_fd(), read_only, 0, 0, false).at(Call::MountSetattr)?;
+    }
+    mount_on(mount.as_fd(), place.as_fd())?;
+    Ok(mount)
+}
+
+/// A file system to be made.
+pub(crate) struct NewFilesystem<'a> {
+    pub(crate) kind: &'a CStr,
+    pub(crate) source: &'a CStr,
+    pub(crate) options: List<'a>,
+    pub(crate) attributes: u32,
+    pub(crate) covered: Covered,
+}
+
+fn place_for(root: BorrowedFd<'_>, target: &CStr, kind: Target, no_links: bool) -> Result<OwnedFd> {
     let extra = if no_links {
         ResolveFlags::NO_SYMLINKS
     } else {
         ResolveFlags::empty()
     };
-    let place = root::open_or_make(root, root::relative(target), kind, MOUNT_POINT_MODE, extra)?;
-    mount_on(mount, place.as_fd())
+    root::open_or_make(root, root::relative(target), kind, MOUNT_POINT_MODE, extra)
 }
 
 fn mount_on(mount: BorrowedFd<'_>, place: BorrowedFd<'_>) -> Result<()> {
@@ -259,8 +306,12 @@ pub(crate) fn bind(
     source: &CStr,
     target: &CStr,
     binding: &Binding,
+    given: Option<BorrowedFd<'_>>,
 ) -> Result<()> {
-    let tree = clone_tree(CWD, source, binding.recursive)?;
+    let tree = match given {
+        Some(tree) => tree.try_clone_to_owned().at(Call::Fcntl)?,
+        None => clone_tree(CWD, source, binding.recursive)?,
+    };
     let kind = FileType::from_raw_mode(fstat(&tree).at(Call::Fstat)?.st_mode);
     if binding.device && !matches!(kind, FileType::CharacterDevice | FileType::BlockDevice) {
         return Err(Fault::new(Call::Fstat, Errno::NODEV));
@@ -409,6 +460,13 @@ pub(crate) fn make_device(dev: BorrowedFd<'_>, node: &Node<'_>) -> Result<()> {
         .at(Call::Fchown)?;
     }
     Ok(())
+}
+
+/// Changes to the root by chroot(2). The host's tree stays below it, mounted over: only where there is no other way.
+pub(crate) fn change_root(root: BorrowedFd<'_>) -> Result<()> {
+    rustix::process::fchdir(root).at(Call::Fchdir)?;
+    rustix::process::chroot(c".").at(Call::Chroot)?;
+    rustix::process::chdir(c"/").at(Call::Chdir)
 }
 
 /// Changes to the root and detaches the host's tree, which lies under it then. No name is involved: the working

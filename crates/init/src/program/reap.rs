@@ -69,16 +69,11 @@ fn start(arguments: &Arguments) -> Result<u32, Fault> {
     match sys::fork(SIGCHLD).at(Call::Clone)? {
         Some(program) => {
             // Only the program's copy is left: it closes when the program is executed, which tells the owner.
-            close_control();
+            control::hang_up();
             Ok(program.get())
         }
         None => execute_program(arguments, candidates),
     }
-}
-
-fn close_control() {
-    // SAFETY: nothing uses the socket after this in the init process.
-    unsafe { rustix::io::close(control::CONTROL as i32) };
 }
 
 fn execute_program(arguments: &Arguments, candidates: usize) -> ! {

@@ -31,6 +31,23 @@ impl Slots {
         Some(self.0.get(usize::from(slot.0))?.as_ref()?.as_fd())
     }
 
+    /// Moves what is in one slot to another.
+    pub(crate) fn rename(&mut self, from: Slot, to: Slot) {
+        let descriptor = self.0.get_mut(usize::from(from.0)).and_then(Option::take);
+        if let Some(descriptor) = descriptor {
+            self.put(to, descriptor);
+        }
+    }
+
+    /// Closes every slot for which `keep` does not ask.
+    pub(crate) fn retain(&mut self, keep: impl Fn(Slot) -> bool) {
+        for (index, place) in (0..).zip(&mut self.0) {
+            if !keep(Slot(index)) {
+                *place = None;
+            }
+        }
+    }
+
     pub(crate) fn close(&mut self, slot: Slot) {
         if let Some(place) = self.0.get_mut(usize::from(slot.0)) {
             *place = None;

@@ -18,6 +18,7 @@ mod number {
     pub(super) const RT_SIGACTION: usize = 13;
     pub(super) const RT_SIGPROCMASK: usize = 14;
     pub(super) const IOCTL: usize = 16;
+    pub(super) const DUP2: usize = 33;
     pub(super) const CLONE: usize = 56;
     pub(super) const EXECVE: usize = 59;
     pub(super) const KILL: usize = 62;
@@ -30,7 +31,12 @@ mod number {
     pub(super) const CAPSET: usize = 126;
     pub(super) const RT_SIGTIMEDWAIT: usize = 128;
     pub(super) const PRCTL: usize = 157;
+    pub(super) const PERSONALITY: usize = 135;
+    pub(super) const SCHED_SETAFFINITY: usize = 203;
+    pub(super) const IOPRIO_SET: usize = 251;
+    pub(super) const SCHED_SETATTR: usize = 314;
     pub(super) const EXIT_GROUP: usize = 231;
+    pub(super) const KEYCTL: usize = 250;
     pub(super) const SECCOMP: usize = 317;
     pub(super) const EXECVEAT: usize = 322;
     pub(super) const CLONE3: usize = 435;
@@ -73,6 +79,18 @@ pub(crate) fn exit(code: i32) -> ! {
     loop {
         // SAFETY: takes no pointer, and does not return.
         let _ = unsafe { syscall(number::EXIT_GROUP, [code as usize, 0, 0, 0, 0, 0]) };
+    }
+}
+
+/// Ends in an illegal instruction. A signal to itself would not do: the first process of a pid namespace gets none that
+/// would end it, but for those of the processor's exceptions (pid_namespaces(7)).
+pub(crate) fn trap() -> ! {
+    loop {
+        // SAFETY: the instruction exists to raise the exception; it touches no memory.
+        #[cfg(target_arch = "x86_64")]
+        unsafe {
+            asm!("ud2")
+        };
     }
 }
 
@@ -525,6 +543,95 @@ pub(crate) fn reap_one() -> Result<Option<(u32, i32)>> {
         )
     }?;
     Ok((pid != 0).then_some((pid as u32, status)))
+}
+
+/// wait4(2) for one child, until it has ended: its wait status.
+pub(crate) fn wait(pid: u32) -> Result<i32> {
+    let mut status = 0_i32;
+    loop {
+        // SAFETY: the kernel writes one number through the pointer.
+        match unsafe {
+            syscall(
+                number::WAIT4,
+                [pid as usize, &raw mut status as usize, 0, 0, 0, 0],
+            )
+        } {
+            Err(Errno::INTR) => {}
+            result => return result.map(|_| status),
+        }
+    }
+}
+
+/// keyctl(2), `KEYCTL_JOIN_SESSION_KEYRING`: joins a new session keyring.
+pub(crate) fn join_new_keyring(name: &CStr) -> Result<()> {
+    const JOIN_SESSION_KEYRING: usize = 1;
+    // SAFETY: the kernel reads a string that ends with NUL.
+    unsafe {
+        syscall(
+            number::KEYCTL,
+            [JOIN_SESSION_KEYRING, name.as_ptr() as usize, 0, 0, 0, 0],
+        )
+    }?;
+    Ok(())
+}
+
+/// dup2(2): makes `number` a copy of `descriptor`, whatever it was.
+pub(crate) fn duplicate(descriptor: BorrowedFd<'_>, number: i32) -> Result<()> {
+    // SAFETY: takes no pointer; the plan places descriptors when nothing else refers to these numbers any more.
+    unsafe {
+        syscall(
+            number::DUP2,
+            [descriptor.as_raw_fd() as usize, number as usize, 0, 0, 0, 0],
+        )
+    }?;
+    Ok(())
+}
+
+/// personality(2): sets the execution domain.
+pub(crate) fn personality(personality: u32) -> Result<()> {
+    // SAFETY: takes no pointer.
+    unsafe { syscall(number::PERSONALITY, [personality as usize, 0, 0, 0, 0, 0]) }?;
+    Ok(())
+}
+
+/// sched_setattr(2) on this process; `attributes` is a whole `struct sched_attr`, which tells its own size.
+pub(crate) fn sched_setattr(attributes: &[u8]) -> Result<()> {
+    if attributes.len() < size_of::<u32>() {
+        return Err(Errno::INVAL);
+    }
+    // SAFETY: the kernel reads as many bytes as the first four say, which the plan has set to the length.
+    unsafe {
+        syscall(
+            number::SCHED_SETATTR,
+            [0, attributes.as_ptr() as usize, 0, 0, 0, 0],
+        )
+    }?;
+    Ok(())
+}
+
+/// ioprio_set(2) on this process.
+pub(crate) fn ioprio_set(priority: u32) -> Result<()> {
+    const IOPRIO_WHO_PROCESS: usize = 1;
+    // SAFETY: takes no pointer.
+    unsafe {
+        syscall(
+            number::IOPRIO_SET,
+            [IOPRIO_WHO_PROCESS, 0, priority as usize, 0, 0, 0],
+        )
+    }?;
+    Ok(())
+}
+
+/// sched_setaffinity(2) on this process; bit by CPU.
+pub(crate) fn sched_setaffinity(mask: &[u8]) -> Result<()> {
+    // SAFETY: the kernel reads `mask.len()` bytes.
+    unsafe {
+        syscall(
+            number::SCHED_SETAFFINITY,
+            [0, mask.len(), mask.as_ptr() as usize, 0, 0, 0],
+        )
+    }?;
+    Ok(())
 }
 
 /// The descriptor with this number.

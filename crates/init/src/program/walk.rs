@@ -9,15 +9,15 @@ use rustix::thread::{LinkNameSpaceType, ThreadNameSpaceType, UnshareFlags};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::fault::{At, Fault, Result};
+use super::hook::{self, Hook};
 use super::identity::{self, Identity};
-use super::mounts::{self, Binding, Covers, Node, Overlay};
+use super::mounts::{self, Binding, Covers, NewFilesystem, Node, Overlay};
 use super::root::{self, Target};
 use super::slots::Slots;
-use super::{console, control, execute, network, procfs, sys};
+use super::{console, control, execute, network, procfs, release, sys};
 
 const DONE: i32 = 0;
 const FAILED: i32 = 1;
-const SIGKILL: u32 = 9;
 
 /// Walks the plan that the owner sends. In the container's process this ends in the program that the plan names.
 pub(crate) fn run() -> ! {
@@ -219,7 +219,10 @@ impl Walk {
                 let mount = mounts::new_overlay(&overlay, slots)?;
                 slots.put(out, mount);
             }
-            Step::AttachRoot {} => mounts::attach_root(slots.get(Slot::ROOT)?)?,
+            Step::AttachRoot {} => mounts::attach(slots.get(Slot::ROOT)?, c"/")?,
+            Step::AttachScratch {} => {
+                mounts::attach(slots.get(Slot::SCRATCH)?, mounts::LEFT_BEHIND)?
+            }
             Step::Mount {
                 kind,
                 source,
@@ -228,16 +231,18 @@ impl Walk {
                 propagation,
                 target,
                 no_links,
+                covered,
                 out,
             } => {
-                let mount = mounts::new_filesystem(kind, source, options, attributes)?;
-                mounts::mount_at(
-                    slots.get(Slot::ROOT)?,
-                    mount.as_fd(),
-                    target,
-                    Target::Directory,
-                    no_links,
-                )?;
+                let filesystem = NewFilesystem {
+                    kind,
+                    source,
+                    options,
+                    attributes,
+                    covered,
+                };
+                let root = slots.get(Slot::ROOT)?;
+                let mount = mounts::mount_new(root, target, no_links, &filesystem)?;
                 if propagation != 0 {
                     sys::mount_setattr(mount.as_fd(), 0, 0, propagation, true)
                         .at(Call::MountSetattr)?;
@@ -255,6 +260,7 @@ impl Walk {
             }
             Step::Bind {
                 source,
+                tree,
                 target,
                 recursive,
                 set,
@@ -271,7 +277,9 @@ impl Walk {
                     propagation,
                     device,
                 };
-                mounts::bind(slots.get(Slot::ROOT)?, source, target, &binding)?;
+                let given = slots.find(tree);
+                mounts::bind(slots.get(Slot::ROOT)?, source, target, &binding, given)?;
+                slots.close(tree);
             }
             Step::MakeDevice {
                 path,
@@ -347,13 +355,12 @@ impl Walk {
                     control::die_with_owner()?;
                 }
             }
-            Step::CloseDescriptors { keep_control } => {
-                sys::close_on_exec_from(if keep_control {
-                    control::CONTROL + 1
-                } else {
-                    control::CONTROL
-                })
-                .at(Call::CloseRange)?;
+            Step::CloseDescriptors {
+                keep_control,
+                preserved,
+            } => {
+                sys::close_on_exec_from(control::CONTROL + u32::from(keep_control) + preserved)
+                    .at(Call::CloseRange)?;
             }
             Step::LoadSeccomp { filter, flags } => {
                 sys::load_seccomp(filter, flags).at(Call::Seccomp)?
@@ -394,14 +401,86 @@ impl Walk {
                 return Err(Fault::new(Call::None, Errno::from_raw_os_error(errno)));
             }
             Step::DieHere {} => {
-                sys::kill(rustix::process::getpid().as_raw_nonzero().get(), SIGKILL)
-                    .at(Call::Kill)?;
+                // No trace of it shall be left either: an undumpable process leaves no core.
+                hide()?;
+                sys::trap()
+            }
+            Step::LoseOwnerHere {} => {
+                control::send(Message::of(MessageKind::LoseOwner))?;
+                control::await_hangup()?;
             }
             Step::OpenFolder { path, out } => {
                 let folder = mounts::open_layer(path)?;
                 slots.put(out, folder);
             }
             Step::CloseSlot { slot } => slots.close(slot),
+            Step::AwaitHooks {} => {
+                control::send(Message::of(MessageKind::Hooks))?;
+                let first = self.next;
+                self.next = control::receive_descriptors(slots, first)?.next;
+                slots.rename(Slot::received(first), Slot::HOOK_STATE);
+                slots.rename(Slot::received(first + 1), Slot::HOOK_OUTPUT);
+            }
+            Step::RunHook {
+                path,
+                arguments,
+                environment,
+                timeout_seconds,
+                ..
+            } => {
+                let hook = Hook {
+                    path,
+                    arguments,
+                    environment,
+                    timeout_seconds,
+                };
+                hook::run(&hook, slots)?;
+            }
+            Step::FindProgram { candidates, .. } => release::find_program(candidates)?,
+            Step::AwaitStart {
+                listener,
+                preserved,
+                count,
+            } => {
+                // From now on the container's other processes can see this one, for as long as nobody starts it.
+                hide()?;
+                self.covers = Covers::default();
+                self.own_process = procfs::OwnProcess::default();
+                let last = u32::from(preserved.0) + count;
+                slots.retain(|slot| {
+                    [listener, Slot::HOOK_STATE, Slot::HOOK_OUTPUT, Slot::SELF].contains(&slot)
+                        || (u32::from(preserved.0)..last).contains(&u32::from(slot.0))
+                });
+                release::await_start(slots.get(listener)?)?;
+                slots.close(listener);
+            }
+            Step::NewKeyring { name } => match sys::join_new_keyring(name) {
+                // A kernel without keyrings has nothing to be kept apart.
+                Err(Errno::NOSYS) => {}
+                result => result.at(Call::Keyctl)?,
+            },
+            Step::SetRootPropagation {
+                propagation,
+                recursive,
+            } => sys::mount_setattr(slots.get(Slot::ROOT)?, 0, 0, propagation, recursive)
+                .at(Call::MountSetattr)?,
+            Step::SetPersonality { personality } => {
+                sys::personality(personality).at(Call::Personality)?;
+            }
+            Step::SetScheduler { attributes } => {
+                sys::sched_setattr(attributes).at(Call::SchedSetattr)?;
+            }
+            Step::SetIoPriority { priority } => {
+                sys::ioprio_set(priority).at(Call::IoprioSet)?;
+            }
+            Step::SetAffinity { mask } => {
+                sys::sched_setaffinity(mask).at(Call::SchedSetaffinity)?;
+            }
+            Step::OwnStreams { uid } => release::own_streams(uid),
+            Step::ChangeRoot {} => mounts::change_root(slots.get(Slot::ROOT)?)?,
+            Step::PlaceDescriptors { first, count } => {
+                release::place_descriptors(slots, first, count)?;
+            }
         }
         Ok(Goes::On)
     }

@@ -43,6 +43,26 @@ impl CgroupRecord {
     }
 }
 
+impl CgroupRecord {
+    /// Removes those directories of an intended cgroup in which nothing is, waiting up to `timeout` for processes that are about
+    /// to end. A directory that is in use is left alone, with all that is in it: it may always have been somebody else's.
+    ///
+    /// # Errors
+    ///
+    /// A directory that is not in use cannot be removed.
+    pub fn remove_unused(&self, timeout: Duration) -> Result<(), CgroupError> {
+        const PAUSE: Duration = Duration::from_millis(2);
+        let deadline = Instant::now() + timeout;
+        for DirectoryRecord { path, .. } in &self.directories {
+            let failed = |error| CgroupError::system("remove cgroup", path, error);
+            while !remove_once(path).map_err(failed)? && Instant::now() < deadline {
+                std::thread::sleep(PAUSE);
+            }
+        }
+        Ok(())
+    }
+}
+
 fn remove(
     record: &DirectoryRecord,
     deadline: Instant,

@@ -24,6 +24,13 @@ pub(crate) fn pair() -> io::Result<(Control, OwnedFd)> {
 /// The owner's end.
 pub(crate) struct Control(OwnedFd);
 
+impl From<OwnedFd> for Control {
+    /// A socket at whose other end a container's process waits.
+    fn from(socket: OwnedFd) -> Self {
+        Self(socket)
+    }
+}
+
 impl Control {
     /// Hands over descriptors, and says whether times are to be noted.
     pub(crate) fn hand_over(
@@ -88,9 +95,9 @@ impl Control {
                 &mut ancillary,
                 RecvFlags::CMSG_CLOEXEC,
             ) {
-                Err(rustix::io::Errno::INTR) => {}
-                // A helper that died with messages unread by it.
-                Err(rustix::io::Errno::CONNRESET) => return Ok(None),
+                // A reset is told once, of an end that closed with messages unread by it; behind it comes what that end
+                // had said before.
+                Err(rustix::io::Errno::INTR | rustix::io::Errno::CONNRESET) => {}
                 result => break result?,
             }
         };

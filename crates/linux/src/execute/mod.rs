@@ -1,7 +1,7 @@
 //! Carrying a plan out: starting the helper, handing it the plan, following its messages, letting the process go.
 
-mod control;
-mod helper;
+pub(crate) mod control;
+pub(crate) mod helper;
 mod id_maps;
 mod reap;
 mod spawn;
@@ -14,7 +14,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use hoist_compute::{Error, ErrorKind, OsCode, Phase, Result, Stdio, Streams};
-use hoist_init::wire::{Call, Message, MessageKind};
+use hoist_init::wire::{Call, Message, MessageKind, Step};
 use hoist_spec::ConsoleSize;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use rustix::termios::{Winsize, tcsetwinsize};
@@ -43,8 +43,13 @@ pub(crate) trait Witness {
     fn helper_started(&mut self) -> Result<Vec<OwnedFd>>;
     /// The process is there; while it sets itself up, there is time.
     fn cloned(&mut self, pid: u32) -> Result<()>;
+    /// Everything of the process is mounted and it waits: the hooks of the host's namespaces are run now. What comes back is
+    /// what the hooks of its own namespaces read and what they write to.
+    fn hooks(&mut self, pid: u32) -> Result<[OwnedFd; 2]>;
     /// The process is as planned and about to be let go; it waits.
     fn releasing(&mut self) -> Result<()>;
+    /// What a hook of the process's own namespaces has written, where one failed.
+    fn hook_output(&self) -> Option<String>;
 }
 
 /// What a start needs beside the plan.
@@ -144,8 +149,17 @@ impl Start<'_> {
         process: &mut Option<(u32, OwnedFd)>,
         streams: &mut Streams,
     ) -> Result<()> {
-        let (mut ready, mut released) = (false, false);
+        let (mut ready, mut released, mut asks_for_hooks) = (false, false, false);
         loop {
+            if let (true, Some((pid, _))) = (asks_for_hooks, process.as_ref()) {
+                let given = self.witness.hooks(*pid)?;
+                let given: Vec<_> = given.iter().map(AsFd::as_fd).collect();
+                control
+                    .hand_over(&given, false)
+                    .map_err(failed("let the process go on"))?;
+                self.tracer.mark("run the hooks");
+                asks_for_hooks = false;
+            }
             if let (true, false, Some((pid, _))) = (ready, released, process.as_ref()) {
                 self.tracer.mark("wait for the process");
                 verify::before_release(self.plan, *pid)?;
@@ -164,7 +178,7 @@ impl Start<'_> {
                 return if released {
                     Ok(())
                 } else {
-                    Err(died("the helper"))
+                    Err(died(process_or_helper(process.as_ref())))
                 };
             };
             match message.kind {
@@ -179,9 +193,13 @@ impl Start<'_> {
                     self.witness.cloned(pid)?;
                 }
                 MessageKind::Ready => ready = true,
+                MessageKind::Hooks => asks_for_hooks = true,
                 MessageKind::Console => streams.console = Some(self.console(descriptor)?.into()),
                 MessageKind::Failed => return Err(self.explain(&message)),
-                MessageKind::Go => return Err(died("the helper")),
+                MessageKind::LoseOwner if self.plan.loses_owner() => {
+                    let _ = rustix::process::kill_process(rustix::process::getpid(), Signal::KILL);
+                }
+                MessageKind::LoseOwner | MessageKind::Go => return Err(died("the helper")),
             }
         }
     }
@@ -234,6 +252,17 @@ impl Start<'_> {
             index => steps.nth(index as usize),
         };
         match step {
+            Some(step @ Step::RunHook { .. }) => {
+                let error = explain(&step, call, message.errno, self.features);
+                match self
+                    .witness
+                    .hook_output()
+                    .filter(|output| !output.is_empty())
+                {
+                    Some(output) => error.because(output),
+                    None => error,
+                }
+            }
             Some(step) => explain(&step, call, message.errno, self.features),
             None => died("the helper").code(OsCode::Errno(message.errno)),
         }
@@ -270,6 +299,14 @@ fn open(pid: u32) -> Result<OwnedFd> {
     pidfd_open(number, PidfdFlags::empty())
         .map_err(io::Error::from)
         .map_err(failed("open the process"))
+}
+
+/// Who is at work: the helper ends when the process is there.
+fn process_or_helper(process: Option<&(u32, OwnedFd)>) -> &'static str {
+    match process {
+        Some(_) => "the new process",
+        None => "the helper",
+    }
 }
 
 fn died(who: &str) -> Error {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use hoist_compute::{Error, ErrorKind, Phase, Result};
 
-use crate::plan::{CGROUP_NAMESPACE, IdMapping, IdMaps, NAMESPACE_KINDS, Plan};
+use crate::plan::{CGROUP_NAMESPACE, CgroupPlan, IdMapping, IdMaps, NAMESPACE_KINDS, Plan};
 
 /// Compares what a clone settles for good: the namespaces, and the id maps that were written.
 pub(crate) fn after_clone(plan: &Plan, pid: u32) -> Result<()> {
@@ -19,7 +19,7 @@ pub(crate) fn after_clone(plan: &Plan, pid: u32) -> Result<()> {
 /// Compares what the process has done itself since then: its cgroups and its cgroup namespace.
 pub(crate) fn before_release(plan: &Plan, pid: u32) -> Result<()> {
     if let Some(cgroup) = &plan.cgroup {
-        cgroups(&cgroup.name, pid)?;
+        cgroups(cgroup, pid)?;
     }
     namespaces(plan, pid, |kind| kind == CGROUP_NAMESPACE)
 }
@@ -44,9 +44,17 @@ fn unreadable(path: PathBuf) -> impl FnOnce(std::io::Error) -> Error {
     }
 }
 
+/// As [`unreadable`], for what only a process that has ended lacks.
+fn ended(path: PathBuf) -> impl FnOnce(std::io::Error) -> Error {
+    move |error| match error.raw_os_error() {
+        Some(libc::ENOENT | libc::ESRCH) => super::died("the new process"),
+        _ => unreadable(path)(error),
+    }
+}
+
 fn namespace_of(process: &str, name: &str) -> Result<PathBuf> {
     let path = PathBuf::from(format!("/proc/{process}/ns/{name}"));
-    fs::read_link(&path).map_err(unreadable(path))
+    fs::read_link(&path).map_err(ended(path))
 }
 
 fn namespaces(plan: &Plan, pid: u32, which: impl Fn(u32) -> bool) -> Result<()> {
@@ -66,7 +74,7 @@ fn namespaces(plan: &Plan, pid: u32, which: impl Fn(u32) -> bool) -> Result<()> 
         let name = crate::plan::namespace_name(*kind);
         let wanted = fs::metadata(path).map_err(unreadable(path.into()))?;
         let link = PathBuf::from(format!("/proc/{pid}/ns/{name}"));
-        let found = fs::metadata(&link).map_err(unreadable(link))?;
+        let found = fs::metadata(&link).map_err(ended(link))?;
         if std::os::unix::fs::MetadataExt::ino(&wanted)
             != std::os::unix::fs::MetadataExt::ino(&found)
         {
@@ -78,33 +86,32 @@ fn namespaces(plan: &Plan, pid: u32, which: impl Fn(u32) -> bool) -> Result<()> 
     Ok(())
 }
 
-fn cgroups(name: &str, pid: u32) -> Result<()> {
+/// In every hierarchy that the plan has a cgroup in, the process is there. In others, which are mounted nowhere here, it is
+/// where its owner is.
+fn cgroups(plan: &CgroupPlan, pid: u32) -> Result<()> {
     let path = PathBuf::from(format!("/proc/{pid}/cgroup"));
-    let text = fs::read_to_string(&path).map_err(unreadable(path))?;
-    let is_elsewhere = |line: &&str| {
+    let text = fs::read_to_string(&path).map_err(ended(path))?;
+    let is_inside = |line: &&str| {
         let place = line.splitn(3, ':').nth(2).unwrap_or_default();
-        !place
-            .strip_suffix(name)
+        place
+            .strip_suffix(&plan.name)
             .is_some_and(|above| above.ends_with('/'))
     };
-    // A hierarchy that is mounted nowhere has the process in its root.
-    let stray = text
-        .lines()
-        .filter(is_elsewhere)
-        .find(|line| line.splitn(3, ':').nth(2) != Some("/"));
-    match stray {
-        Some(line) => Err(mismatch(format!("it is in cgroup {line}, not in {name}"))),
-        None if text.lines().all(|line| is_elsewhere(&line)) => {
-            Err(mismatch(format!("it is in no cgroup {name}")))
-        }
-        None => Ok(()),
+    if text.lines().filter(is_inside).count() == plan.places.len() {
+        return Ok(());
     }
+    let elsewhere: Vec<&str> = text.lines().filter(|line| !is_inside(line)).collect();
+    Err(mismatch(format!(
+        "it is in cgroup {}, not in {}",
+        elsewhere.join(" and "),
+        plan.name
+    )))
 }
 
 fn id_maps(maps: &IdMaps, pid: u32) -> Result<()> {
     for (file, wanted) in [("uid_map", &maps.users), ("gid_map", &maps.groups)] {
         let path = PathBuf::from(format!("/proc/{pid}/{file}"));
-        let text = fs::read_to_string(&path).map_err(unreadable(path))?;
+        let text = fs::read_to_string(&path).map_err(ended(path))?;
         let found = text.lines().map(|line| {
             let mut numbers = line
                 .split_ascii_whitespace()

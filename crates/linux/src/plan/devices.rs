@@ -81,6 +81,7 @@ pub(crate) fn make(steps: &mut Steps, oci: &Spec, context: &Context<'_>) -> Resu
                 let path = c_string("device", &device.path)?;
                 steps.push(Step::Bind {
                     source: &path,
+                    tree: Slot::NONE,
                     target: &path,
                     recursive: false,
                     set: 0,

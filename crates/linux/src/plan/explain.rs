@@ -1,9 +1,10 @@
 //! From a failed step to an error that says what was tried, why it failed and what to do.
 
 use hoist_compute::{Error, ErrorKind, OsCode, Phase};
-use hoist_init::wire::{Call, Step};
+use hoist_init::wire::{Call, List, Message, Step};
 
 use super::constants::namespace;
+use super::program::ListBytes;
 use super::words::{list_first, text, words};
 use crate::features::HostFeatures;
 
@@ -21,12 +22,18 @@ const EUSERS: i32 = 87;
 
 /// The error for `step`, which failed in `call` with `errno`.
 pub(crate) fn explain(step: &Step<'_>, call: Call, errno: i32, features: &HostFeatures) -> Error {
+    if let Some(error) = explain_hook(step, call, errno) {
+        return error;
+    }
     let phase = match step {
-        Step::Execute { .. } => Phase::Execute,
+        Step::Execute { .. } | Step::FindProgram { .. } => Phase::Execute,
         _ => Phase::Start,
     };
     let kind = match (step, errno) {
-        (Step::Execute { .. } | Step::ChangeDirectory { .. }, ENOENT) => ErrorKind::NotFound,
+        (
+            Step::Execute { .. } | Step::FindProgram { .. } | Step::ChangeDirectory { .. },
+            ENOENT,
+        ) => ErrorKind::NotFound,
         (_, EPERM | EACCES) if call != Call::Verify => ErrorKind::PermissionDenied,
         _ => ErrorKind::System,
     };
@@ -40,6 +47,66 @@ pub(crate) fn explain(step: &Step<'_>, call: Call, errno: i32, features: &HostFe
     match remedy(step, call, errno, features) {
         Some(remedy) => error.remedy(remedy),
         None => error,
+    }
+}
+
+/// The error for a hook that did not succeed: its status is in the place of an errno.
+fn explain_hook(step: &Step<'_>, call: Call, status: i32) -> Option<Error> {
+    let how = match call {
+        Call::HookExit => format!("exit status {status}"),
+        Call::HookSignal => format!("signal {status}"),
+        Call::HookTimeout => "it took longer than its timeout".to_owned(),
+        _ => return None,
+    };
+    let error = Error::new(
+        ErrorKind::System,
+        Phase::Start,
+        format!("{}: {how}", words(step)),
+    );
+    Some(match subject(step) {
+        Some(subject) => error.about(subject),
+        None => error,
+    })
+}
+
+/// The error for a failure that is told after the plan is gone: of a program started by another process than the one that
+/// made the plan.
+pub(crate) fn explain_late(
+    message: &Message,
+    arguments: &[String],
+    features: &HostFeatures,
+) -> Error {
+    let call = Call::from_code(message.call).unwrap_or(Call::None);
+    if let Some(error) = explain_hook(
+        &Step::RunHook {
+            kind: c"startContainer",
+            path: c"",
+            arguments: List::EMPTY,
+            environment: List::EMPTY,
+            timeout_seconds: 0,
+        },
+        call,
+        message.errno,
+    ) {
+        return error;
+    }
+    let program = arguments.first().map(String::as_str).unwrap_or_default();
+    let count = if program.contains('/') { 1 } else { 0 };
+    match (call, ListBytes::of_texts("argument", arguments)) {
+        (Call::Execve, Ok(arguments)) => explain(
+            &Step::Execute {
+                candidates: List { count, bytes: &[] },
+                arguments: arguments.as_list(),
+                environment: List::EMPTY,
+                init: false,
+            },
+            call,
+            message.errno,
+            features,
+        ),
+        _ => Error::new(ErrorKind::System, Phase::Start, "set the process up")
+            .call(call.name())
+            .code(OsCode::Errno(message.errno)),
     }
 }
 
@@ -71,6 +138,8 @@ fn subject(step: &Step<'_>) -> Option<String> {
         | Step::MakeReadOnly { path }
         | Step::ChangeDirectory { path }
         | Step::JoinCgroup { path, .. }
+        | Step::RunHook { path, .. }
+        | Step::FindProgram { name: path, .. }
         | Step::MakeDevice { path, .. } => path,
         Step::Mount { target, .. } | Step::MountDetached { target, .. } => target,
         Step::Bind { source, .. } => source,

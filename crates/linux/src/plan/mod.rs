@@ -7,11 +7,15 @@ mod constants;
 mod devices;
 mod error;
 mod explain;
+mod fault;
+pub(crate) mod hooks;
 mod mounts;
 mod namespaces;
+mod options;
 mod process;
 mod program;
 mod root;
+mod scheduling;
 mod user_namespace;
 mod words;
 
@@ -21,22 +25,26 @@ use hoist_spec::{ContainerId, ContainerSpec, ProcessSpec};
 
 pub(crate) use constants::namespace::{CGROUP as CGROUP_NAMESPACE, PID as PID_NAMESPACE};
 pub use error::PlanError;
-pub(crate) use explain::explain;
+pub(crate) use explain::{explain, explain_late};
+pub use fault::Fault;
+pub(crate) use mounts::known_options;
 pub(crate) use namespaces::{KINDS as NAMESPACE_KINDS, Namespaces, name as namespace_name};
+pub use options::{MOST_PRESERVED, RuntimeOptions};
 pub use program::Descriptor;
 pub use user_namespace::{IdMapping, IdMaps};
 pub use words::{Lane, PlannedStep};
 
 use self::constants::{namespace, propagation};
+use self::options::RuntimeSlots;
 use self::process::{ProcessPlan, Sets};
 use self::program::{Descriptors, Steps, c_string};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::cgroup::layout::{Base, Layout, Unusable, Version};
 use crate::cgroup::limits::{DeviceControl, Limits, plan_limits};
 use crate::features::{HostFeatures, NO_CGROUP_OF_USER};
 use crate::root_facts::RootFacts;
-use crate::seccomp::filter_for;
+use crate::seccomp::{Filter, filter_for};
 use crate::user;
 
 /// What will be done to start a container's first process, or a further one.
@@ -129,12 +137,28 @@ pub fn plan(
     features: &HostFeatures,
     facts: &RootFacts,
 ) -> Result<Plan, PlanError> {
+    plan_for_runtime(id, spec, features, facts, &RuntimeOptions::default())
+}
+
+/// As [`plan`], with what an OCI runtime's caller asks for.
+///
+/// # Errors
+///
+/// As [`plan`].
+pub fn plan_for_runtime(
+    id: &ContainerId,
+    spec: &ContainerSpec,
+    features: &HostFeatures,
+    facts: &RootFacts,
+    options: &RuntimeOptions,
+) -> Result<Plan, PlanError> {
     let oci = &spec.oci;
     let process = oci
         .process()
         .as_ref()
         .ok_or_else(|| PlanError::invalid("process", "", "the spec has none"))?;
     refuse_unknown(oci)?;
+    hooks::check(oci)?;
     let mut namespaces = Namespaces::of(oci)?;
     let id_maps = IdMaps::of(oci, &mut namespaces, features)?;
     let cgroup = plan_cgroup(id, oci, features, &namespaces)?;
@@ -160,6 +184,7 @@ pub fn plan(
     let mut steps = Steps::default();
     let mut descriptors = Descriptors::default();
     namespaces.join(&mut steps, &mut descriptors)?;
+    let slots = runtime_slots(&mut descriptors, options)?;
     if namespaces.makes(namespace::TIME) {
         steps.push(Step::NewTimeNamespace {
             offsets: &c_string("time offsets", &time_offsets(oci))?,
@@ -174,11 +199,31 @@ pub fn plan(
         steps.push(Step::AwaitIdMaps {});
     }
     steps.push(Step::NewSession {});
+    if let Some(name) = &options.keyring {
+        let name = &c_string("keyring", name)?;
+        steps.push(Step::NewKeyring { name });
+    }
     join_cgroups(&mut steps, &mut descriptors, places, born)?;
     if namespaces.makes(namespace::CGROUP) {
         steps.push(Step::NewCgroupNamespace {});
     }
-    file_systems(&mut steps, spec, &context)?;
+    let working_directory = options.make_working_directory.then(|| process.cwd());
+    file_systems(
+        &mut steps,
+        &mut descriptors,
+        spec,
+        working_directory.map(PathBuf::as_path),
+        &context,
+    )?;
+    if hooks::are_asked_for(oci) {
+        steps.push(Step::AwaitHooks {});
+    }
+    hooks::run(&mut steps, "createContainer", hooks::create_container(oci))?;
+    steps.push(match options.no_pivot {
+        false => Step::PivotRoot {},
+        true => Step::ChangeRoot {},
+    });
+    root_propagation(&mut steps, oci)?;
     names_and_network(&mut steps, oci, &namespaces)?;
     let sets = Sets::of(process.capabilities().as_ref());
     let seccomp = oci
@@ -186,6 +231,7 @@ pub fn plan(
         .as_ref()
         .and_then(|linux| linux.seccomp().as_ref());
     let filter = filter_for(spec.seccomp, seccomp, sets.all().bits())?;
+    refuse_notify(filter.as_ref())?;
     ProcessPlan {
         oci: process,
         identity: &identity,
@@ -193,6 +239,12 @@ pub fn plan(
         filter: filter.as_ref(),
         init: spec.init,
         bind_console: true,
+        slots,
+        start_hooks: hooks::start_container(oci),
+        personality: oci
+            .linux()
+            .as_ref()
+            .and_then(|linux| linux.personality().as_ref()),
     }
     .make(&mut steps)?;
     Ok(Plan {
@@ -225,6 +277,7 @@ pub fn plan_process(
     process: &ProcessSpec,
     container: &RunningContainer,
     facts: &RootFacts,
+    options: &RuntimeOptions,
 ) -> Result<Plan, PlanError> {
     let identity = user::resolve(process.user.as_deref(), process.oci.user(), facts)?;
     if let Some(maps) = &container.id_maps {
@@ -237,14 +290,22 @@ pub fn plan_process(
         pidfd,
         namespaces: container.namespaces,
     });
+    let slots = runtime_slots(&mut descriptors, options)?;
     // From within a user namespace the host's cgroup would not let the clone in; the file that was opened outside does.
     let birthplaces = match container.namespaces & namespace::USER {
         0 => container.cgroup.as_slice(),
         _ => &[],
     };
+    let affinity = process.oci.exec_cpu_affinity().as_ref();
+    scheduling::set_affinity(
+        &mut steps,
+        affinity.and_then(|cpus| cpus.initial().as_deref()),
+    )?;
     let born = clone(&mut steps, &mut descriptors, 0, birthplaces);
     steps.push(Step::NewSession {});
     join_cgroups(&mut steps, &mut descriptors, &container.cgroup, born)?;
+    let last = affinity.and_then(|cpus| cpus.cpu_affinity_final().as_deref());
+    scheduling::set_affinity(&mut steps, last)?;
     let sets = Sets::of(process.oci.capabilities().as_ref());
     let seccomp = spec
         .oci
@@ -252,6 +313,7 @@ pub fn plan_process(
         .as_ref()
         .and_then(|linux| linux.seccomp().as_ref());
     let filter = filter_for(spec.seccomp, seccomp, sets.all().bits())?;
+    refuse_notify(filter.as_ref())?;
     ProcessPlan {
         oci: &process.oci,
         identity: &identity,
@@ -259,6 +321,13 @@ pub fn plan_process(
         filter: filter.as_ref(),
         init: false,
         bind_console: false,
+        slots,
+        start_hooks: &[],
+        personality: spec
+            .oci
+            .linux()
+            .as_ref()
+            .and_then(|linux| linux.personality().as_ref()),
     }
     .make(&mut steps)?;
     Ok(Plan {
@@ -270,6 +339,31 @@ pub fn plan_process(
         },
         descriptors: descriptors.0,
         program: steps,
+    })
+}
+
+/// The slots of the descriptors that `options` ask for.
+fn runtime_slots(
+    descriptors: &mut Descriptors,
+    options: &RuntimeOptions,
+) -> Result<RuntimeSlots, PlanError> {
+    let count = options.preserved_descriptors;
+    if count > MOST_PRESERVED {
+        return Err(PlanError::unsupported(
+            format!("preserving {count} descriptors"),
+            format!("at most {MOST_PRESERVED} can be"),
+        ));
+    }
+    let listener = options
+        .await_start
+        .then(|| descriptors.add(Descriptor::StartListener));
+    let preserved: Vec<_> = (0..count)
+        .map(|index| descriptors.add(Descriptor::Preserved(index)))
+        .collect();
+    Ok(RuntimeSlots {
+        listener,
+        preserved: preserved.first().map(|first| (*first, count)),
+        own_streams: options.own_streams,
     })
 }
 
@@ -386,7 +480,9 @@ fn cgroup_name(path: &str) -> Result<String, PlanError> {
 
 fn file_systems(
     steps: &mut Steps,
+    descriptors: &mut Descriptors,
     spec: &ContainerSpec,
+    working_directory: Option<&Path>,
     context: &Context<'_>,
 ) -> Result<(), PlanError> {
     let oci = &spec.oci;
@@ -397,18 +493,6 @@ fn file_systems(
         .iter()
         .flat_map(|mount| mount.options().iter().flatten())
         .any(|option| matches!(option.as_str(), "slave" | "rslave" | "shared" | "rshared"));
-    match linux
-        .and_then(|linux| linux.rootfs_propagation().as_deref())
-        .unwrap_or("private")
-    {
-        "" | "private" | "rprivate" | "slave" | "rslave" => {}
-        other => {
-            return Err(PlanError::unsupported(
-                format!("root propagation {other}"),
-                "only private and slave are there",
-            ));
-        }
-    }
     steps.push(Step::SetPropagation {
         propagation: if follows {
             propagation::SLAVE
@@ -417,8 +501,16 @@ fn file_systems(
         },
     });
     root::make(steps, &spec.root, context)?;
-    mounts::make(steps, mounts, context)?;
+    mounts::make(steps, descriptors, mounts, context)?;
     devices::make(steps, oci, context)?;
+    if let Some(path) = working_directory.filter(|path| path.as_os_str() != "/") {
+        steps.push(Step::MakeDirectory {
+            root: Slot::ROOT,
+            path: &c_string("working directory", &path.display().to_string())?,
+            mode: 0o755,
+            out: Slot::NONE,
+        });
+    }
     let masked = linux
         .and_then(|linux| linux.masked_paths().as_deref())
         .unwrap_or_default();
@@ -443,7 +535,35 @@ fn file_systems(
     {
         root::make_read_only(steps, &spec.root, context)?;
     }
-    steps.push(Step::PivotRoot {});
+    Ok(())
+}
+
+/// How the root hands mounts on: among namespaces that are made from within the container. The host's mounts are told at each
+/// bind mount.
+fn root_propagation(steps: &mut Steps, oci: &Spec) -> Result<(), PlanError> {
+    let word = oci
+        .linux()
+        .as_ref()
+        .and_then(|linux| linux.rootfs_propagation().as_deref())
+        .unwrap_or_default();
+    let plain = word.strip_prefix('r').unwrap_or(word);
+    let propagation = match plain {
+        // So it is already: a root that is nobody's peer takes mounts from nobody.
+        "" | "private" | "slave" => return Ok(()),
+        "shared" => propagation::SHARED,
+        "unbindable" => propagation::UNBINDABLE,
+        _ => {
+            return Err(PlanError::invalid(
+                "root propagation",
+                word,
+                "it is none of private, slave, shared, unbindable and their recursive forms",
+            ));
+        }
+    };
+    steps.push(Step::SetRootPropagation {
+        propagation,
+        recursive: plain != word,
+    });
     Ok(())
 }
 
@@ -560,40 +680,15 @@ fn time_offsets(oci: &Spec) -> String {
 
 /// Refuses what a spec may ask for and this version does not do: isolation is never dropped silently.
 fn refuse_unknown(oci: &Spec) -> Result<(), PlanError> {
-    let process = oci.process().as_ref();
     let linux = oci.linux().as_ref();
     let asked = [
-        (
-            "an AppArmor profile",
-            process.is_some_and(|process| is_set(process.apparmor_profile())),
-        ),
-        (
-            "an SELinux label",
-            process.is_some_and(|process| is_set(process.selinux_label())),
-        ),
         (
             "a mount label",
             linux.is_some_and(|linux| is_set(linux.mount_label())),
         ),
         (
-            "a scheduler",
-            process.is_some_and(|process| process.scheduler().is_some()),
-        ),
-        (
-            "an I/O priority",
-            process.is_some_and(|process| process.io_priority().is_some()),
-        ),
-        (
-            "a CPU affinity for exec",
-            process.is_some_and(|process| process.exec_cpu_affinity().is_some()),
-        ),
-        (
             "Intel RDT",
             linux.is_some_and(|linux| linux.intel_rdt().is_some()),
-        ),
-        (
-            "a personality",
-            linux.is_some_and(|linux| linux.personality().is_some()),
         ),
         (
             "network devices",
@@ -608,11 +703,21 @@ fn refuse_unknown(oci: &Spec) -> Result<(), PlanError> {
             "a memory policy",
             linux.is_some_and(|linux| linux.memory_policy().is_some()),
         ),
-        ("OCI hooks", oci.hooks().is_some()),
     ];
     match asked.iter().find(|(_, asked)| *asked) {
         Some((what, _)) => Err(PlanError::unsupported(*what, "it is not there yet")),
         None => Ok(()),
+    }
+}
+
+/// Nobody hands the descriptor of such a filter to the agent that it asks for.
+fn refuse_notify(filter: Option<&Filter>) -> Result<(), PlanError> {
+    match filter.is_some_and(|filter| filter.notify) {
+        true => Err(PlanError::unsupported(
+            "the seccomp action SCMP_ACT_NOTIFY",
+            "it is not there yet",
+        )),
+        false => Ok(()),
     }
 }
 

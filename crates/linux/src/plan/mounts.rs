@@ -1,16 +1,19 @@
 //! Steps for the mounts of a spec: their OCI options read, and `cgroup` put together from the host's hierarchies.
 
-use hoist_init::wire::{Slot, Step};
+use std::path::Path;
+
+use hoist_init::wire::{Covered, Slot, Step};
 use hoist_spec::oci::Mount;
 
 use super::constants::{attribute, namespace, propagation};
-use super::program::{ListBytes, Steps, c_string};
+use super::program::{Descriptor, Descriptors, ListBytes, Steps, c_string};
 use super::{Context, PlanError};
 use crate::cgroup::layout::{Hierarchy, Version};
 
 /// Appends a step per mount, or several for `cgroup`.
 pub(crate) fn make(
     steps: &mut Steps,
+    descriptors: &mut Descriptors,
     mounts: &[Mount],
     context: &Context<'_>,
 ) -> Result<(), PlanError> {
@@ -24,6 +27,7 @@ pub(crate) fn make(
             ));
         }
         let options = Options::read(mount)?;
+        refuse_covering_proc(mount, &target, &options)?;
         let source = mount
             .source()
             .as_ref()
@@ -38,9 +42,9 @@ pub(crate) fn make(
                 let source = source.ok_or_else(|| {
                     PlanError::invalid("mount", &target, "a bind mount needs a source")
                 })?;
-                bind(steps, &source, &target, &options)?;
+                bind(steps, descriptors, &source, &target, &options)?;
             }
-            "cgroup" | "cgroup2" => cgroups(steps, &target, &options, context)?,
+            "cgroup" | "cgroup2" => cgroups(steps, descriptors, &target, &options, context)?,
             // A sysfs shows the network namespace it was mounted in, and is refused in one that belongs to the host.
             "sysfs"
                 if context.in_user_namespace() && !context.namespaces.makes(namespace::NETWORK) =>
@@ -49,7 +53,7 @@ pub(crate) fn make(
                     recursive: true,
                     ..options
                 };
-                bind(steps, "/sys", &target, &options)?;
+                bind(steps, descriptors, "/sys", &target, &options)?;
             }
             kind => filesystem(
                 steps,
@@ -64,12 +68,62 @@ pub(crate) fn make(
     Ok(())
 }
 
+/// Files of `/proc` that tools which show a container its own limits put theirs over; none of them is written to.
+const COVERABLE_IN_PROC: [&str; 11] = [
+    "cpuinfo",
+    "diskstats",
+    "loadavg",
+    "meminfo",
+    "net/dev",
+    "slabinfo",
+    "stat",
+    "swaps",
+    "sys/crypto/fips_enabled",
+    "sys/kernel/ns_last_pid",
+    "uptime",
+];
+
+/// Refuses to put something else where the container expects what the kernel tells (CVE-2019-16884, CVE-2019-19921).
+fn refuse_covering_proc(mount: &Mount, target: &str, options: &Options) -> Result<(), PlanError> {
+    let parts: Vec<&str> = target
+        .split('/')
+        .filter(|part| !matches!(*part, "" | "."))
+        .collect();
+    let Some((&"proc", below)) = parts.split_first() else {
+        return Ok(());
+    };
+    let source = mount.source().as_deref();
+    let is_proc = match options.bind {
+        true => source.is_some_and(|source| source == Path::new("/proc")),
+        false => mount.typ().as_deref() == Some("proc"),
+    };
+    let below = below.join("/");
+    if is_proc && below.is_empty() || COVERABLE_IN_PROC.contains(&below.as_str()) {
+        return Ok(());
+    }
+    Err(PlanError::invalid(
+        "mount target",
+        target,
+        "it is inside /proc, which tells what the kernel knows and must be the kernel's",
+    ))
+}
+
 /// The handle that later steps need of a mount.
 fn slot_of(target: &str) -> Slot {
     match target.trim_end_matches('/') {
         "/dev" => Slot::DEV,
         "/dev/pts" => Slot::DEVPTS,
         _ => Slot::NONE,
+    }
+}
+
+/// A tmpfs without a mode of its own has that of the directory it covers; with `tmpcopyup`, what is in that, too.
+fn covered(kind: &str, options: &Options) -> Covered {
+    let has_mode = options.data.iter().any(|(key, _)| key == "mode");
+    match (kind, options.copy_up, has_mode) {
+        ("tmpfs", true, _) => Covered::Content,
+        ("tmpfs", false, false) => Covered::Mode,
+        _ => Covered::Ignored,
     }
 }
 
@@ -106,14 +160,31 @@ fn filesystem(
         propagation: options.propagation,
         target: &c_string("mount target", target)?,
         no_links: must_be_real(target),
+        covered: covered(kind, options),
         out: slot_of(target),
     });
     Ok(())
 }
 
-fn bind(steps: &mut Steps, source: &str, target: &str, options: &Options) -> Result<(), PlanError> {
+fn bind(
+    steps: &mut Steps,
+    descriptors: &mut Descriptors,
+    source: &str,
+    target: &str,
+    options: &Options,
+) -> Result<(), PlanError> {
+    // What is mounted below it in the container is to be seen on the host: a copy made in the container's own namespace
+    // would only take mounts and hand none on.
+    let tree = match options.propagation {
+        propagation::SHARED => descriptors.add(Descriptor::Tree {
+            path: source.to_owned(),
+            recursive: options.recursive,
+        }),
+        _ => Slot::NONE,
+    };
     steps.push(Step::Bind {
         source: &c_string("mount source", source)?,
+        tree,
         target: &c_string("mount target", target)?,
         recursive: options.recursive,
         set: options.set,
@@ -132,6 +203,7 @@ fn bind(steps: &mut Steps, source: &str, target: &str, options: &Options) -> Res
 /// The container's view of its cgroups: on a v2 host one file system; else a tmpfs with one per hierarchy, as on the host.
 fn cgroups(
     steps: &mut Steps,
+    descriptors: &mut Descriptors,
     target: &str,
     options: &Options,
     context: &Context<'_>,
@@ -141,7 +213,15 @@ fn cgroups(
     if let [only] = hierarchies.as_slice()
         && only.version == Version::V2
     {
-        return hierarchy(steps, only, target, options, own_namespace, context);
+        return hierarchy(
+            steps,
+            descriptors,
+            only,
+            target,
+            options,
+            own_namespace,
+            context,
+        );
     }
     let words = ListBytes::of_texts("mount option", ["mode", "755"])?;
     let text = c_string("mount target", target)?;
@@ -153,6 +233,7 @@ fn cgroups(
         propagation: options.propagation,
         target: &text,
         no_links: false,
+        covered: Covered::Ignored,
         out: Slot::DIRECTORY,
     });
     for one in hierarchies {
@@ -162,6 +243,7 @@ fn cgroups(
         };
         hierarchy(
             steps,
+            descriptors,
             one,
             &format!("{target}/{name}"),
             options,
@@ -196,6 +278,7 @@ fn cgroups(
 
 fn hierarchy(
     steps: &mut Steps,
+    descriptors: &mut Descriptors,
     hierarchy: &Hierarchy,
     target: &str,
     options: &Options,
@@ -216,6 +299,7 @@ fn hierarchy(
             .to_string();
         return bind(
             steps,
+            descriptors,
             &source,
             target,
             &Options {
@@ -237,6 +321,7 @@ fn hierarchy(
         propagation: options.propagation,
         target: &c_string("mount target", target)?,
         no_links: false,
+        covered: Covered::Ignored,
         out: Slot::NONE,
     });
     Ok(())
@@ -263,6 +348,7 @@ struct Options {
     clear: u32,
     attributes_recursive: bool,
     propagation: u32,
+    copy_up: bool,
     data: Vec<(String, String)>,
 }
 
@@ -293,6 +379,20 @@ const PROPAGATIONS: [(&str, u32); 4] = [
     ("shared", propagation::SHARED),
     ("unbindable", propagation::UNBINDABLE),
 ];
+
+/// Every option that is known to mean something else than data for the file system.
+pub(crate) fn known_options() -> Vec<String> {
+    let attributes = ATTRIBUTES.iter().map(|(name, _, _)| *name);
+    let propagations = PROPAGATIONS.iter().map(|(name, _)| *name);
+    let mut all: Vec<String> = attributes
+        .chain(propagations)
+        .flat_map(|name| [name.to_owned(), format!("r{name}")])
+        .chain(["bind", "rbind", "defaults", "tmpcopyup"].map(str::to_owned))
+        .collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
 
 impl Options {
     fn read(mount: &Mount) -> Result<Self, PlanError> {
@@ -325,9 +425,12 @@ impl Options {
         match word {
             "bind" => self.bind = true,
             "rbind" => (self.bind, self.recursive) = (true, true),
-            "defaults" | "sync" | "async" | "dirsync" | "mand" | "nomand" | "silent" | "loud" => {}
-            "idmap" | "ridmap" | "tmpcopyup" | "copy-symlink" | "iversion" | "noiversion"
-            | "lazytime" | "nolazytime" => {
+            "tmpcopyup" => self.copy_up = true,
+            "defaults" | "async" | "nomand" | "mand" | "silent" | "loud" | "nolazytime"
+            | "noiversion" => {}
+            // A copy of a mount has those of its file system, which others use, too.
+            "sync" | "dirsync" | "lazytime" | "iversion" if self.bind => {}
+            "idmap" | "ridmap" | "copy-symlink" => {
                 return Err(PlanError::unsupported(
                     format!("mount option {word} of {}", mount.destination().display()),
                     "it is not there yet",

@@ -1,13 +1,16 @@
 //! Steps that make a process what the spec says and execute its program: the same for the first process of a container
 //! and for every further one.
 
-use hoist_init::wire::Step;
-use hoist_spec::oci::{Capabilities, PosixRlimitType, Process};
+use std::ffi::CString;
+
+use hoist_init::wire::{Slot, Step};
+use hoist_spec::oci::{Capabilities, Hook, LinuxPersonality, PosixRlimitType, Process};
 use hoist_spec::{CapabilitySet, capability_number};
 
-use super::PlanError;
+use super::options::RuntimeSlots;
 use super::program::{ListBytes, Steps, c_string};
 use super::user_namespace::IdMaps;
+use super::{PlanError, hooks, scheduling};
 use crate::seccomp::Filter;
 use crate::user::Identity;
 
@@ -24,12 +27,20 @@ pub(crate) struct ProcessPlan<'a> {
     pub(crate) init: bool,
     /// Mount its console over `/dev/console`.
     pub(crate) bind_console: bool,
+    /// Where what an OCI runtime hands over is.
+    pub(crate) slots: RuntimeSlots,
+    /// What to run in the container before the program.
+    pub(crate) start_hooks: &'a [Hook],
+    /// The execution domain.
+    pub(crate) personality: Option<&'a LinuxPersonality>,
 }
 
 impl ProcessPlan<'_> {
     /// Appends the steps from the console to the execve.
     pub(crate) fn make(&self, steps: &mut Steps) -> Result<(), PlanError> {
         self.limits(steps);
+        scheduling::make(steps, self.oci, self.personality)?;
+        self.labels(steps)?;
         if let Some(score) = self.oci.oom_score_adj() {
             let value = c_string("OOM score", &score.to_string())?;
             steps.push(Step::WriteOwnProcess {
@@ -56,14 +67,26 @@ impl ProcessPlan<'_> {
                 "it is not absolute",
             ));
         }
+        if self.slots.own_streams && !self.oci.terminal().unwrap_or(false) {
+            steps.push(Step::OwnStreams {
+                uid: self.identity.uid,
+            });
+        }
         steps.push(Step::ChangeDirectory {
             path: &c_string("working directory", &directory)?,
         });
         steps.push(Step::SetUmask {
             mask: self.oci.user().umask().unwrap_or(0o022) as u16,
         });
-        self.identity_and_release(steps);
-        self.execute(steps)
+        let program = self.program()?;
+        self.identity_and_release(steps, &program)?;
+        steps.push(Step::Execute {
+            candidates: program.candidates.as_list(),
+            arguments: program.arguments.as_list(),
+            environment: program.environment.as_list(),
+            init: self.init,
+        });
+        Ok(())
     }
 
     fn limits(&self, steps: &mut Steps) {
@@ -76,7 +99,26 @@ impl ProcessPlan<'_> {
         }
     }
 
-    fn identity_and_release(&self, steps: &mut Steps) {
+    /// Labels that take effect when the program is executed. Where the host has no such security module, writing one fails, and
+    /// so does the start.
+    fn labels(&self, steps: &mut Steps) -> Result<(), PlanError> {
+        let given = |label: &'_ Option<String>| label.clone().filter(|label| !label.is_empty());
+        if let Some(profile) = given(self.oci.apparmor_profile()) {
+            steps.push(Step::WriteOwnProcess {
+                file: c"attr/apparmor/exec",
+                value: &c_string("AppArmor profile", &format!("exec {profile}"))?,
+            });
+        }
+        if let Some(label) = given(self.oci.selinux_label()) {
+            steps.push(Step::WriteOwnProcess {
+                file: c"attr/exec",
+                value: &c_string("SELinux label", &label)?,
+            });
+        }
+        Ok(())
+    }
+
+    fn identity_and_release(&self, steps: &mut Steps, program: &Program) -> Result<(), PlanError> {
         let sets = Sets::of(self.oci.capabilities().as_ref());
         let no_new_privileges = self.oci.no_new_privileges().unwrap_or(false);
         let mut groups = ListBytes::default();
@@ -92,10 +134,34 @@ impl ProcessPlan<'_> {
             bounding: sets.bounding,
             no_new_privileges,
         });
+        // A process that somebody else will start tells those who make it what can be known now.
+        if self.slots.listener.is_some() {
+            steps.push(Step::FindProgram {
+                candidates: program.candidates.as_list(),
+                name: &program.name,
+            });
+        }
         // The owner is told before the filter is loaded: after it, this process makes only the calls that it must.
         steps.push(Step::AwaitRelease {});
+        let (preserved, count) = self.slots.preserved.unwrap_or((Slot::NONE, 0));
+        let count = u32::from(count);
+        if let Some(listener) = self.slots.listener {
+            steps.push(Step::AwaitStart {
+                listener,
+                preserved,
+                count,
+            });
+        }
+        hooks::run(steps, "startContainer", self.start_hooks)?;
+        if count > 0 {
+            steps.push(Step::PlaceDescriptors {
+                first: preserved,
+                count,
+            });
+        }
         steps.push(Step::CloseDescriptors {
             keep_control: self.init,
+            preserved: count,
         });
         let capabilities = Step::SetCapabilities {
             effective: sets.effective,
@@ -118,9 +184,10 @@ impl ProcessPlan<'_> {
             .into_iter()
             .chain(last)
             .for_each(|step| steps.push(step));
+        Ok(())
     }
 
-    fn execute(&self, steps: &mut Steps) -> Result<(), PlanError> {
+    fn program(&self) -> Result<Program, PlanError> {
         let arguments = self.oci.args().as_deref().unwrap_or_default();
         let program = arguments
             .first()
@@ -132,17 +199,21 @@ impl ProcessPlan<'_> {
             .rev()
             .find_map(|entry| entry.strip_prefix("PATH="))
             .unwrap_or(DEFAULT_PATH);
-        let candidates = ListBytes::of_texts("command", candidates(program, path))?;
-        let arguments = ListBytes::of_texts("argument", arguments)?;
-        let environment = ListBytes::of_texts("environment", &environment)?;
-        steps.push(Step::Execute {
-            candidates: candidates.as_list(),
-            arguments: arguments.as_list(),
-            environment: environment.as_list(),
-            init: self.init,
-        });
-        Ok(())
+        Ok(Program {
+            name: c_string("command", program)?,
+            candidates: ListBytes::of_texts("command", candidates(program, path))?,
+            arguments: ListBytes::of_texts("argument", arguments)?,
+            environment: ListBytes::of_texts("environment", &environment)?,
+        })
     }
+}
+
+/// What is executed.
+struct Program {
+    name: CString,
+    candidates: ListBytes,
+    arguments: ListBytes,
+    environment: ListBytes,
 }
 
 /// The spec's environment, with `HOME` where it has none.

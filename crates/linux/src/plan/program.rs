@@ -90,6 +90,17 @@ pub enum Descriptor {
     Namespace(String),
     /// The container's first process, as a pidfd.
     ContainerProcess,
+    /// A detached copy of a path of the host, made in the owner's mount namespace.
+    Tree {
+        /// The path.
+        path: String,
+        /// With what is mounted below it.
+        recursive: bool,
+    },
+    /// The socket at which the process waits to be started.
+    StartListener,
+    /// A descriptor that the program gets, by its place behind the standard streams.
+    Preserved(u8),
 }
 
 /// How many descriptors come before the first of [`Descriptor`]: the plan, the helper, the file of times.

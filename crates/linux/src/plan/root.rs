@@ -67,6 +67,7 @@ fn make_scratch(steps: &mut Steps) -> Result<(), PlanError> {
         attributes: 0,
         out: Slot::SCRATCH,
     });
+    steps.push(Step::AttachScratch {});
     Ok(())
 }
 
@@ -164,6 +165,7 @@ fn compose_host(
             HostEntryKind::BindFile | HostEntryKind::BindDirectory => {
                 steps.push(Step::Bind {
                     source: &path,
+                    tree: Slot::NONE,
                     target: &path,
                     recursive: true,
                     set: attribute::RDONLY,

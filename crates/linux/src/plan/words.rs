@@ -166,6 +166,7 @@ pub(crate) fn words(step: &Step<'_>) -> String {
             many => format!("make an overlay of {} layers", many.len()),
         },
         Step::AttachRoot {} => "attach the root".to_owned(),
+        Step::AttachScratch {} => "attach the writable layer aside".to_owned(),
         Step::Mount {
             kind,
             target,
@@ -278,8 +279,26 @@ pub(crate) fn words(step: &Step<'_>) -> String {
         }
         Step::FailHere { errno } => format!("fail with {}", hoist_compute::errno::describe(errno)),
         Step::DieHere {} => "die".to_owned(),
+        Step::LoseOwnerHere {} => "kill the owner".to_owned(),
         Step::ReceiveDescriptors {} => "await the cgroup".to_owned(),
         Step::CloseSlot { .. } => "close a handle".to_owned(),
+        Step::AwaitHooks {} => "await the hooks of the host's namespaces".to_owned(),
+        Step::RunHook { kind, path, .. } => format!("run {} hook {}", text(kind), text(path)),
+        Step::FindProgram { name, .. } => format!("find {}", text(name)),
+        Step::AwaitStart { .. } => "await the start".to_owned(),
+        Step::NewKeyring { name } => format!("join a new session keyring {}", text(name)),
+        Step::SetRootPropagation { propagation, .. } => {
+            format!("make the root {}", propagation_name(propagation))
+        }
+        Step::SetPersonality { personality } => format!("set personality {personality:#x}"),
+        Step::SetScheduler { .. } => "set the scheduler".to_owned(),
+        Step::SetIoPriority { .. } => "set the I/O priority".to_owned(),
+        Step::SetAffinity { .. } => "set the CPUs to run on".to_owned(),
+        Step::OwnStreams { uid } => format!("give the standard streams to user {uid}"),
+        Step::ChangeRoot {} => "change to the root, without pivot_root".to_owned(),
+        Step::PlaceDescriptors { count, .. } => {
+            format!("hand {count} descriptors to the program, from 3 on")
+        }
     }
 }
 

@@ -133,7 +133,12 @@ fn one(destination: &str, given: &Mount) -> runtime::Mount {
         ("bind", given.source.as_str())
     };
     if !given.writable {
-        options.push("ro");
+        // With what is mounted below it, as docker has it since 25: a read-only view with a writable hole is none.
+        options.push(if kind == "bind" && !has(&["bind"]) {
+            "rro"
+        } else {
+            "ro"
+        });
     }
     options.extend(given.options.iter().map(String::as_str));
     if !has(&PROPAGATIONS) {

@@ -53,6 +53,7 @@ fn one(action: &str, words: &[String]) -> Done {
         "open" => open(word(0)?, &words[1..]),
         "list" => say(&json!(report::names(word(0)?)).to_string()),
         "read" => sys::write_all(1, &fs::read(word(0)?).map_err(failed)?).map_err(failed),
+        "put" => fs::write(word(0)?, word(1)?).map_err(failed),
         "say" => say(word(0)?),
         "warn" => sys::write_all(2, format!("{}\n", word(0)?).as_bytes()).map_err(failed),
         "exit" => sys::exit(small(0)?),
@@ -63,6 +64,12 @@ fn one(action: &str, words: &[String]) -> Done {
         }
         "cat" => cat().map_err(failed),
         "check" => check().map_err(failed),
+        "store" => io::copy(
+            &mut io::stdin().lock(),
+            &mut fs::File::create(word(0)?).map_err(failed)?,
+        )
+        .map(drop)
+        .map_err(failed),
         "drain" => {
             let mut buffer = vec![0; 1 << 16];
             while sys::read(0, &mut buffer).map_err(failed)? > 0 {}

@@ -10,6 +10,7 @@
 //! | `open r\|w PATH…` | opens each path and prints `{path: errno}` |
 //! | `list DIR` | prints the names in a directory as JSON |
 //! | `read PATH` | copies a file to standard output |
+//! | `put PATH TEXT` | writes a file anew |
 //! | `arguments …` | prints what follows (to the end, `+` included) as JSON |
 //! | `say TEXT`, `warn TEXT` | writes a line to standard output, standard error |
 //! | `exit N` | exits with N |
@@ -17,6 +18,7 @@
 //! | `fault` | reads address 0 |
 //! | `cat` | copies standard input to standard output |
 //! | `check` | reads standard input to its end and prints `{"bytes", "intact"}`, compared with the pattern |
+//! | `store PATH` | copies standard input to a file |
 //! | `drain` | reads standard input to its end |
 //! | `write FD BYTES` | writes the first bytes of the pattern |
 //! | `close FD` | closes a descriptor |

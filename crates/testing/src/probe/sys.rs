@@ -267,6 +267,19 @@ pub fn unshare(flags: c_int) -> io::Result<()> {
     check(unsafe { libc::unshare(flags) }).map(drop)
 }
 
+/// Gives the calling thread, and the processes that it starts from here on, a mount namespace of its own, of whose mounts
+/// nobody else hears.
+pub fn unshare_mounts() -> io::Result<()> {
+    // SAFETY: CLONE_NEWNS parts the thread's own view of the file system from that of the others; no memory is touched.
+    check(unsafe { libc::unshare(libc::CLONE_NEWNS) })?;
+    mount("", "/", "", libc::MS_REC | libc::MS_PRIVATE)
+}
+
+/// Lets the mounts of the calling thread's namespace spread to those that are made from it.
+pub fn share_mounts() -> io::Result<()> {
+    mount("", "/", "", libc::MS_REC | libc::MS_SHARED)
+}
+
 /// mount(2).
 pub fn mount(source: &str, target: &str, kind: &str, flags: u64) -> io::Result<()> {
     let text = |text: &str| CString::new(text).map_err(io::Error::other);
@@ -282,6 +295,16 @@ pub fn mount(source: &str, target: &str, kind: &str, flags: u64) -> io::Result<(
         )
     })
     .map(drop)
+}
+
+/// Makes the mount at a path read-only, for this mount namespace alone.
+pub fn make_read_only(target: &str) -> io::Result<()> {
+    mount(
+        "",
+        target,
+        "",
+        libc::MS_BIND | libc::MS_REMOUNT | libc::MS_RDONLY,
+    )
 }
 
 /// Unmounts what is on top at a path, lazily.

@@ -1,0 +1,106 @@
+//! The caller's ends of a process's streams.
+
+use std::{
+    fs::File,
+    io::{self, Write},
+    sync::{Arc, Weak},
+};
+
+use super::{BoxError, Process, Shared};
+use crate::calls::{CallError, Calls};
+
+/// Consoles of builds before this one take 0x08 for what terminals send as 0x7F.
+const FIRST_BUILD_WITH_DELETE: u32 = 14350;
+
+/// Takes the streams of processes that were started.
+pub trait Attach: Send + Sync {
+    /// The process of this name was started; these are its streams.
+    ///
+    /// # Errors
+    /// The caller cannot take them: the process is ended.
+    fn attach(&self, process: &str, streams: Attached) -> Result<(), BoxError>;
+}
+
+/// The streams of a process.
+pub struct Attached {
+    /// Write its input here.
+    pub stdin: Option<Stdin>,
+    /// Read its output here.
+    pub stdout: Option<File>,
+    /// And its errors.
+    pub stderr: Option<File>,
+    /// It has a console.
+    pub console: bool,
+}
+
+/// The input of a process. Closing or dropping it ends the input on both sides.
+pub struct Stdin {
+    pipe: Option<File>,
+    delete_as_backspace: bool,
+    close: Box<dyn FnMut() -> Result<(), CallError> + Send>,
+}
+
+impl Stdin {
+    pub(super) fn new<C: Calls>(
+        pipe: File,
+        shared: Weak<Shared<C>>,
+        process: Arc<Process<C>>,
+        image_build: Option<u32>,
+    ) -> Self {
+        let delete_as_backspace =
+            process.console && image_build.is_some_and(|build| build < FIRST_BUILD_WITH_DELETE);
+        Self {
+            pipe: Some(pipe),
+            delete_as_backspace,
+            close: Box::new(move || match shared.upgrade() {
+                Some(shared) => shared.calls.close_stdin(&process.handle),
+                None => Ok(()),
+            }),
+        }
+    }
+
+    /// Ends the input: the pipe, and then the service's own side of it.
+    ///
+    /// # Errors
+    /// The service could not be told.
+    pub fn close(mut self) -> Result<(), CallError> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Result<(), CallError> {
+        match self.pipe.take() {
+            Some(pipe) => {
+                drop(pipe);
+                (self.close)()
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Stdin {
+    fn drop(&mut self) {
+        // Whoever wants to know closes it.
+        let _ = self.end();
+    }
+}
+
+impl Write for Stdin {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let Some(pipe) = &mut self.pipe else {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        };
+        if !self.delete_as_backspace || !bytes.contains(&0x7F) {
+            return pipe.write(bytes);
+        }
+        let translated: Vec<u8> = bytes
+            .iter()
+            .map(|byte| if *byte == 0x7F { 0x08 } else { *byte })
+            .collect();
+        pipe.write(&translated)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,122 @@
+//! Copying the tree that a new file system covers into it (mount option `tmpcopyup`).
+//!
+//! The tree is the attacker's: every entry is reached from its directory's handle, never through a link, and nothing but a
+//! regular file is ever opened for reading.
+
+use core::ffi::CStr;
+use core::mem::MaybeUninit;
+
+use hoist_init::wire::{Call, Covered};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{
+    AtFlags, FileType, Gid, Mode, OFlags, RawDir, RawMode, Stat, Uid, chownat, fchmod, fchown,
+    fstat, mkdirat, mknodat, openat, readlinkat_raw, sendfile, symlinkat,
+};
+use rustix::io::Errno;
+
+use super::fault::{At, Fault, Result};
+use super::mounts::Text;
+
+/// How deep a tree may be: each level takes some of the stack.
+const DEEPEST: usize = 128;
+const PERMISSIONS: RawMode = 0o7777;
+
+/// Gives the root of `mount` what it takes of the directory `place`.
+pub(crate) fn cover(mount: BorrowedFd<'_>, place: BorrowedFd<'_>, covered: Covered) -> Result<()> {
+    if covered == Covered::Ignored {
+        return Ok(());
+    }
+    let found = fstat(place).at(Call::Fstat)?;
+    let to = directory(mount, c".")?;
+    fchmod(&to, mode_of(&found)).at(Call::Fchmod)?;
+    if covered == Covered::Content {
+        let from = directory(place, c".")?;
+        own(&to, &found)?;
+        return tree(&from, &to, DEEPEST);
+    }
+    Ok(())
+}
+
+fn directory(at: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    openat(at, name, flags, Mode::empty()).at(Call::Openat)
+}
+
+fn mode_of(stat: &Stat) -> Mode {
+    Mode::from_raw_mode(stat.st_mode & PERMISSIONS)
+}
+
+fn own(file: &OwnedFd, like: &Stat) -> Result<()> {
+    let (uid, gid) = (Uid::from_raw(like.st_uid), Gid::from_raw(like.st_gid));
+    fchown(file, Some(uid), Some(gid)).at(Call::Fchown)
+}
+
+fn tree(from: &OwnedFd, to: &OwnedFd, depth: usize) -> Result<()> {
+    if depth == 0 {
+        return Err(Fault::new(Call::Openat, Errno::NAMETOOLONG));
+    }
+    let mut buffer = [MaybeUninit::uninit(); 2048];
+    let mut entries = RawDir::new(from, &mut buffer);
+    while let Some(entry) = entries.next() {
+        let entry = entry.at(Call::Getdents)?;
+        let name = entry.file_name();
+        if name != c"." && name != c".." {
+            one(from, to, name, depth)?;
+        }
+    }
+    Ok(())
+}
+
+fn one(from: &OwnedFd, to: &OwnedFd, name: &CStr, depth: usize) -> Result<()> {
+    // A handle of the entry itself, whatever it is: what is looked at is what is copied.
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let entry = openat(from, name, flags, Mode::empty()).at(Call::Openat)?;
+    let found = fstat(&entry).at(Call::Fstat)?;
+    match FileType::from_raw_mode(found.st_mode) {
+        FileType::Directory => {
+            mkdirat(to, name, Mode::RWXU).at(Call::Mkdirat)?;
+            let made = directory(to.as_fd(), name)?;
+            tree(&directory(entry.as_fd(), c".")?, &made, depth - 1)?;
+            own(&made, &found)?;
+            fchmod(&made, mode_of(&found)).at(Call::Fchmod)
+        }
+        FileType::RegularFile => file(&entry, to, name, &found),
+        FileType::Symlink => {
+            let mut content = [MaybeUninit::uninit(); 4096];
+            let (content, _) = readlinkat_raw(&entry, c"", &mut content).at(Call::Readlinkat)?;
+            let mut text = Text::<4097>::new();
+            text.push(content)?;
+            symlinkat(text.as_c_str()?, to, name).at(Call::Symlinkat)?;
+            own_by_name(to, name, &found)
+        }
+        // A socket means nothing without whoever listens at it.
+        FileType::Socket => Ok(()),
+        kind => {
+            mknodat(to, name, kind, mode_of(&found), found.st_rdev).at(Call::Mknodat)?;
+            own_by_name(to, name, &found)
+        }
+    }
+}
+
+fn own_by_name(to: &OwnedFd, name: &CStr, like: &Stat) -> Result<()> {
+    let (uid, gid) = (Uid::from_raw(like.st_uid), Gid::from_raw(like.st_gid));
+    chownat(to, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW).at(Call::Fchown)
+}
+
+fn file(entry: &OwnedFd, to: &OwnedFd, name: &CStr, found: &Stat) -> Result<()> {
+    const CHUNK: usize = 1 << 20;
+    let mut path = Text::<32>::new();
+    path.push_descriptor(entry.as_fd())?;
+    // By the handle, which is known to be of a regular file.
+    let source = rustix::fs::open(
+        path.as_c_str()?,
+        OFlags::RDONLY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
+    .at(Call::Openat)?;
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let copy = openat(to, name, flags, Mode::RUSR | Mode::WUSR).at(Call::Openat)?;
+    while sendfile(&copy, &source, None, CHUNK).at(Call::Sendfile)? > 0 {}
+    own(&copy, found)?;
+    fchmod(&copy, mode_of(found)).at(Call::Fchmod)
+}

@@ -1,0 +1,540 @@
+//! Fields of the spec, each looked at from inside the container.
+
+use std::{fs, os::unix::fs::PermissionsExt};
+
+use hoist_testing::{Need, Suite, probe::report::Report};
+use serde_json::json;
+
+use crate::kit::{Bundle, CONTAINERS};
+
+pub(crate) fn add(suite: Suite) -> Suite {
+    suite
+        .test("process: arguments, environment, cwd, user, umask, rlimits, oomScoreAdj", CONTAINERS, process)
+        .test("a working directory that is missing is made", CONTAINERS, working_directory)
+        .test("process: scheduler, I/O priority and personality", CONTAINERS, scheduling)
+        .test("process: the CPUs of an exec", CONTAINERS, affinity)
+        .test("host and domain name, and sysctls of the container's namespaces", CONTAINERS, names)
+        .test("mounts: attributes, recursive ones, propagation, tmpfs of the covered directory's mode", CONTAINERS, mounts)
+        .test("mounts: tmpcopyup copies files, links, modes and owners and follows nothing", CONTAINERS, copy_up)
+        .test("mounts: one that is shared hands mounts on to the host", CONTAINERS, shared)
+        .test("root: read-only, and propagation", CONTAINERS, root)
+        .test("masked paths are empty and read-only paths cannot be written", CONTAINERS, masked)
+        .test("devices of the spec are made, with their modes and owners", CONTAINERS, devices)
+        .test("resources are in the files of the cgroup", &[Need::Root, Need::CgroupV1], resources)
+        .test("a time namespace has its offsets", CONTAINERS, time)
+        .test("a user namespace has its maps, and its root is nobody outside", CONTAINERS, user_namespace)
+        .test("seccomp: errnoRet and comparisons of arguments", CONTAINERS, seccomp)
+        .test("a pipe given as standard output belongs to the program's user, a device keeps its owner", CONTAINERS, stream_owners)
+        .test("a namespace of a path is joined", CONTAINERS, joined)
+        .test("without pivot_root the container has its own root all the same", CONTAINERS, no_pivot)
+}
+
+fn report_of(bundle: &Bundle) -> Report {
+    bundle.run().ok().report()
+}
+
+fn process() {
+    let mut bundle = Bundle::new(&["report"]);
+    let process = &mut bundle.config["process"];
+    process["env"] = json!(["PATH=/bin", "A=b=c", "EMPTY="]);
+    process["cwd"] = json!("/tmp");
+    process["user"] = json!({"uid": 1000, "gid": 1001, "umask": 0o027, "additionalGids": [7, 8]});
+    process["rlimits"] = json!([{"type": "RLIMIT_NOFILE", "soft": 100, "hard": 200}]);
+    process["oomScoreAdj"] = json!(500);
+    let report = report_of(&bundle);
+    assert!(report.environment.contains(&"A=b=c".to_owned()));
+    assert!(report.environment.contains(&"EMPTY=".to_owned()));
+    assert_eq!(report.working_directory.as_deref(), Some("/tmp"));
+    assert_eq!(report.uids, [1000; 4]);
+    assert_eq!(report.gids, [1001; 4]);
+    assert_eq!(report.groups, [7, 8, 1001]);
+    assert_eq!(report.umask, 0o027);
+    assert!(
+        report.limits.values().any(|limit| *limit == [100, 200]),
+        "{:?}",
+        report.limits
+    );
+    assert_eq!(report.oom_score_adjustment, Some(500));
+    bundle.remove();
+}
+
+fn working_directory() {
+    let mut bundle = Bundle::new(&["report"]);
+    bundle.config["process"]["cwd"] = json!("/new/deep");
+    assert_eq!(
+        report_of(&bundle).working_directory.as_deref(),
+        Some("/new/deep")
+    );
+    bundle.remove();
+}
+
+/// Field `index` of `/proc/PID/stat`, counted from one (proc_pid_stat(5)).
+fn stat_field(pid: u32, index: usize) -> String {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let rest = text.rsplit_once(") ").unwrap().1;
+    rest.split(' ').nth(index - 3).unwrap().to_owned()
+}
+
+fn scheduling() {
+    let mut bundle = Bundle::new(&["idle"]);
+    bundle.config["process"]["scheduler"] = json!({"policy": "SCHED_BATCH", "nice": 5});
+    bundle.config["process"]["ioPriority"] = json!({"class": "IOPRIO_CLASS_IDLE", "priority": 0});
+    bundle.config["linux"]["personality"] = json!({"domain": "LINUX32"});
+    bundle.start();
+    bundle.await_words("out", "ready");
+    let pid = bundle.pid();
+    assert_eq!(stat_field(pid, 41), "3", "SCHED_BATCH");
+    assert_eq!(stat_field(pid, 19), "5", "nice");
+    let personality = fs::read_to_string(format!("/proc/{pid}/personality")).unwrap();
+    assert_eq!(personality.trim(), "00000008");
+    bundle.remove();
+    for (field, value, words) in [
+        (
+            "ioPriority",
+            json!({"class": "IOPRIO_CLASS_BE", "priority": 9}),
+            "I/O priority",
+        ),
+        (
+            "scheduler",
+            json!({"policy": "SCHED_FIFO", "priority": -1}),
+            "priority",
+        ),
+    ] {
+        let mut bundle = Bundle::new(&["report"]);
+        bundle.config["process"][field] = value;
+        bundle.create().fails(1, words);
+        bundle.assert_nothing_is_recorded();
+        bundle.remove();
+    }
+}
+
+fn affinity() {
+    let bundle = Bundle::new(&["idle"]);
+    bundle.start();
+    let process = json!({
+        "user": {"uid": 0, "gid": 0}, "args": ["/probe", "probe", "read", "/proc/self/status"], "env": [], "cwd": "/",
+        "execCPUAffinity": {"initial": "0", "final": "0"},
+    });
+    fs::write(bundle.path("p.json"), process.to_string()).unwrap();
+    let said = bundle
+        .call(&["exec", "--process", "p.json", &bundle.id])
+        .ok();
+    assert!(said.out.contains("Cpus_allowed_list:\t0\n"), "{said:?}");
+    let wrong = process
+        .to_string()
+        .replace("\"final\":\"0\"", "\"final\":\"many\"");
+    fs::write(bundle.path("p.json"), wrong).unwrap();
+    bundle
+        .call(&["exec", "--process", "p.json", &bundle.id])
+        .fails(255, "");
+    bundle.remove();
+}
+
+fn names() {
+    let mut bundle = Bundle::new(&["report", "+", "read", "/proc/sys/kernel/shmmni"]);
+    bundle.config["hostname"] = json!("inside");
+    bundle.config["domainname"] = json!("example.org");
+    bundle.config["linux"]["sysctl"] = json!({"kernel.shmmni": "77"});
+    let said = bundle.run().ok();
+    let mut lines = said.out.lines();
+    let report: Report = serde_json::from_str(lines.next().unwrap()).unwrap();
+    assert_eq!(
+        (report.hostname.as_str(), report.domainname.as_str()),
+        ("inside", "example.org")
+    );
+    assert_eq!(lines.next(), Some("77"));
+    bundle.remove();
+}
+
+fn mounts() {
+    let mut bundle = Bundle::new(&["report", "+", "open", "w", "/ro/new", "/rro/sub/new"]);
+    let folder = bundle.folder.path().display().to_string();
+    fs::create_dir_all(bundle.path("source/sub")).unwrap();
+    fs::write(bundle.path("source/new"), "").unwrap();
+    fs::write(bundle.path("source/sub/new"), "").unwrap();
+    fs::create_dir(bundle.path("rootfs/covered")).unwrap();
+    fs::set_permissions(
+        bundle.path("rootfs/covered"),
+        fs::Permissions::from_mode(0o711),
+    )
+    .unwrap();
+    let mounts = bundle.config["mounts"].as_array_mut().unwrap();
+    let bind = |target: &str, options: &[&str]| json!({"destination": target, "type": "bind", "source": format!("{folder}/source"), "options": options});
+    mounts.push(bind(
+        "/ro",
+        &[
+            "rbind", "ro", "nosuid", "noexec", "nodev", "noatime", "rprivate",
+        ],
+    ));
+    mounts.push(bind("/rro", &["rbind", "rro"]));
+    mounts.push(bind("/slave", &["rbind", "rslave"]));
+    mounts.push(json!({"destination": "/covered", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid"]}));
+    let said = bundle.run().ok();
+    let mut lines = said.out.lines();
+    let report: Report = serde_json::from_str(lines.next().unwrap()).unwrap();
+    let answers: serde_json::Value = serde_json::from_str(lines.next().unwrap()).unwrap();
+    assert_eq!(answers["/ro/new"], libc::EROFS);
+    assert_eq!(answers["/rro/sub/new"], libc::EROFS);
+    let of = |target: &str| {
+        report
+            .mounts
+            .iter()
+            .find(|mount| mount.target == target)
+            .unwrap()
+    };
+    for option in ["ro", "nosuid", "noexec", "nodev", "noatime"] {
+        assert!(
+            of("/ro").options.split(',').any(|word| word == option),
+            "{option} in {:?}",
+            of("/ro")
+        );
+    }
+    assert!(of("/ro").propagation.is_empty());
+    // Its root has the mode of what it covers.
+    bundle.probe(&["idle"]);
+    bundle.start();
+    let covered = format!("/proc/{}/root/covered", bundle.pid());
+    let mode = fs::metadata(covered).unwrap().permissions().mode() & 0o7777;
+    assert_eq!(mode, 0o711);
+    bundle.remove();
+}
+
+fn copy_up() {
+    let mut bundle = Bundle::new(&[
+        "report",
+        "+",
+        "list",
+        "/data",
+        "+",
+        "read",
+        "/data/sub/file",
+        "+",
+        "open",
+        "w",
+        "/data/sub/file",
+    ]);
+    let data = bundle.path("rootfs/data");
+    fs::create_dir_all(data.join("sub")).unwrap();
+    fs::write(data.join("sub/file"), "content\n").unwrap();
+    fs::set_permissions(data.join("sub"), fs::Permissions::from_mode(0o2750)).unwrap();
+    std::os::unix::fs::symlink("/etc/shadow", data.join("link")).unwrap();
+    std::os::unix::fs::chown(data.join("sub/file"), Some(12), Some(34)).unwrap();
+    // A fifo must not be opened: nobody writes to it.
+    let fifo = std::process::Command::new("mkfifo")
+        .arg(data.join("fifo"))
+        .status()
+        .unwrap();
+    assert!(fifo.success());
+    bundle.config["mounts"].as_array_mut().unwrap().push(
+        json!({"destination": "/data", "type": "tmpfs", "source": "tmpfs", "options": ["rw", "tmpcopyup"]}),
+    );
+    let said = bundle.run().ok();
+    let lines: Vec<_> = said.out.lines().collect();
+    let mut names: Vec<String> = serde_json::from_str(lines[1]).unwrap();
+    names.retain(|name| !name.starts_with('.'));
+    names.sort();
+    assert_eq!(names, ["fifo", "link", "sub"]);
+    assert_eq!(lines[2], "content");
+    assert_eq!(
+        fs::read_to_string(data.join("sub/file")).unwrap(),
+        "content\n"
+    );
+    bundle.remove();
+}
+
+/// What the container mounts below a shared mount is seen on the host.
+fn shared() {
+    let Some(mut bundle) =
+        Bundle::shell("mount -t tmpfs inside /shared/below && echo ready && sleep 1000")
+    else {
+        return;
+    };
+    let shared = bundle.path("shared");
+    fs::create_dir_all(shared.join("below")).unwrap();
+    // In a namespace of the test's own, so that nothing is left on the host if it fails.
+    let script = format!(
+        "mount --bind {0} {0} && mount --make-shared {0} && exec \"$@\"",
+        shared.display()
+    );
+    let capabilities = json!(["CAP_SYS_ADMIN", "CAP_DAC_OVERRIDE", "CAP_KILL"]);
+    bundle.config["process"]["capabilities"] =
+        json!({"bounding": capabilities, "effective": capabilities, "permitted": capabilities});
+    bundle.config["process"]["noNewPrivileges"] = json!(false);
+    bundle.config["linux"]["rootfsPropagation"] = json!("rshared");
+    bundle.config["mounts"].as_array_mut().unwrap().push(
+        json!({"destination": "/shared", "type": "bind", "source": shared, "options": ["rbind", "rshared"]}),
+    );
+    bundle.write();
+    let runtime = crate::kit::runtime();
+    let state = bundle.path("state");
+    let look = format!(
+        "\"$1\" --root {state} create {id} >{out} 2>{err} </dev/null && \"$1\" --root {state} start {id} && \
+         for i in $(seq 400); do grep -q 'below.*- tmpfs inside' /proc/self/mountinfo && echo seen && break; sleep 0.05; done; \
+         \"$1\" --root {state} delete --force {id}",
+        state = state.display(),
+        id = bundle.id,
+        out = bundle.path("out").display(),
+        err = bundle.path("err").display(),
+    );
+    let output = std::process::Command::new("unshare")
+        .args([
+            "-m",
+            "--propagation",
+            "private",
+            "sh",
+            "-c",
+            &script,
+            "sh",
+            "sh",
+            "-c",
+            &look,
+            "sh",
+        ])
+        .arg(runtime)
+        .current_dir(bundle.folder.path())
+        .output()
+        .unwrap();
+    let seen = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(seen.contains("seen"), "{output:?} {}", bundle.read("err"));
+    bundle.remove();
+}
+
+fn root() {
+    let mut bundle = Bundle::new(&["report", "+", "open", "w", "/etc/passwd", "/tmp/new"]);
+    bundle.config["root"]["readonly"] = json!(true);
+    bundle.config["linux"]["rootfsPropagation"] = json!("shared");
+    let said = bundle.run().ok();
+    let mut lines = said.out.lines();
+    let report: Report = serde_json::from_str(lines.next().unwrap()).unwrap();
+    let answers: serde_json::Value = serde_json::from_str(lines.next().unwrap()).unwrap();
+    assert_eq!(answers["/etc/passwd"], libc::EROFS);
+    assert_eq!(answers["/tmp/new"], libc::ENOENT);
+    let top = report
+        .mounts
+        .iter()
+        .find(|mount| mount.target == "/")
+        .unwrap();
+    assert!(
+        top.propagation
+            .iter()
+            .any(|word| word.starts_with("shared:")),
+        "{top:?}"
+    );
+    assert!(
+        !top.propagation
+            .iter()
+            .any(|word| word.starts_with("master:")),
+        "{top:?}"
+    );
+    bundle.remove();
+}
+
+fn masked() {
+    let mut bundle = Bundle::new(&[
+        "list",
+        "/proc/irq",
+        "+",
+        "read",
+        "/proc/meminfo",
+        "+",
+        "open",
+        "w",
+        "/proc/sys/kernel/hostname",
+        "/tmp/nothing",
+    ]);
+    bundle.config["linux"]["maskedPaths"] = json!(["/proc/irq", "/proc/meminfo", "/no/such/path"]);
+    bundle.config["linux"]["readonlyPaths"] = json!(["/proc/sys"]);
+    let said = bundle.run().ok();
+    let lines: Vec<_> = said.out.lines().collect();
+    let names: Vec<String> = serde_json::from_str(lines[0]).unwrap();
+    assert!(names.iter().all(|name| name.starts_with('.')), "{names:?}");
+    // The masked file is empty: the next line is that of `open`.
+    let answers: serde_json::Value = serde_json::from_str(lines[1]).unwrap();
+    assert_eq!(answers["/proc/sys/kernel/hostname"], libc::EROFS);
+    bundle.remove();
+}
+
+fn devices() {
+    let Some(mut bundle) = Bundle::shell(
+        "stat -c '%F %t:%T %a %u %g' /dev/fuse2 /dev/deep/null2; test -p /dev/pipe && echo pipe; ls -l /dev/fd /dev/ptmx /dev/null >/dev/null && echo usual",
+    ) else {
+        return;
+    };
+    // busybox of the tests has no stat of its own where it was not asked for.
+    std::os::unix::fs::symlink("busybox", bundle.path("rootfs/bin/stat")).unwrap();
+    bundle.config["linux"]["devices"] = json!([
+        {"path": "/dev/fuse2", "type": "c", "major": 10, "minor": 229, "fileMode": 0o640, "uid": 5, "gid": 6},
+        {"path": "/dev/deep/null2", "type": "c", "major": 1, "minor": 3, "fileMode": 0o600},
+        {"path": "/dev/pipe", "type": "p", "major": 0, "minor": 0},
+    ]);
+    let said = bundle.run().ok();
+    assert_eq!(
+        said.out,
+        "character special file a:e5 640 5 6\ncharacter special file 1:3 600 0 0\npipe\nusual\n"
+    );
+    bundle.remove();
+}
+
+fn resources() {
+    let mut bundle = Bundle::new(&["idle"]);
+    bundle.config["linux"]["resources"] = json!({
+        "memory": {"limit": 64 << 20, "reservation": 32 << 20, "swap": 128 << 20},
+        "cpu": {"shares": 512, "quota": 50000, "period": 100_000, "cpus": "0"},
+        "pids": {"limit": 33},
+        "devices": [{"allow": false, "access": "rwm"}, {"allow": true, "type": "c", "major": 1, "minor": 3, "access": "rwm"}],
+    });
+    bundle.start();
+    bundle.await_words("out", "ready");
+    let file = |controller: &str, name: &str| {
+        let path = format!(
+            "/sys/fs/cgroup/{controller}/hoist-tests/{}/{name}",
+            bundle.id
+        );
+        fs::read_to_string(&path)
+            .unwrap_or_else(|error| panic!("{path}: {error}"))
+            .trim()
+            .to_owned()
+    };
+    assert_eq!(
+        file("memory", "memory.limit_in_bytes"),
+        (64 << 20).to_string()
+    );
+    assert_eq!(
+        file("memory", "memory.soft_limit_in_bytes"),
+        (32 << 20).to_string()
+    );
+    assert_eq!(file("cpu", "cpu.shares"), "512");
+    assert_eq!(file("cpu", "cpu.cfs_quota_us"), "50000");
+    assert_eq!(file("cpuset", "cpuset.cpus"), "0");
+    assert_eq!(file("pids", "pids.max"), "33");
+    assert!(file("devices", "devices.list").contains("c 1:3 rwm"));
+    bundle.remove();
+    let mut bundle = Bundle::new(&["report"]);
+    bundle.config["linux"]["resources"] = json!({"memory": {"limit": 64 << 20, "swap": 32 << 20}});
+    bundle.create().fails(1, "memory and swap limit");
+    bundle.assert_nothing_is_recorded();
+    bundle.remove();
+}
+
+fn time() {
+    let mut bundle = Bundle::new(&["read", "/proc/self/timens_offsets"]);
+    bundle.config["linux"]["namespaces"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({"type": "time"}));
+    bundle.config["linux"]["timeOffsets"] = json!({"monotonic": {"secs": 1000, "nanosecs": 5}});
+    let said = bundle.run().ok();
+    let words: Vec<_> = said.out.split_whitespace().collect();
+    assert!(
+        words
+            .windows(3)
+            .any(|line| line == ["monotonic", "1000", "5"]),
+        "{said:?}"
+    );
+    bundle.remove();
+}
+
+fn user_namespace() {
+    let mut bundle = Bundle::new(&["report", "+", "read", "/proc/self/uid_map"]);
+    bundle.config["linux"]["namespaces"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({"type": "user"}));
+    let map = json!([{"containerID": 0, "hostID": 100_000, "size": 65536}]);
+    bundle.config["linux"]["uidMappings"] = map.clone();
+    bundle.config["linux"]["gidMappings"] = map;
+    let said = bundle.run().ok();
+    let mut lines = said.out.lines();
+    let report: Report = serde_json::from_str(lines.next().unwrap()).unwrap();
+    assert_eq!(report.uids, [0; 4]);
+    let numbers: Vec<_> = lines.next().unwrap().split_whitespace().collect();
+    assert_eq!(numbers, ["0", "100000", "65536"]);
+    bundle.remove();
+}
+
+fn seccomp() {
+    let mut bundle = Bundle::new(&[
+        "calls",
+        "personality",
+        "odd-personality",
+        "getpid",
+        "sethostname",
+    ]);
+    bundle.config["linux"]["seccomp"] = json!({
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "architectures": ["SCMP_ARCH_X86_64"],
+        "syscalls": [
+            {"names": ["sethostname"], "action": "SCMP_ACT_ERRNO", "errnoRet": 95},
+            {"names": ["personality"], "action": "SCMP_ACT_ERRNO", "errnoRet": 71,
+             "args": [{"index": 0, "value": 0x40000, "op": "SCMP_CMP_EQ"}]},
+        ],
+    });
+    let answers = bundle.run().ok().json();
+    assert_eq!(answers["sethostname"], 95);
+    assert_eq!(answers["odd-personality"], 71);
+    assert_eq!(answers["personality"], 0);
+    bundle.remove();
+}
+
+fn stream_owners() {
+    use std::os::unix::fs::MetadataExt;
+    let mut bundle = Bundle::new(&["open", "w", "/proc/self/fd/1", "/dev/null"]);
+    bundle.config["process"]["user"] = json!({"uid": 1000, "gid": 1001});
+    let before = fs::metadata("/dev/null").unwrap();
+    let answers = bundle.run().ok().json();
+    assert_eq!(
+        answers["/proc/self/fd/1"], 0,
+        "a pipe can be opened by its user"
+    );
+    let after = fs::metadata("/dev/null").unwrap();
+    assert_eq!(
+        (before.uid(), before.gid(), before.mode()),
+        (after.uid(), after.gid(), after.mode())
+    );
+    bundle.remove();
+}
+
+fn joined() {
+    let first = Bundle::new(&["idle"]);
+    first.start();
+    let mut second = Bundle::new(&["report"]);
+    for namespace in second.config["linux"]["namespaces"].as_array_mut().unwrap() {
+        let kind = namespace["type"].as_str().unwrap().to_owned();
+        if ["network", "ipc", "uts"].contains(&kind.as_str()) {
+            let name = if kind == "network" {
+                "net"
+            } else {
+                kind.as_str()
+            };
+            namespace["path"] = json!(format!("/proc/{}/ns/{name}", first.pid()));
+        }
+    }
+    second.config.as_object_mut().unwrap().remove("hostname");
+    let report = report_of(&second);
+    for name in ["net", "ipc", "uts"] {
+        let link = fs::read_link(format!("/proc/{}/ns/{name}", first.pid())).unwrap();
+        assert_eq!(report.namespaces[name], link.display().to_string());
+    }
+    second.remove();
+    let mut third = Bundle::new(&["report"]);
+    third.config["linux"]["namespaces"][0]["path"] = json!("/etc/passwd");
+    third.create().fails(1, "no namespace");
+    third.assert_nothing_is_recorded();
+    third.remove();
+    first.remove();
+}
+
+fn no_pivot() {
+    let bundle = Bundle::new(&["report"]);
+    bundle.write();
+    let report = bundle
+        .call(&["run", "--no-pivot", "--no-new-keyring", &bundle.id])
+        .ok()
+        .report();
+    assert!(
+        report.root.contains(&"probe".to_owned()),
+        "{:?}",
+        report.root
+    );
+    bundle.remove();
+}

@@ -1,0 +1,223 @@
+//! What state, list, ps, features, spec and the version print.
+
+use hoist_testing::Suite;
+use serde_json::{Value, json};
+
+use crate::kit::{Bundle, CONTAINERS};
+
+pub(crate) fn add(suite: Suite) -> Suite {
+    suite
+        .test(
+            "state prints what the OCI state schema asks for, created, running and stopped",
+            CONTAINERS,
+            state_has_the_schema,
+        )
+        .test(
+            "features print what the OCI features schema asks for, and say why there is no checkpoint",
+            &[],
+            features_have_the_schema,
+        )
+        .test("list prints ids, a table and JSON", CONTAINERS, list_prints)
+        .test("ps prints process ids as JSON and lines of ps(1)", CONTAINERS, ps_prints)
+        .test(
+            "spec writes a config that create accepts, and never over another",
+            CONTAINERS,
+            spec_is_accepted,
+        )
+        .test("help and version exit with 0 and name every command", &[], help_and_version)
+        .test(
+            "checkpoint and restore are refused with the reason, and change nothing (failure 39)",
+            CONTAINERS,
+            checkpoint_is_refused,
+        )
+}
+
+/// `state-schema.json` of the OCI runtime spec.
+#[track_caller]
+fn assert_state(state: &Value, id: &str) {
+    let version = state["ociVersion"].as_str().unwrap();
+    let mut numbers = version.split(['.', '-']);
+    assert!(
+        (0..3).all(|_| numbers
+            .next()
+            .is_some_and(|number| number.parse::<u32>().is_ok())),
+        "{version}"
+    );
+    assert_eq!(state["id"], id);
+    let status = state["status"].as_str().unwrap();
+    assert!(["creating", "created", "running", "stopped", "paused"].contains(&status));
+    assert!(state["pid"].as_u64().is_some());
+    assert!(state["bundle"].as_str().unwrap().starts_with('/'));
+    if let Some(annotations) = state.get("annotations") {
+        assert!(
+            annotations
+                .as_object()
+                .unwrap()
+                .values()
+                .all(Value::is_string)
+        );
+    }
+}
+
+fn state_has_the_schema() {
+    let mut bundle = Bundle::new(&["idle"]);
+    bundle.config["annotations"] = json!({"org.example.key": "value"});
+    bundle.create().ok();
+    assert_state(&bundle.state(), &bundle.id);
+    assert_eq!(bundle.state()["annotations"]["org.example.key"], "value");
+    bundle.call(&["start", &bundle.id]).ok();
+    assert_state(&bundle.state(), &bundle.id);
+    bundle.call(&["kill", "--all", &bundle.id, "SIGKILL"]).ok();
+    bundle.await_status("stopped");
+    assert_state(&bundle.state(), &bundle.id);
+    bundle.remove();
+}
+
+fn features_have_the_schema() {
+    let bundle = Bundle::new(&[]);
+    let features = bundle.call(&["features"]).ok().json();
+    for version in ["ociVersionMin", "ociVersionMax"] {
+        assert!(features[version].as_str().unwrap().starts_with("1."));
+    }
+    let strings = |value: &Value| -> Vec<String> {
+        let list = value
+            .as_array()
+            .unwrap_or_else(|| panic!("no list: {value}"));
+        list.iter()
+            .map(|word| word.as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(strings(&features["hooks"]).len(), 6);
+    assert!(strings(&features["mountOptions"]).contains(&"rro".to_owned()));
+    let linux = &features["linux"];
+    assert!(strings(&linux["namespaces"]).contains(&"time".to_owned()));
+    assert!(strings(&linux["capabilities"]).contains(&"CAP_SYS_ADMIN".to_owned()));
+    for (section, member) in [
+        ("cgroup", "v1"),
+        ("cgroup", "v2"),
+        ("cgroup", "systemd"),
+        ("cgroup", "systemdUser"),
+        ("cgroup", "rdma"),
+        ("seccomp", "enabled"),
+        ("apparmor", "enabled"),
+        ("selinux", "enabled"),
+        ("intelRdt", "enabled"),
+    ] {
+        assert!(linux[section][member].is_boolean(), "{section}.{member}");
+    }
+    for list in [
+        "actions",
+        "operators",
+        "archs",
+        "knownFlags",
+        "supportedFlags",
+    ] {
+        assert!(!strings(&linux["seccomp"][list]).is_empty());
+    }
+    assert_eq!(linux["mountExtensions"]["idmap"]["enabled"], false);
+    let why = features["annotations"]["org.hoist.checkpoint"]
+        .as_str()
+        .unwrap();
+    assert!(why.starts_with("not supported: "), "{why}");
+}
+
+fn list_prints() {
+    let bundle = Bundle::new(&["idle"]);
+    assert_eq!(bundle.call(&["list", "-q"]).ok().out, "");
+    assert_eq!(
+        bundle.call(&["list", "--format", "json"]).ok().out.trim(),
+        "null"
+    );
+    bundle.create().ok();
+    assert_eq!(bundle.call(&["list", "--quiet"]).ok().out.trim(), bundle.id);
+    let all = bundle.call(&["list", "-f", "json"]).ok().json();
+    assert_eq!(all[0]["id"], bundle.id.as_str());
+    assert_eq!(all[0]["status"], "created");
+    let table = bundle.call(&["list"]).ok().out;
+    assert!(table.starts_with("ID"), "{table}");
+    assert!(
+        table.contains(&bundle.id) && table.contains("created"),
+        "{table}"
+    );
+    bundle
+        .call(&["list", "--format", "xml"])
+        .fails(1, "invalid format option");
+    bundle.remove();
+}
+
+fn ps_prints() {
+    let bundle = Bundle::new(&["idle"]);
+    bundle.start();
+    let pids = bundle.call(&["ps", "-f", "json", &bundle.id]).ok().json();
+    assert_eq!(pids, json!([bundle.pid()]));
+    let table = bundle.call(&["ps", &bundle.id]).ok().out;
+    assert_eq!(table.lines().count(), 2, "{table}");
+    assert!(table.contains("/probe probe idle"), "{table}");
+    bundle.remove();
+}
+
+fn spec_is_accepted() {
+    let bundle = Bundle::new(&[]);
+    bundle.call(&["spec"]).ok();
+    bundle.call(&["spec"]).fails(1, "exists");
+    let mut config: Value = serde_json::from_str(&bundle.read("config.json")).unwrap();
+    config["process"]["terminal"] = json!(false);
+    config["process"]["args"] = json!(["/probe", "probe", "report"]);
+    config["linux"]["cgroupsPath"] = json!(format!("/hoist-tests/{}", bundle.id));
+    bundle.write_text(&config.to_string());
+    let report = bundle.call(&["run", &bundle.id]).ok().report();
+    assert_eq!(report.hostname, "hoist");
+    assert_eq!(report.no_new_privileges, Some(true));
+    bundle.remove();
+}
+
+fn help_and_version() {
+    let bundle = Bundle::new(&[]);
+    let version = bundle.call(&["--version"]).ok().out;
+    assert!(
+        version.lines().any(|line| line.starts_with("spec: 1.")),
+        "{version}"
+    );
+    let help = bundle.call(&["--help"]).ok().out;
+    for command in [
+        "create",
+        "start",
+        "run",
+        "exec",
+        "kill",
+        "delete",
+        "list",
+        "state",
+        "ps",
+        "pause",
+        "resume",
+        "update",
+        "events",
+        "spec",
+        "features",
+        "checkpoint",
+        "restore",
+    ] {
+        assert!(help.contains(command), "{command}");
+        bundle.call(&[command, "--help"]).ok();
+    }
+    bundle.call(&["what"]).fails(1, "what");
+    bundle.call(&["state", "--what", "x"]).fails(1, "what");
+    bundle
+        .call(&["state"])
+        .fails(1, "requires exactly 1 argument");
+}
+
+fn checkpoint_is_refused() {
+    let bundle = Bundle::new(&["idle"]);
+    bundle.start();
+    bundle
+        .call(&["checkpoint", "--image-path", "c", &bundle.id])
+        .fails(1, "checkpoint is not supported: ");
+    assert!(!bundle.path("c").exists());
+    bundle
+        .call(&["restore", "--image-path", "c", "another"])
+        .fails(1, "restore is not supported: ");
+    assert_eq!(bundle.status(), "running");
+    bundle.remove();
+}
