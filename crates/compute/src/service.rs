@@ -60,6 +60,23 @@ pub trait ComputeSystem: Send + Sync {
     /// container. A container that is not `Running` gives `InvalidState`.
     fn create_process(&self, process: &ProcessSpec, stdio: Stdio) -> Result<Box<dyn Process>>;
 
+    /// As [`ComputeSystem::create_process`], with limits that the process and all it starts have for themselves, within the
+    /// container's: [`Process::terminate`] then ends all of them, whatever session or parent they have.
+    ///
+    /// A limit that cannot be had here is an error, and no process is started.
+    fn create_limited_process(
+        &self,
+        _process: &ProcessSpec,
+        _limits: &LinuxResources,
+        _stdio: Stdio,
+    ) -> Result<Box<dyn Process>> {
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            Phase::Start,
+            format!("limit a process in container {}", self.id()),
+        ))
+    }
+
     /// Freezes every process of the running container. Pausing a paused container is `InvalidState`.
     fn pause(&self) -> Result<()>;
 
@@ -124,6 +141,15 @@ pub trait Process: Send + Sync {
 
     /// Sends it `signal`. After its end this is `InvalidState`, and no other process is signalled.
     fn signal(&self, signal: Signal) -> Result<()>;
+
+    /// Ends it by force, and where it was started with limits of its own everything that it has started; returns when that
+    /// is done. After its end this is success.
+    fn terminate(&self) -> Result<()> {
+        match self.signal(Signal::KILL) {
+            Err(error) if error.kind() == ErrorKind::InvalidState => Ok(()),
+            sent => sent.and_then(|()| self.wait(None).map(drop)),
+        }
+    }
 
     /// Gives its console another size; without a console, `InvalidState`.
     fn resize_console(&self, size: ConsoleSize) -> Result<()>;

@@ -9,7 +9,7 @@ use hoist_compute::{
     ComputeService, ComputeSystem, Error, ErrorKind, ExitStatus, Features, Phase, Process, Result,
     State, Stdio, Timeline,
 };
-use hoist_spec::{ContainerId, ContainerSpec, ProcessSpec, Signal};
+use hoist_spec::{ContainerId, ContainerSpec, ProcessSpec, Signal, oci::LinuxResources};
 
 use crate::{HookContext, Hooks, OomNotice, names::Names, platform};
 
@@ -351,6 +351,19 @@ impl Engine {
                 Err(error)
             }
         }
+    }
+
+    /// As [`Engine::exec`] without hooks, with limits that the process and all it starts have for themselves.
+    pub fn exec_limited(
+        &self,
+        id: &ContainerId,
+        process: &ProcessSpec,
+        limits: &LinuxResources,
+        stdio: Stdio,
+    ) -> Result<Box<dyn Process>> {
+        self.service
+            .open(id)?
+            .create_limited_process(process, limits, stdio)
     }
 
     fn oom_notice(&self, container: &Container) -> OomNotice {

@@ -13,6 +13,7 @@ use rustix::termios::{Winsize, tcsetwinsize};
 
 use crate::execute::waitid;
 use crate::service::system;
+use crate::system::OwnCgroup;
 
 /// `CLD_EXITED` (waitid(2)).
 const CLD_EXITED: i32 = 1;
@@ -181,6 +182,8 @@ pub(crate) struct LinuxProcess {
     streams: Mutex<Streams>,
     /// The console's controlling side, for its size.
     console: Option<OwnedFd>,
+    /// The cgroup of its own that holds all it has started.
+    cgroup: Option<Arc<OwnCgroup>>,
 }
 
 impl LinuxProcess {
@@ -194,7 +197,16 @@ impl LinuxProcess {
             process,
             streams: Mutex::new(streams),
             console,
+            cgroup: None,
         })
+    }
+
+    /// The same, in a cgroup of its own.
+    pub(crate) fn with_cgroup(self, cgroup: Arc<OwnCgroup>) -> Self {
+        Self {
+            cgroup: Some(cgroup),
+            ..self
+        }
     }
 }
 
@@ -222,6 +234,17 @@ impl Process for LinuxProcess {
 
     fn signal(&self, signal: Signal) -> Result<()> {
         self.process.signal(signal)
+    }
+
+    fn terminate(&self) -> Result<()> {
+        match &self.cgroup {
+            Some(cgroup) => cgroup.kill_all()?,
+            None => match self.process.signal(Signal::KILL) {
+                Err(error) if error.kind() != ErrorKind::InvalidState => return Err(error),
+                _ => {}
+            },
+        }
+        self.process.wait(None).map(drop)
     }
 
     fn resize_console(&self, size: ConsoleSize) -> Result<()> {

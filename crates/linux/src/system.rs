@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,7 @@ use hoist_spec::oci::LinuxResources;
 use hoist_spec::{ContainerId, ContainerSpec, ProcessSpec, Signal};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use crate::cgroup::Cgroup;
+use crate::cgroup::{Base, Cgroup, CgroupRecord, DeviceControl, plan_limits};
 use crate::descriptors::{RuntimeDescriptors, Sources};
 use crate::execute::{Start, Started, Tracer, Witness, exit_info};
 use crate::making::CgroupMaker;
@@ -206,6 +207,26 @@ impl ComputeSystem for LinuxSystem {
             &RuntimeDescriptors::default(),
         )?;
         self.own_further(started)
+    }
+
+    fn create_limited_process(
+        &self,
+        process: &ProcessSpec,
+        limits: &LinuxResources,
+        stdio: Stdio,
+    ) -> Result<Box<dyn Process>> {
+        let (_, cgroup) = self.in_state(&[State::Running], "start a process in")?;
+        let cgroup = cgroup.ok_or_else(self.no_cgroup("limit a process in"))?;
+        let own = Arc::new(OwnCgroup::make(&cgroup, limits)?);
+        let started = self.launch_process_in(
+            process,
+            stdio,
+            &RuntimeOptions::default(),
+            &RuntimeDescriptors::default(),
+            Some(&own.0),
+        )?;
+        let (_, process) = self.own_process(started, None)?;
+        Ok(Box::new(process.with_cgroup(own)))
     }
 
     fn pause(&self) -> Result<()> {
@@ -507,35 +528,57 @@ impl LinuxSystem {
         options: &RuntimeOptions,
         runtime: &RuntimeDescriptors,
     ) -> Result<Started> {
+        self.launch_process_in(process, stdio, options, runtime, None)
+    }
+
+    /// As [`Self::launch_process`]; in `own`, a cgroup within the container's, where there is one.
+    fn launch_process_in(
+        &self,
+        process: &ProcessSpec,
+        stdio: Stdio,
+        options: &RuntimeOptions,
+        runtime: &RuntimeDescriptors,
+        own: Option<&Cgroup>,
+    ) -> Result<Started> {
         let (record, cgroup) = self.with_process(&[State::Running], "start a process in")?;
         let first = open_process(&record)?.ok_or_else(|| not_running("start a process"))?;
         let sources = Sources {
-            cgroup: cgroup.as_ref(),
+            cgroup: own.or(cgroup.as_ref()),
             process: Some(first.as_fd()),
             runtime,
         };
-        self.start_in(&record, &sources, &first, process, stdio, options)
-            .map_err(|error| {
-                // What fails while the container ends fails because of that; a process that is ending says so only later.
-                let code = error.os_code();
-                let is_gone = error.kind() == ErrorKind::InvalidState
-                    || code == Some(OsCode::Errno(libc::ESRCH));
-                // In a process namespace whose first process is ending, clone(2) fails with ENOMEM.
-                let was_killed =
-                    matches!(code, Some(OsCode::Errno(libc::ECONNRESET | libc::ENOMEM)));
-                let patience = if was_killed { ENDING } else { Duration::ZERO };
-                match wait_for(first.as_fd(), Some(patience)) {
-                    Ok(ended) if ended || is_gone => {
-                        wrong_state(&self.id, "start a process in", State::Stopped).because(error)
-                    }
-                    _ => error,
+        let mut container = running_container(&record);
+        if let Some(own) = own {
+            container.cgroup = places(&own.record());
+        }
+        self.start_in(
+            &record, &container, &sources, &first, process, stdio, options,
+        )
+        .map_err(|error| {
+            // What fails while the container ends fails because of that; a process that is ending says so only later.
+            let code = error.os_code();
+            let is_gone =
+                error.kind() == ErrorKind::InvalidState || code == Some(OsCode::Errno(libc::ESRCH));
+            // In a process namespace whose first process is ending, clone(2) fails with ENOMEM.
+            let was_killed = matches!(code, Some(OsCode::Errno(libc::ECONNRESET | libc::ENOMEM)));
+            let patience = if was_killed { ENDING } else { Duration::ZERO };
+            match wait_for(first.as_fd(), Some(patience)) {
+                Ok(ended) if ended || is_gone => {
+                    wrong_state(&self.id, "start a process in", State::Stopped).because(error)
                 }
-            })
+                _ => error,
+            }
+        })
     }
 
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "what is started, where, with what: each is a thing of its own"
+    )]
     fn start_in(
         &self,
         record: &Record,
+        container: &RunningContainer,
         sources: &Sources<'_>,
         first: &OwnedFd,
         process: &ProcessSpec,
@@ -544,8 +587,7 @@ impl LinuxSystem {
     ) -> Result<Started> {
         let root = root_of(record, first)?;
         let facts = RootFacts::read_for_process(&root, process).map_err(Error::from)?;
-        let container = running_container(record);
-        let plan = plan_process(&self.spec, process, &container, &facts, options)?;
+        let plan = plan_process(&self.spec, process, container, &facts, options)?;
         let plan = self.shared.faulty(plan);
         Start {
             plan: &plan,
@@ -713,21 +755,52 @@ impl Witness for Nobody {
     }
 }
 
+/// The cgroup of one further process, within the container's. With its last user it is removed, or stays with what is left
+/// in it and goes with the container's.
+pub(crate) struct OwnCgroup(Cgroup);
+
+impl OwnCgroup {
+    fn make(container: &Cgroup, limits: &LinuxResources) -> Result<Self> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let layout = container.layout();
+        // Devices are the container's: its rules hold below it, too.
+        let limits = plan_limits(limits, &layout, DeviceControl::Leave)
+            .map_err(|error| operate(error.into()))?;
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("process-{}-{number}", std::process::id());
+        let made = Self(Cgroup::create(&layout, Base::Mount, &name, &limits).map_err(operate)?);
+        made.0.apply(&limits.writes).map_err(operate)?;
+        Ok(made)
+    }
+
+    /// Ends everything in it.
+    pub(crate) fn kill_all(&self) -> Result<()> {
+        self.0.kill_all(PATIENCE).map_err(operate)
+    }
+}
+
+impl Drop for OwnCgroup {
+    fn drop(&mut self) {
+        let _ = self.0.remove(Duration::ZERO);
+    }
+}
+
 fn running_container(record: &Record) -> RunningContainer {
-    let directories = record
-        .cgroup()
-        .into_iter()
-        .flat_map(|cgroup| &cgroup.directories);
     RunningContainer {
         namespaces: record.created.namespaces,
         id_maps: record.created.id_maps.clone(),
-        cgroup: directories
-            .map(|directory| CgroupPlace {
-                directory: directory.path.display().to_string(),
-                version: directory.version,
-            })
-            .collect(),
+        cgroup: record.cgroup().map(places).unwrap_or_default(),
     }
+}
+
+fn places(cgroup: &CgroupRecord) -> Vec<CgroupPlace> {
+    let directories = cgroup.directories.iter();
+    directories
+        .map(|directory| CgroupPlace {
+            directory: directory.path.display().to_string(),
+            version: directory.version,
+        })
+        .collect()
 }
 
 /// Whether the first process of a container in this state lives.

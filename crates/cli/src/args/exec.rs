@@ -8,6 +8,9 @@ use clap::{Args, ValueHint};
 #[derive(Args, Debug)]
 #[command(override_usage = "hoist exec [OPTIONS] CONTAINER COMMAND [ARG]...")]
 pub(crate) struct Exec {
+    /// Run the command in the background; nobody reads what it writes
+    #[arg(short, long, conflicts_with_all = ["interactive", "tty"])]
+    pub detach: bool,
     /// Give the command this terminal's or pipe's input
     #[arg(short, long)]
     pub interactive: bool,
@@ -26,6 +29,18 @@ pub(crate) struct Exec {
     /// User, and group, to run as; otherwise the container's own
     #[arg(short, long, value_name = "USER[:GROUP]", allow_hyphen_values = true)]
     pub user: Option<String>,
+    /// End the command and all it has started after so many seconds (1.5); the exit code is then 124
+    #[arg(long, value_name = "SECONDS", conflicts_with = "detach")]
+    pub timeout: Option<String>,
+    /// Limit of memory of the command and all it starts, within the container's
+    #[arg(short, long, value_name = "BYTES", conflicts_with = "detach")]
+    pub memory: Option<String>,
+    /// Limit of processor time of the command and all it starts
+    #[arg(long, value_name = "NUMBER", conflicts_with = "detach")]
+    pub cpus: Option<String>,
+    /// Limit of processes and threads of the command and all it starts
+    #[arg(long, value_name = "NUMBER", conflicts_with = "detach")]
+    pub pids_limit: Option<String>,
     /// Container, then the program to run in it and its arguments
     #[arg(value_name = "CONTAINER COMMAND", num_args = 2.., required = true, trailing_var_arg = true)]
     pub words: Vec<String>,

@@ -51,6 +51,11 @@ pub(crate) fn add(suite: Suite) -> Suite {
             &[Need::Namespaces],
             its_socket_is_private,
         )
+        .test(
+            "exec --detach returns when its program runs, fails as exec does, and ends with the container",
+            &[Need::Namespaces],
+            exec_in_the_background,
+        )
         // Row 5.
         .test(
             "after SIGKILL of the supervisor the container is gone, its status is known as lost, and it can be removed",
@@ -223,6 +228,30 @@ fn sigterm_ends_the_container() {
     until("the supervisor has ended", || {
         hoist.supervisor(&id).is_none()
     });
+}
+
+fn exec_in_the_background() {
+    let hoist = Hoist::new();
+    let id = hoist.detached(&[], "exec sleep 1000");
+    hoist.ok(&[
+        "exec",
+        "-d",
+        &id,
+        "sh",
+        "-c",
+        "echo text > /tmp/x; exec sleep 999",
+    ]);
+    until("it has written", || {
+        hoist.output(&["exec", &id, "cat", "/tmp/x"]).stdout == b"text\n"
+    });
+    assert!(hoist.ok(&["top", &id]).contains("sleep 999"));
+    hoist.fails(127, &["exec", "-d", &id, "/no/such"]);
+    hoist.fails(126, &["exec", "-d", &id, "/etc/passwd"]);
+    hoist.ok(&["kill", &id]);
+    hoist.ok(&["wait", &id]);
+    until("its owner has ended", || hoist.supervisor(&id).is_none());
+    hoist.fails(125, &["exec", "-d", &id, "true"]);
+    hoist.ok(&["rm", &id]);
 }
 
 fn kill(pid: u32) {

@@ -46,6 +46,7 @@ mod exec;
 mod exits;
 mod kit;
 mod lifecycle;
+mod limited;
 pub mod pattern;
 mod properties;
 mod reset;
@@ -132,6 +133,7 @@ pub fn behaviours() -> Vec<Behaviour> {
         streams::BEHAVIOURS,
         console::BEHAVIOURS,
         exec::BEHAVIOURS,
+        limited::BEHAVIOURS,
         environment::BEHAVIOURS,
         another::BEHAVIOURS,
         concurrent::BEHAVIOURS,

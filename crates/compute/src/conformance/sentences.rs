@@ -128,6 +128,21 @@ pub const SENTENCES: &[Sentence] = &[
         "A container that is not `Running` gives `InvalidState`.",
     ),
     sentence(
+        "limited.tree",
+        "ComputeSystem::create_limited_process",
+        "With limits that the process and all it starts have for themselves, within the container's: `Process::terminate` then ends all of them, whatever session or parent they have.",
+    ),
+    sentence(
+        "limited.refused",
+        "ComputeSystem::create_limited_process",
+        "A limit that cannot be had here is an error, and no process is started.",
+    ),
+    sentence(
+        "process.terminate",
+        "Process::terminate",
+        "Ends it by force, and where it was started with limits of its own everything that it has started; after its end this is success.",
+    ),
+    sentence(
         "pause.freezes",
         "ComputeSystem::pause",
         "Freezes every process of the running container.",

@@ -6,7 +6,7 @@ use std::{
 };
 
 use hoist_compute::{Error, ErrorKind, ExitStatus, OsCode, Phase, Result, State};
-use hoist_spec::{ConsoleSize, ContainerId};
+use hoist_spec::{ConsoleSize, ContainerId, ProcessSpec};
 
 use crate::{
     Container, Engine, RunRequest, StopRequest,
@@ -164,7 +164,31 @@ impl Engine {
             id: id.clone(),
             console: launch.console,
             attach: attach_with_input.map(Attachment::of_launcher),
+            process: None,
         })
+    }
+
+    /// Starts a further process in a running container that outlives the caller; returns its id when its program was executed.
+    /// It has the null device on all three streams, and a small process of its own that reaps it. A failure changes nothing in
+    /// the container.
+    pub fn exec_detached(
+        &self,
+        id: &ContainerId,
+        process: &ProcessSpec,
+        launcher: &Launcher,
+    ) -> Result<u32> {
+        let absolute = |path: &std::path::Path| {
+            std::path::absolute(path).map_err(|error| failed("find the state directory", error))
+        };
+        let launched = launcher.launch(Launch {
+            state_root: absolute(&self.state_root)?,
+            data_root: absolute(&self.data_root)?,
+            id: id.clone(),
+            console: None,
+            attach: None,
+            process: Some(Box::new(process.clone())),
+        })?;
+        Ok(launched.pid)
     }
 
     /// Attaches to the streams of a container that has a supervisor; with `input` one may send it input, too.

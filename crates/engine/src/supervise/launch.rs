@@ -9,7 +9,10 @@ use std::{
 
 use hoist_compute::{Error, ErrorKind, OsCode, Phase, Result};
 
-use super::{Connection, Packet, socket, wire::LaunchRequest};
+use super::{
+    Connection, Packet, socket,
+    wire::{LONGEST, LaunchRequest},
+};
 
 /// The program that becomes a supervisor: one that calls [`serve`](super::serve) first thing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +50,15 @@ impl Launcher {
         let (own, other) = socket::pair().map_err(failed)?;
         let mut connection = Connection::new(own);
         let id = request.id.clone();
-        connection.send(&Packet::Launch(request)).map_err(failed)?;
+        let packet = Packet::Launch(request);
+        if packet.to_bytes().len() > LONGEST {
+            return Err(Error::new(
+                ErrorKind::InvalidSpec,
+                Phase::Plan,
+                "start a process in the background: its arguments and environment are too long",
+            ));
+        }
+        connection.send(&packet).map_err(failed)?;
         let mut child = Command::new(&self.program)
             .args(&self.arguments)
             .arg(id.as_str())

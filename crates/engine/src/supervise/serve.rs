@@ -8,7 +8,7 @@ use std::{
 };
 
 use hoist_compute::{Error, ErrorKind, OsCode, Phase, Result, State, Stdio, Stream, Timestamp};
-use hoist_spec::ConsoleSize;
+use hoist_spec::{ConsoleSize, ProcessSpec};
 
 use super::{
     Connection, SuperviseOptions, SupervisorFolder, SupervisorState, SupervisorStatus,
@@ -21,7 +21,9 @@ use super::{
     turn::{Ready, Waiting},
     wire::{Exited, LONGEST, LaunchRequest, MOST_DATA, Packet},
 };
-use crate::{Container, Engine, EngineOptions, foreground::SignalFd, foreground::SignalSource};
+use crate::{
+    Container, Engine, EngineOptions, Hooks, foreground::SignalFd, foreground::SignalSource,
+};
 
 /// How long clients that take nothing are waited for at the end, unless the container had to wait for them, too.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -41,6 +43,11 @@ pub fn serve() -> Result<()> {
         Some(Packet::Launch(request)) => request,
         _ => return Err(failed(io::ErrorKind::InvalidData.into())),
     };
+    if let Some(process) = &request.process {
+        return own_process(&request, process, &launcher).inspect_err(|error| {
+            let _ = launcher.send(&Packet::Failed(error.to_json()));
+        });
+    }
     let mut launched = Client::new(socket);
     launched.attached = request.attach;
     launched.watches = request.attach.is_some();
@@ -52,6 +59,24 @@ pub fn serve() -> Result<()> {
             Err(error)
         }
     }
+}
+
+/// Owns a further process of a container until its end, so that somebody reaps it. What it writes is thrown away.
+fn own_process(
+    request: &LaunchRequest,
+    process: &ProcessSpec,
+    launcher: &Connection,
+) -> Result<()> {
+    let engine = Engine::open(EngineOptions {
+        state_root: Some(request.state_root.clone()),
+        data_root: Some(request.data_root.clone()),
+        ..EngineOptions::default()
+    })?;
+    let process = engine.exec(&request.id, process, Stdio::null(), &mut Hooks::default())?;
+    // Whoever launched it may be gone.
+    let _ = launcher.send(&Packet::Started(process.pid()));
+    give_memory_back();
+    process.wait(None).map(drop)
 }
 
 /// One supervisor.

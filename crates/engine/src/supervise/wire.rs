@@ -4,7 +4,7 @@
 use std::{io, path::PathBuf};
 
 use hoist_compute::ExitStatus;
-use hoist_spec::{ConsoleSize, ContainerId};
+use hoist_spec::{ConsoleSize, ContainerId, ProcessSpec};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::OutputStream;
@@ -25,6 +25,9 @@ pub(crate) struct LaunchRequest {
     pub(crate) console: Option<ConsoleSize>,
     /// Attach who launches it before the container starts.
     pub(crate) attach: Option<AttachRequest>,
+    /// Own this further process of the container instead of the container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) process: Option<Box<ProcessSpec>>,
 }
 
 /// What a client wants to have to do with the streams.
@@ -160,6 +163,7 @@ mod tests {
                 width: 80,
             }),
             attach: None,
+            process: None,
         };
         let attach = AttachRequest {
             input: true,

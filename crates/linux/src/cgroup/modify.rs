@@ -54,7 +54,7 @@ impl Cgroup {
     }
 
     /// The hierarchies that this cgroup is in, each as if it were mounted at the cgroup.
-    fn layout(&self) -> Layout {
+    pub(crate) fn layout(&self) -> Layout {
         let hierarchies = self
             .directories
             .iter()

@@ -1,0 +1,117 @@
+//! Further processes with limits of their own.
+
+use hoist_spec::{Signal, oci::LinuxResources};
+use serde_json::json;
+
+use super::{
+    Ability, Behaviour, Fixture, Outcome,
+    kit::{self, DEADLINE, expect_state, idle, in_and_out},
+};
+use crate::{ComputeSystem, Query, State, Stdio};
+
+pub(super) const BEHAVIOURS: &[Behaviour] = &[
+    Behaviour {
+        name: "a process with limits of its own is ended with all it has started, and nothing else is",
+        covers: &["limited.tree", "process.terminate"],
+        needs: &[Ability::Limits],
+        run: its_tree_ends,
+    },
+    Behaviour {
+        name: "a process that exceeds a limit of its own is stopped by it, and the container goes on",
+        covers: &["limited.tree"],
+        needs: &[Ability::Limits],
+        run: its_limit_holds,
+    },
+    Behaviour {
+        name: "a limit that cannot be had starts no process",
+        covers: &["limited.refused"],
+        needs: &[Ability::Limits],
+        run: an_impossible_limit,
+    },
+    Behaviour {
+        name: "terminating a process that has ended is success",
+        covers: &["process.terminate"],
+        needs: &[],
+        run: ended_is_terminated,
+    },
+];
+
+fn limits(json: serde_json::Value) -> Outcome<LinuxResources> {
+    Ok(serde_json::from_value(json)?)
+}
+
+fn processes(container: &dyn ComputeSystem) -> Outcome<usize> {
+    let query = Query {
+        processes: true,
+        ..Query::default()
+    };
+    Ok(container
+        .properties(query)?
+        .processes
+        .map_or(0, |all| all.len()))
+}
+
+fn its_tree_ends(fixture: &dyn Fixture) -> Outcome {
+    let running = idle(fixture)?;
+    let container = &*running.container;
+    // It leaves a process behind in a session of its own, whose parent has ended.
+    let spec = fixture.process(&["daemon", "600000", "+", "idle"]);
+    let process = container.create_limited_process(&spec, &limits(json!({}))?, in_and_out())?;
+    let mut stdout = process.take_streams().stdout.ok_or("no standard output")?;
+    kit::expect_line(&mut stdout, "ready")?;
+    kit::until("all of it runs", || Ok(processes(container)? >= 3))?;
+    process.terminate()?;
+    ensure_eq!(
+        process.wait(Some(DEADLINE))?.signal,
+        Some(Signal::KILL),
+        "it ended by"
+    );
+    ensure_eq!(processes(container)?, 1, "what is left of the container is");
+    expect_state(container, State::Running)
+}
+
+fn its_limit_holds(fixture: &dyn Fixture) -> Outcome {
+    let running = idle(fixture)?;
+    let few = limits(json!({"pids": {"limit": 1}}))?;
+    let spec = fixture.process(&["daemon", "0"]);
+    let process = running
+        .container
+        .create_limited_process(&spec, &few, Stdio::null())?;
+    let status = process.wait(Some(DEADLINE))?;
+    ensure!(
+        status.code != Some(0),
+        "it could start others in spite of its limit"
+    );
+    ensure_eq!(
+        kit::exec(fixture, &*running.container, &["daemon", "0"])?
+            .status
+            .code,
+        Some(0),
+        "another gives"
+    );
+    expect_state(&*running.container, State::Running)
+}
+
+fn an_impossible_limit(fixture: &dyn Fixture) -> Outcome {
+    let running = idle(fixture)?;
+    let impossible = limits(json!({"cpu": {"cpus": "100000"}}))?;
+    let spec = fixture.process(&["idle"]);
+    let started = running
+        .container
+        .create_limited_process(&spec, &impossible, Stdio::null());
+    ensure!(started.is_err(), "a process was started without its limit");
+    ensure_eq!(processes(&*running.container)?, 1, "what runs is");
+    Ok(())
+}
+
+fn ended_is_terminated(fixture: &dyn Fixture) -> Outcome {
+    let running = idle(fixture)?;
+    let process = running
+        .container
+        .create_process(&fixture.process(&["exit", "3"]), Stdio::null())?;
+    process.wait(Some(DEADLINE))?;
+    process.terminate()?;
+    process.terminate()?;
+    ensure_eq!(process.wait(Some(DEADLINE))?.code, Some(3), "it ended with");
+    Ok(())
+}

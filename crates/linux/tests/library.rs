@@ -1,0 +1,267 @@
+//! The backend as a library inside a program that has many threads and a state of its own.
+
+use std::process::ExitCode;
+
+#[cfg(target_os = "linux")]
+fn main() -> ExitCode {
+    linux::main()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn main() -> ExitCode {
+    ExitCode::SUCCESS
+}
+
+#[cfg(target_os = "linux")]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "this is test code")]
+mod linux {
+    use std::collections::{BTreeMap, HashMap};
+    use std::fs;
+    use std::io::Read;
+    use std::process::ExitCode;
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+    use std::thread;
+    use std::time::Duration;
+
+    use hoist_compute::{ComputeService, Stdio, Stream};
+    use hoist_linux::LinuxService;
+    use hoist_testing::{Leaks, Need, Suite, full, hangs_after, probe, root, spec};
+
+    pub(super) fn main() -> ExitCode {
+        probe::main_if_asked();
+        Suite::new()
+            .serial()
+            // Row 44.
+            .test(
+                "64 threads start containers and processes while others allocate and lock, and nothing hangs",
+                &[Need::Namespaces],
+                many_threads,
+            )
+            // Row 44.
+            .test(
+                "the caller's directory, umask, signal mask, environment, limits and descriptors are as before",
+                &[Need::Namespaces],
+                the_callers_state,
+            )
+            // Row 30.
+            .test(
+                "500 masked paths hide what is there, and a container starts with them",
+                &[Need::Root],
+                many_masked_paths,
+            )
+            .run()
+    }
+
+    struct Place {
+        folder: tempfile::TempDir,
+        tag: String,
+        service: LinuxService,
+    }
+
+    impl Place {
+        fn new(name: &str) -> Self {
+            let folder = tempfile::Builder::new()
+                .prefix("hoist-library-")
+                .tempdir()
+                .unwrap();
+            root::minimal(&folder.path().join("root")).unwrap();
+            let service = LinuxService::new(folder.path().join("state")).unwrap();
+            Self {
+                tag: format!("{name}{}", std::process::id()),
+                service,
+                folder,
+            }
+        }
+
+        /// Makes a container, runs it to its end, and removes it.
+        fn run(&self, number: usize, probe: &[&str]) -> Option<i32> {
+            let spec = spec::container(&self.folder.path().join("root"), &self.tag, probe);
+            let id = format!("{}-{number}", self.tag).parse().unwrap();
+            let system = self.service.create(&id, &spec).unwrap();
+            let process = system.start(Stdio::null()).unwrap();
+            let status = process.wait(Some(Duration::from_secs(60))).unwrap();
+            system.delete().unwrap();
+            status.code
+        }
+    }
+
+    fn many_threads() {
+        let times = if full() { 10_000 } else { 300 };
+        hangs_after(
+            Duration::from_secs(if full() { 3600 } else { 120 }),
+            move || {
+                let place = Place::new("threads");
+                let leaks = Leaks::before(&place.tag, &[]);
+                let (next, done) = (AtomicUsize::new(0), AtomicBool::new(false));
+                let shared = Mutex::new(HashMap::new());
+                thread::scope(|scope| {
+                    // Whoever forks without care copies a lock that one of these holds.
+                    for number in 0..48 {
+                        let (done, shared) = (&done, &shared);
+                        scope.spawn(move || {
+                            while !done.load(Relaxed) {
+                                let text = format!("{number}").repeat(100);
+                                shared.lock().unwrap().insert(number, text);
+                                thread::sleep(Duration::from_micros(200));
+                            }
+                        });
+                    }
+                    let workers: Vec<_> = (0..16)
+                        .map(|_| {
+                            let (next, place) = (&next, &place);
+                            scope.spawn(move || {
+                                loop {
+                                    let number = next.fetch_add(1, Relaxed);
+                                    if number >= times {
+                                        return;
+                                    }
+                                    assert_eq!(place.run(number, &["exit", "7"]), Some(7));
+                                }
+                            })
+                        })
+                        .collect();
+                    let outcomes: Vec<_> = workers
+                        .into_iter()
+                        .map(thread::ScopedJoinHandle::join)
+                        .collect();
+                    done.store(true, Relaxed);
+                    outcomes.into_iter().for_each(|outcome| outcome.unwrap());
+                });
+                leaks.assert_none();
+            },
+        );
+    }
+
+    /// What a library must leave alone.
+    fn own_state() -> BTreeMap<&'static str, String> {
+        let status = fs::read_to_string("/proc/thread-self/status").unwrap();
+        let wanted = [
+            "Umask",
+            "SigBlk",
+            "SigIgn",
+            "SigCgt",
+            "CapEff",
+            "CapBnd",
+            "NoNewPrivs",
+            "Seccomp",
+            "Uid",
+            "Gid",
+            "Groups",
+        ];
+        let lines = status
+            .lines()
+            .filter(|line| wanted.contains(&line.split(':').next().unwrap_or_default()));
+        let mut descriptors: Vec<String> = fs::read_dir("/proc/self/fd")
+            .unwrap()
+            .filter_map(|entry| fs::read_link(entry.unwrap().path()).ok())
+            .map(|target| target.display().to_string())
+            .filter(|target| {
+                !target.starts_with("/proc/")
+                    && !target.contains("hoist-init")
+                    && !target.contains("eventpoll")
+            })
+            .collect();
+        descriptors.sort();
+        let read = |name: &str| fs::read_to_string(format!("/proc/self/{name}")).unwrap();
+        [
+            ("status", lines.collect::<Vec<_>>().join("\n")),
+            (
+                "directory",
+                std::env::current_dir().unwrap().display().to_string(),
+            ),
+            (
+                "root",
+                fs::read_link("/proc/self/root")
+                    .unwrap()
+                    .display()
+                    .to_string(),
+            ),
+            (
+                "environment",
+                format!("{:?}", std::env::vars_os().collect::<Vec<_>>()),
+            ),
+            ("limits", read("limits")),
+            ("cgroup", read("cgroup")),
+            ("score", read("oom_score_adj")),
+            (
+                "namespaces",
+                ["mnt", "pid", "net", "ipc", "uts", "user", "cgroup"]
+                    .map(|kind| {
+                        fs::read_link(format!("/proc/self/ns/{kind}"))
+                            .unwrap()
+                            .display()
+                            .to_string()
+                    })
+                    .join(" "),
+            ),
+            ("descriptors", descriptors.join("\n")),
+        ]
+        .into()
+    }
+
+    fn the_callers_state() {
+        let place = Place::new("state");
+        // The first start makes what stays for the life of the program.
+        place.run(0, &["exit", "0"]);
+        let before = own_state();
+        for number in 1..10 {
+            place.run(number, &["exit", "0"]);
+            let spec = spec::container(&place.folder.path().join("root"), &place.tag, &["idle"]);
+            let id = format!("{}-idle-{number}", place.tag).parse().unwrap();
+            let system = place.service.create(&id, &spec).unwrap();
+            let process = system.start(Stdio::null()).unwrap();
+            let exec = spec::process(&place.tag, &["exit", "3"]);
+            let further = system.create_process(&exec, Stdio::null()).unwrap();
+            assert_eq!(further.wait(None).unwrap().code, Some(3));
+            system.terminate().unwrap();
+            process.wait(None).unwrap();
+            drop((process, further));
+            system.delete().unwrap();
+        }
+        assert_eq!(own_state(), before);
+    }
+
+    fn many_masked_paths() {
+        let place = Place::new("masked");
+        let folder = place.folder.path().join("root/secret");
+        let mut paths = Vec::new();
+        for number in 0..500 {
+            let path = folder.join(number.to_string());
+            // Every other one is a directory.
+            if number % 2 == 0 {
+                fs::create_dir_all(path.join("x")).unwrap();
+            } else {
+                fs::create_dir_all(&folder).unwrap();
+                fs::write(&path, "secret").unwrap();
+            }
+            paths.push(format!("/secret/{number}"));
+        }
+        let probe = "read /secret/1 + read /secret/499 + list /secret/0 + list /secret/498";
+        let probe: Vec<&str> = probe.split(' ').collect();
+        let mut spec = spec::container(&place.folder.path().join("root"), &place.tag, &probe);
+        spec.oci
+            .linux_mut()
+            .as_mut()
+            .unwrap()
+            .set_masked_paths(Some(paths));
+        let id = format!("{}-masked", place.tag).parse().unwrap();
+        let system = place.service.create(&id, &spec).unwrap();
+        let stdio = Stdio::Streams {
+            stdin: Stream::Null,
+            stdout: Stream::Pipe,
+            stderr: Stream::Null,
+        };
+        let process = system.start(stdio).unwrap();
+        let mut seen = String::new();
+        process
+            .take_streams()
+            .stdout
+            .unwrap()
+            .read_to_string(&mut seen)
+            .unwrap();
+        assert_eq!(seen, "[]\n[]\n");
+        assert_eq!(process.wait(None).unwrap().code, Some(0));
+        system.delete().unwrap();
+    }
+}
