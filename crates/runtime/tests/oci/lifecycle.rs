@@ -250,7 +250,7 @@ fn detached_exec() {
         pids.as_array()
             .unwrap()
             .iter()
-            .any(|one| one.as_u64() == pid.trim().parse().ok()),
+            .any(|one| one.as_u64() == pid.parse().ok()),
         "{pid} is not in {pids}"
     );
     let there = fs::read_link(format!("/proc/{pid}/cwd")).unwrap();
