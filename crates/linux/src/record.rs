@@ -165,28 +165,33 @@ impl Folder {
                 }
                 Err(error) => return Err(failed(Phase::Create, "make", &self.0, error)),
             }
-            // In between, somebody may have taken it for what a crash left.
-            if let Some(lock) = self.lock()? {
-                return Ok(Making { _lock: lock });
+            // In between, somebody may have taken it for what a crash left, made another, and finished that.
+            match self.lock()? {
+                Some(lock) if !self.is_finished() => return Ok(Making { _lock: lock }),
+                _ => {}
             }
         }
     }
 
     /// Removes what a crash has left of the making of a container; whether it did.
     fn remove_unfinished(&self) -> Result<bool> {
-        let is_finished = || self.0.join(STATE).exists();
-        if is_finished() {
+        if self.is_finished() {
             return Ok(false);
         }
         let Ok(folder) = File::open(&self.0) else {
             return Ok(false);
         };
         // Its maker holds the lock until the record is finished.
-        if flock(&folder, FlockOperation::NonBlockingLockExclusive).is_err() || is_finished() {
+        let is_held = flock(&folder, FlockOperation::NonBlockingLockExclusive).is_err();
+        if is_held || !self.is(&folder) || self.is_finished() {
             return Ok(false);
         }
         self.remove()?;
         Ok(true)
+    }
+
+    fn is_finished(&self) -> bool {
+        self.0.join(STATE).exists()
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -320,14 +325,26 @@ impl Folder {
     /// Keeps other processes from starting or removing the container at the same time, while the result lives. None where
     /// the container is gone. The folder itself is what is locked: no file has to be made for it.
     pub(crate) fn lock(&self) -> Result<Option<File>> {
-        let folder = match File::open(&self.0) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            opened => opened.map_err(|error| failed(Phase::Operate, "open", &self.0, error))?,
-        };
-        rustix::io::retry_on_intr(|| flock(&folder, FlockOperation::LockExclusive))
-            .map_err(|errno| failed(Phase::Operate, "lock", &self.0, errno.into()))?;
-        // Whoever held it before may have removed the container.
-        Ok(self.0.exists().then_some(folder))
+        loop {
+            let folder = match File::open(&self.0) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                opened => opened.map_err(|error| failed(Phase::Operate, "open", &self.0, error))?,
+            };
+            rustix::io::retry_on_intr(|| flock(&folder, FlockOperation::LockExclusive))
+                .map_err(|errno| failed(Phase::Operate, "lock", &self.0, errno.into()))?;
+            if self.is(&folder) {
+                return Ok(Some(folder));
+            }
+        }
+    }
+
+    /// Whether the open `folder` is the one that bears the name: whoever held its lock before may have removed it, and
+    /// somebody else made another.
+    fn is(&self, folder: &File) -> bool {
+        use std::os::unix::fs::MetadataExt;
+        let place = |found: fs::Metadata| (found.dev(), found.ino());
+        let named = fs::metadata(&self.0).map(place);
+        named.is_ok_and(|named| folder.metadata().is_ok_and(|found| place(found) == named))
     }
 
     /// Removes the folder. One that is gone is success.
