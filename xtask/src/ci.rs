@@ -6,8 +6,8 @@
 
 mod ordinary_user;
 
-use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
 use crate::command::{Outcome, cargo, root, run};
@@ -74,6 +74,10 @@ const STEPS: &[(&str, Step)] = &[
     ("tests-ordinary-user", ordinary_user::test),
     ("tests-cgroup-v2", |_, counts| {
         vm::test(&vm::Options::default(), counts)
+    }),
+    ("suites", suites),
+    ("windows", |root, counts| {
+        script(root, counts, include_str!("ci/windows.sh"), &[])
     }),
     ("licences", licences),
 ];
@@ -164,6 +168,54 @@ fn in_v1_only(command: &Command) -> Command {
         };
     }
     wrapped
+}
+
+/// podman, docker and containerd with hoist-oci as their runtime.
+fn suites(root: &Path, counts: &mut Counts) -> Outcome<()> {
+    let suites = root.join("../shared/suites");
+    if !suites.is_dir() {
+        println!("skipped: there is no {}", suites.display());
+        counts.skipped += 1;
+        return Ok(());
+    }
+    let runtime = built_program(root, "hoist-oci")?;
+    let failed = counts.failed;
+    let arguments = [suites.canonicalize()?, runtime];
+    script(root, counts, include_str!("ci/suites.sh"), &arguments)?;
+    if counts.failed > failed {
+        return Err("an engine was not content with hoist-oci".into());
+    }
+    Ok(())
+}
+
+/// Builds the package of this name, and says where its program of the same name is.
+fn built_program(root: &Path, name: &str) -> Outcome<PathBuf> {
+    let output = cargo(root)
+        .args(["build", "--package", name, "--message-format", "json"])
+        .stderr(Stdio::inherit())
+        .output()?;
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter(|message| message["target"]["name"] == name)
+        .find_map(|message| Some(message["executable"].as_str()?.into()))
+        .ok_or_else(|| format!("{name} cannot be built").into())
+}
+
+/// Runs a script of bash. Where it says that a tool is missing, that is a skip, but in CI an error.
+fn script(root: &Path, counts: &mut Counts, text: &str, arguments: &[PathBuf]) -> Outcome<()> {
+    let mut bash = Command::new("bash");
+    bash.current_dir(root)
+        .args(["-c", text, "bash"])
+        .args(arguments);
+    let skipped = |error: &dyn std::fmt::Display| error.to_string().ends_with("exit status: 77");
+    match run(counts, &mut bash) {
+        Err(error) if skipped(&error) && std::env::var_os("CI").is_none() => {
+            counts.skipped += 1;
+            Ok(())
+        }
+        done => done,
+    }
 }
 
 /// cargo-deny is no part of a fresh machine, and takes longer to build than all of Hoist.

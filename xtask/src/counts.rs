@@ -13,8 +13,16 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    /// Adds what `line` says, where it is the last line of a test binary: `test result: ok. 3 passed; 0 failed; …`.
+    /// Adds what `line` says, where it is the last line of a test binary (`test result: ok. 3 passed; 0 failed; …`) or of a
+    /// suite that drives an engine (`TOTAL name ok 34 notok 0`).
     pub(crate) fn read(&mut self, line: &str) {
+        if let ["TOTAL", _, "ok", passed, "notok", failed] =
+            line.split_whitespace().collect::<Vec<_>>()[..]
+        {
+            self.passed += passed.parse().unwrap_or(0);
+            self.failed += failed.parse().unwrap_or(0);
+            return;
+        }
         let Some((_, numbers)) = line
             .trim_end()
             .strip_prefix("test result: ")
@@ -54,11 +62,12 @@ mod tests {
         for line in [
             "running 3 tests",
             "test a ... ok",
+            "TOTAL hoist ok 33 notok 1",
             "test result: ok. 30 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 1.51s",
             "test result: FAILED. 102 passed; 2 failed; 4 ignored; 0 measured; 0 filtered out; finished in 20.56s",
         ] {
             counts.read(line);
         }
-        assert_eq!(counts.to_string(), "132 passed, 2 failed, 5 skipped");
+        assert_eq!(counts.to_string(), "165 passed, 3 failed, 5 skipped");
     }
 }
