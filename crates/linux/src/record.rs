@@ -133,6 +133,13 @@ impl Record {
     }
 }
 
+/// A file with a spec, which is written once: another one, by whatever name, is another version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SpecVersion {
+    file: (u64, u64),
+    changed: (i64, i64),
+}
+
 /// The folder of one container.
 #[derive(Clone, Debug)]
 pub(crate) struct Folder(PathBuf);
@@ -248,9 +255,21 @@ impl Folder {
         self.read(EXIT)
     }
 
+    /// Which file the spec is in; `NotFound` where there is no container.
+    pub(crate) fn spec_version(&self) -> Result<SpecVersion> {
+        use std::os::unix::fs::MetadataExt;
+        self.remove_unfinished()?;
+        let path = self.0.join(CONFIG);
+        let found =
+            fs::metadata(&path).map_err(|error| failed(Phase::Operate, "read", &path, error))?;
+        Ok(SpecVersion {
+            file: (found.dev(), found.ino()),
+            changed: (found.ctime(), found.ctime_nsec()),
+        })
+    }
+
     /// The spec; `NotFound` where there is no container.
     pub(crate) fn read_spec(&self) -> Result<ContainerSpec> {
-        self.remove_unfinished()?;
         self.read_as(CONFIG, ContainerSpec::from_json)
     }
 

@@ -18,7 +18,7 @@ use crate::features::HostFeatures;
 use crate::plan::{Fault, Plan, RuntimeOptions, plan, plan_for_runtime};
 use crate::proc_pid;
 use crate::process::OwnedProcess;
-use crate::record::{Created, Folder, remove_graves};
+use crate::record::{Created, Folder, SpecVersion, remove_graves};
 use crate::root_facts::RootFacts;
 use crate::system::LinuxSystem;
 
@@ -51,6 +51,7 @@ pub(crate) struct Shared {
     /// The first processes that this program has started, by container: it alone can reap them, whichever handle asks.
     pub(crate) owned: Mutex<HashMap<ContainerId, Arc<OwnedProcess>>>,
     pub(crate) waits_for_each: bool,
+    last_opened: Mutex<Option<(SpecVersion, ContainerSpec)>>,
     features: OnceLock<HostFeatures>,
     fault: Option<(u32, Fault)>,
     pub(crate) takes_containers_along: bool,
@@ -78,6 +79,7 @@ impl LinuxService {
             timeline: options.timeline,
             owned: Mutex::default(),
             waits_for_each: options.waits_for_each,
+            last_opened: Mutex::default(),
             features: options.features.map(OnceLock::from).unwrap_or_default(),
             fault: options.fault,
             takes_containers_along: options.takes_containers_along,
@@ -129,14 +131,32 @@ impl LinuxService {
 
     pub(crate) fn open_system(&self, id: &ContainerId) -> Result<LinuxSystem> {
         let folder = self.0.folder(id);
-        let spec = folder
-            .read_spec()
+        let spec = self
+            .0
+            .spec(&folder)
             .map_err(|error| not_found(id, &folder, error))?;
         Ok(LinuxSystem::new(self.0.clone(), id.clone(), spec, None))
     }
 }
 
 impl Shared {
+    /// The spec of a container, read once where the same one is opened several times in a row.
+    fn spec(&self, folder: &Folder) -> Result<ContainerSpec> {
+        let version = folder.spec_version()?;
+        let mut last = self
+            .last_opened
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        if let Some((known, spec)) = &*last
+            && *known == version
+        {
+            return Ok(spec.clone());
+        }
+        let spec = folder.read_spec()?;
+        *last = Some((version, spec.clone()));
+        Ok(spec)
+    }
+
     /// What this host can do, looked at once.
     pub(crate) fn features(&self) -> Result<&HostFeatures> {
         if let Some(features) = self.features.get() {
