@@ -98,9 +98,12 @@ impl SupervisorFolder {
         }
     }
 
-    /// Removes the folder and the log. What is gone is success.
+    /// Removes the log and the folder. What is gone is success; where there is no folder, there was no supervisor, and no log.
     pub(crate) fn remove(&self) -> Result<()> {
-        for folder in [&self.folder, &self.log_folder] {
+        if !self.exists() {
+            return Ok(());
+        }
+        for folder in [&self.log_folder, &self.folder] {
             match fs::remove_dir_all(folder) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(failed("remove", folder, error));
@@ -166,5 +169,22 @@ pub(super) fn failed(what: &str, path: &Path, error: io::Error) -> Error {
     match error.raw_os_error() {
         Some(errno) => made.code(OsCode::Errno(errno)),
         None => made.because(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_container_that_had_no_supervisor_is_removed_wherever_logs_would_be() {
+        let state = tempfile::tempdir().unwrap();
+        let id = "web".parse().unwrap();
+        // As a home that the user may not look into: nothing can be below it.
+        let folder = SupervisorFolder::of(state.path(), Path::new("/dev/null"), &id);
+        folder.remove().unwrap();
+        fs::create_dir_all(folder.path()).unwrap();
+        folder.remove().unwrap_err();
+        assert!(folder.exists(), "what could not be removed is still known");
     }
 }
