@@ -1,9 +1,9 @@
 //! The supervisor: one small process per detached container that owns it.
 //!
 //! It starts the container and so becomes its owner, reads what the container writes into a [log](LogOptions), passes it to
-//! those who are [attached](Connection), takes their input, starts the container once more where its [`RestartPolicy`] says
+//! those who are attached, takes their input, starts the container once more where its [`RestartPolicy`] says
 //! so, and removes it in the end where it is asked to. It is a mode of the caller's own program, which [`Launcher`] names: that program
-//! calls [`serve`] first thing. Whoever wants something of it connects to its socket and speaks in packets ([`wire`]).
+//! calls [`serve`] first thing. Whoever wants something of it connects to its socket and speaks in packets (`wire`).
 //!
 //! Nothing here knows a command line, and nothing a platform's containers: those are the [`Engine`](crate::Engine)'s.
 //!
