@@ -493,7 +493,7 @@ mod tests {
             for name in left {
                 fs::write(folder.0.join(name), "{").unwrap();
             }
-            let error = folder.read_spec().unwrap_err();
+            let error = folder.spec_version().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::NotFound, "{left:?}");
             assert!(!folder.exists(), "{left:?}");
         }
