@@ -18,12 +18,12 @@ pub(super) fn test(root: &Path, counts: &mut Counts) -> Outcome<()> {
     let binaries = built(root)?;
     let home = std::env::temp_dir().join(format!("hoist-ci-user-{}", std::process::id()));
     fs::create_dir(&home)?;
-    let outcome = run_each(&binaries, &home, counts);
+    let outcome = run_each(root, &binaries, &home, counts);
     fs::remove_dir_all(&home)?;
     outcome
 }
 
-fn run_each(binaries: &[TestBinary], home: &Path, counts: &mut Counts) -> Outcome<()> {
+fn run_each(root: &Path, binaries: &[TestBinary], home: &Path, counts: &mut Counts) -> Outcome<()> {
     // The one place where that user may write; others' temporary files stay out of its sight.
     fs::set_permissions(home, fs::Permissions::from_mode(0o1777))?;
     let mut failed = Vec::new();
@@ -41,6 +41,8 @@ fn run_each(binaries: &[TestBinary], home: &Path, counts: &mut Counts) -> Outcom
             .env("HOME", home)
             .env("TMPDIR", home)
             .env_remove("XDG_RUNTIME_DIR")
+            // That user has no cargo, which insta would ask.
+            .env("INSTA_WORKSPACE_ROOT", root)
             .env("HOIST_TESTS_MUST_RUN", promises("user,namespaces,userns"));
         if run(counts, command).is_err() {
             failed.push(program.display().to_string());

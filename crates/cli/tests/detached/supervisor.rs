@@ -59,7 +59,7 @@ pub(crate) fn add(suite: Suite) -> Suite {
         // Row 5.
         .test(
             "after SIGKILL of the supervisor the container is gone, its status is known as lost, and it can be removed",
-            &[Need::Namespaces],
+            &[Need::Root],
             a_killed_supervisor,
         )
         // Row 5.

@@ -186,10 +186,11 @@ impl Start<'_> {
                     let pid = message.value as u32;
                     *process = Some((pid, open(pid)?));
                     if let Some(maps) = &self.plan.id_maps {
-                        id_maps::write(maps, pid)?;
+                        id_maps::write(maps, pid).map_err(|error| unless_ended(process, error))?;
                         control.go().map_err(failed("let the process go"))?;
                     }
-                    verify::after_clone(self.plan, pid)?;
+                    verify::after_clone(self.plan, pid)
+                        .map_err(|error| unless_ended(process, error))?;
                     self.witness.cloned(pid)?;
                 }
                 MessageKind::Ready => ready = true,
@@ -212,9 +213,6 @@ impl Start<'_> {
         process: Option<&(u32, OwnedFd)>,
         error: Error,
     ) -> Error {
-        let has_ended = |(_, pidfd): &(u32, OwnedFd)| {
-            wait_for(pidfd.as_fd(), Some(LAST_MOMENTS)).unwrap_or(false)
-        };
         if !process.is_some_and(has_ended) {
             return error;
         }
@@ -267,6 +265,19 @@ impl Start<'_> {
             None => died("the helper").code(OsCode::Errno(message.errno)),
         }
     }
+}
+
+/// `error`, or where the process has ended, that: nothing could be done to it any more.
+fn unless_ended(process: &Option<(u32, OwnedFd)>, error: Error) -> Error {
+    match process.as_ref().is_some_and(has_ended) {
+        true => died("the new process").because(error),
+        false => error,
+    }
+}
+
+/// Whether a process has ended, or is just about to.
+fn has_ended((_, pidfd): &(u32, OwnedFd)) -> bool {
+    wait_for(pidfd.as_fd(), Some(LAST_MOMENTS)).unwrap_or(false)
 }
 
 /// Ends what was started, and waits for the process's end. The result is what the process, or the helper, had to say before that

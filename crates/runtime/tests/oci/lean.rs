@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, env, fs, process::Command};
 
-use hoist_testing::Suite;
+use hoist_testing::{Need, Suite};
 
 use crate::kit::{Bundle, CONTAINERS, await_that, runtime};
 
@@ -35,7 +35,7 @@ pub(crate) fn add(suite: Suite) -> Suite {
     suite
         .test(
             "the dependency tree holds no async runtime, TLS, image or network code",
-            &[],
+            &[Need::Root],
             dependencies,
         )
         .test_or_skip(
