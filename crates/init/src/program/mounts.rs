@@ -356,12 +356,14 @@ impl Covers {
             FileType::Directory => (&mut self.directory, empty_directory),
             _ => (&mut self.file, null_device),
         };
-        let cover = match cover {
-            Some(cover) => cover,
-            None => cover.insert(make()?),
-        };
-        let copy = clone_tree(cover.as_fd(), c"", false)?;
-        mount_on(copy.as_fd(), place.as_fd())
+        // Only what is attached can be copied (before Linux 6.15): the first cover is used itself.
+        match cover {
+            Some(cover) => mount_on(
+                clone_tree(cover.as_fd(), c"", false)?.as_fd(),
+                place.as_fd(),
+            ),
+            None => mount_on(cover.insert(make()?).as_fd(), place.as_fd()),
+        }
     }
 }
 
