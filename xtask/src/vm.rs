@@ -18,7 +18,7 @@ const CASES: &[(&str, &str)] = &[
     ("cgroup", ""),
     ("conformance", "limits are changed while"),
     ("conformance", "a limit that the kernel refuses"),
-    ("conformance", "container goes"),
+    ("conformance", "a container goes"),
     ("conformance", "by force"),
     ("conformance", "console"),
     ("conformance", "another process"),
