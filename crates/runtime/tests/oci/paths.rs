@@ -276,8 +276,8 @@ fn linked_working_directory() {
         "/proc/1/cwd".to_owned(),
     ] {
         let mut bundle = Bundle::new(&["report"]);
-        symlink(&content, bundle.rootfs().join("mnt/work")).unwrap();
-        for cwd in ["/mnt/work", "/mnt/work/new"] {
+        symlink(&content, bundle.rootfs().join("mnt/linked")).unwrap();
+        for cwd in ["/mnt/linked", "/mnt/linked/new"] {
             bundle.config["process"]["cwd"] = json!(cwd);
             let said = bundle.run();
             if said.code == Some(0) {
