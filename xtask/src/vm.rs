@@ -23,6 +23,8 @@ const CASES: &[(&str, &str)] = &[
     ("conformance", "console"),
     ("conformance", "another process"),
     ("conformance", "user given"),
+    ("run", "layer stacks"),
+    ("run", "composed root"),
 ];
 const CASES_IN_FULL: &[(&str, &str)] = &[
     ("cgroup", ""),

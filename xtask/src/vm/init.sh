@@ -5,7 +5,7 @@ busybox=/bin/busybox
 if [ "$1" != second ]; then
     # pivot_root(2) cannot leave an initramfs: everything moves to a tmpfs first.
     $busybox mount -t tmpfs -o size=90% tmpfs /new
-    $busybox cp -a /bin /dev /etc /init /lib /proc /sys /tests /tmp /new/
+    $busybox cp -a /bin /dev /etc /init /lib /proc /sys /tests /tmp /usr /new/
     for folder in /*; do
         [ -e "/new$folder" ] || [ "$folder" = /new ] || $busybox cp -a "$folder" /new/
     done

@@ -18,7 +18,7 @@ pub(super) fn build(work: &Path, kernel: &Path, cases: &[(&str, &str)]) -> Outco
         fs::remove_dir_all(&tree)?;
     }
     for folder in [
-        "bin", "dev", "etc", "lib", "new", "proc", "sys", "tmp", "usr",
+        "bin", "dev", "etc", "lib", "new", "proc", "sys", "tmp", "usr/bin",
     ] {
         fs::create_dir_all(tree.join(folder))?;
     }
