@@ -764,8 +764,14 @@ impl OwnCgroup {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let layout = container.layout();
         // Devices are the container's: its rules hold below it, too.
-        let limits = plan_limits(limits, &layout, DeviceControl::Leave)
+        let mut limits = plan_limits(limits, &layout, DeviceControl::Leave)
             .map_err(|error| operate(error.into()))?;
+        // The container's cgroup has processes: enabling a controller below it fails, or makes of it a threaded one, below
+        // which no process can be born.
+        if !limits.required.is_empty() {
+            return Err(no_controllers_below(&limits.required));
+        }
+        limits.accounting.clear();
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("process-{}-{number}", std::process::id());
         let made = Self(Cgroup::create(&layout, Base::Mount, &name, &limits).map_err(operate)?);
@@ -777,6 +783,18 @@ impl OwnCgroup {
     pub(crate) fn kill_all(&self) -> Result<()> {
         self.0.kill_all(PATIENCE).map_err(operate)
     }
+}
+
+/// The error for limits of a further process that the unified hierarchy would have to keep.
+fn no_controllers_below(controllers: &[String]) -> Error {
+    let controllers = controllers.join(", ");
+    Error::new(
+        ErrorKind::Unsupported,
+        Phase::Plan,
+        format!("limit one process of the container by the cgroup controllers {controllers}"),
+    )
+    .because("in cgroup v2 a cgroup with processes of its own hands no controller on (cgroups(7), no internal processes)")
+    .remedy("limit the whole container instead: hoist update")
 }
 
 impl Drop for OwnCgroup {

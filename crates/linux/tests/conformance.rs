@@ -17,9 +17,11 @@ fn main() -> ExitCode {
 
 /// An ordinary user makes no cgroups and has a single id.
 fn lacks(ability: Ability) -> Option<String> {
-    let missing = Need::Root.missing()?;
+    let missing = Need::Root.missing();
     match ability {
-        Ability::Pause | Ability::Limits | Ability::Users => Some(missing),
+        Ability::Pause | Ability::Limits | Ability::Users => missing,
+        // The unified hierarchy hands no controller on below a cgroup that has processes.
+        Ability::ProcessLimits => missing.or_else(|| Need::CgroupV1.missing()),
         Ability::Console | Ability::Signals | Ability::Isolation | Ability::Reset => None,
     }
 }

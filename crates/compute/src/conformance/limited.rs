@@ -19,7 +19,7 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     Behaviour {
         name: "a process that exceeds a limit of its own is stopped by it, and the container goes on",
         covers: &["limited.tree"],
-        needs: &[Ability::Limits],
+        needs: &[Ability::ProcessLimits],
         run: its_limit_holds,
     },
     Behaviour {

@@ -73,6 +73,8 @@ pub enum Ability {
     Signals,
     /// Memory and the number of processes can be limited, and what is used is accounted for.
     Limits,
+    /// A further process can have limits of its own.
+    ProcessLimits,
     /// A container has a host name and process ids of its own.
     Isolation,
     /// A container that has ended can be started once more.
