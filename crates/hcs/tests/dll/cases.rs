@@ -1,11 +1,4 @@
-//! The driver over a DLL: the double of `vmcompute.dll` whose path `HOIST_TEST_HCS_DOUBLE` gives. Only on Windows, or under Wine.
-
-#![cfg(windows)]
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "this is test code: a panic is how a test fails"
-)]
+//! The driver over the double of `vmcompute.dll`.
 
 use std::{
     io::{self, Cursor, Write},
@@ -47,15 +40,36 @@ impl Write for Sink {
     }
 }
 
-/// `None`, and said so, where there is no double.
-fn driver() -> Option<Driver<HcsCalls<Vmcompute>>> {
-    let Some(path) = std::env::var_os("HOIST_TEST_HCS_DOUBLE") else {
-        eprintln!("ignored: HOIST_TEST_HCS_DOUBLE does not name a double of vmcompute.dll");
-        return None;
-    };
-    let dll = Vmcompute::load_double(Path::new(&path)).unwrap();
+type DoubleDriver = Driver<HcsCalls<Vmcompute>>;
+
+/// A case that needs the double.
+type Case = fn(DoubleDriver);
+
+/// The cases by name.
+pub(crate) const CASES: &[(&str, Case)] = &[
+    (
+        "a process is run and its code and output come back",
+        a_process_is_run_and_its_code_and_output_come_back,
+    ),
+    (
+        "input reaches the process and ends",
+        input_reaches_the_process_and_ends,
+    ),
+    (
+        "further processes run in a container and a signal ends it",
+        further_processes_run_in_a_container_and_a_signal_ends_it,
+    ),
+    (
+        "a program that is not there is an error with its code",
+        a_program_that_is_not_there_is_an_error_with_its_code,
+    ),
+];
+
+/// The driver over the double at `path`.
+pub(crate) fn driver(path: &Path) -> DoubleDriver {
+    let dll = Vmcompute::load_double(path).unwrap();
     let calls = HcsCalls::new(dll, Dialect::Schema1, Limits::default());
-    Some(Driver::new(calls, Settings::hoist(), Box::new(Quiet)))
+    Driver::new(calls, Settings::hoist(), Box::new(Quiet))
 }
 
 fn plan(id: &str, arguments: &[&str], stdin: bool) -> Plan {
@@ -88,9 +102,7 @@ fn text(sink: &Sink) -> String {
     String::from_utf8_lossy(&sink.0.lock().unwrap()).replace("\r\n", "\n")
 }
 
-#[test]
-fn a_process_is_run_and_its_code_and_output_come_back() {
-    let Some(driver) = driver() else { return };
+fn a_process_is_run_and_its_code_and_output_come_back(driver: DoubleDriver) {
     for code in [0, 3, -1] {
         let (streams, output) = streams(None);
         let line = format!("echo hello& exit {code}");
@@ -103,9 +115,7 @@ fn a_process_is_run_and_its_code_and_output_come_back() {
     }
 }
 
-#[test]
-fn input_reaches_the_process_and_ends() {
-    let Some(driver) = driver() else { return };
+fn input_reaches_the_process_and_ends(driver: DoubleDriver) {
     let (streams, output) = streams(Some("line one\r\n"));
     let echo = ["cmd", "/v:on", "/c", "set /p LINE=& echo got !LINE!"];
     let exit = driver.run(plan("c2", &echo, true), streams, None);
@@ -117,9 +127,7 @@ fn input_reaches_the_process_and_ends() {
     );
 }
 
-#[test]
-fn further_processes_run_in_a_container_and_a_signal_ends_it() {
-    let Some(driver) = driver() else { return };
+fn further_processes_run_in_a_container_and_a_signal_ends_it(driver: DoubleDriver) {
     let driver = Arc::new(driver);
     let runner = Arc::clone(&driver);
     let running = std::thread::spawn(move || {
@@ -144,9 +152,7 @@ fn further_processes_run_in_a_container_and_a_signal_ends_it() {
     assert!(!driver.is_running("c3"));
 }
 
-#[test]
-fn a_program_that_is_not_there_is_an_error_with_its_code() {
-    let Some(driver) = driver() else { return };
+fn a_program_that_is_not_there_is_an_error_with_its_code(driver: DoubleDriver) {
     let (streams, _) = streams(None);
     let error = driver
         .run(plan("c4", &["no-such-program.exe"], false), streams, None)
@@ -155,8 +161,7 @@ fn a_program_that_is_not_there_is_an_error_with_its_code() {
     assert_eq!(error.hresult(), Some(Hresult(0x8007_0002)));
 }
 
-#[test]
-fn a_missing_dll_is_named_with_what_would_help() {
+pub(crate) fn a_missing_dll_is_named_with_what_would_help() {
     let error = match Vmcompute::load_double(Path::new("C:\\no\\such\\vmcompute.dll")) {
         Ok(_) => panic!("there is no such DLL"),
         Err(error) => error.to_string(),
