@@ -86,20 +86,6 @@ impl LinuxService {
     pub fn folder_of(&self, id: &ContainerId) -> PathBuf {
         self.0.folder(id).path().to_owned()
     }
-
-    /// Removes what a making that was cut short before its record was written has left of `id`. It is success where there is
-    /// nothing, or a container.
-    ///
-    /// # Errors
-    ///
-    /// A folder that cannot be removed.
-    pub fn remove_unfinished(&self, id: &ContainerId) -> Result<()> {
-        let folder = self.0.folder(id);
-        match folder.read_record() {
-            Err(error) if error.kind() == ErrorKind::NotFound => folder.remove(),
-            _ => Ok(()),
-        }
-    }
 }
 
 impl RuntimeContainer {

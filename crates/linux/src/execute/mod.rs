@@ -37,6 +37,12 @@ pub(crate) struct Started {
     pub(crate) streams: Streams,
 }
 
+/// How the messages of a start came to their end.
+enum End {
+    Executed,
+    Failed(Error),
+}
+
 /// Somebody who must know how far a start has come, and has part in it.
 pub(crate) trait Witness {
     /// The helper is at work; what it gets later is made now.
@@ -103,8 +109,12 @@ impl Start<'_> {
         self.tracer.mark("start the helper");
         let outcome = greeted
             .and_then(|()| self.hand_over_rest(&control))
-            .and_then(|()| self.follow(&control, &mut process, &mut prepared.caller))
-            .map_err(|error| self.unless_told(&control, process.as_ref(), error));
+            .and_then(|()| self.follow(&control, &mut process, &mut prepared.caller));
+        let outcome = match outcome {
+            Ok(End::Executed) => Ok(()),
+            Ok(End::Failed(error)) => Err(error),
+            Err(error) => Err(self.unless_ended(&control, process.as_ref(), error)),
+        };
         if outcome.is_err() {
             end(&control, &mut process);
         }
@@ -142,13 +152,13 @@ impl Start<'_> {
         handed.map_err(failed("hand the cgroup to the process"))
     }
 
-    /// Follows the messages to the end of the socket: the process executed its program, or is no more.
+    /// Follows the messages to the end of the socket. An error is one of this program's own.
     fn follow(
         &mut self,
         control: &Control,
         process: &mut Option<(u32, OwnedFd)>,
         streams: &mut Streams,
-    ) -> Result<()> {
+    ) -> Result<End> {
         let (mut ready, mut released, mut asks_for_hooks) = (false, false, false);
         loop {
             if let (true, Some((pid, _))) = (asks_for_hooks, process.as_ref()) {
@@ -175,28 +185,27 @@ impl Start<'_> {
             let Some((message, descriptor)) =
                 control.receive().map_err(failed("listen to the helper"))?
             else {
-                return if released {
-                    Ok(())
+                return Ok(if released {
+                    End::Executed
                 } else {
-                    Err(died(process_or_helper(process.as_ref())))
-                };
+                    End::Failed(died(process_or_helper(process.as_ref())))
+                });
             };
             match message.kind {
                 MessageKind::Cloned => {
                     let pid = message.value as u32;
                     *process = Some((pid, open(pid)?));
                     if let Some(maps) = &self.plan.id_maps {
-                        id_maps::write(maps, pid).map_err(|error| unless_ended(process, error))?;
+                        id_maps::write(maps, pid)?;
                         control.go().map_err(failed("let the process go"))?;
                     }
-                    verify::after_clone(self.plan, pid)
-                        .map_err(|error| unless_ended(process, error))?;
+                    verify::after_clone(self.plan, pid)?;
                     self.witness.cloned(pid)?;
                 }
                 MessageKind::Ready => ready = true,
                 MessageKind::Hooks => asks_for_hooks = true,
                 MessageKind::Console => streams.console = Some(self.console(descriptor)?.into()),
-                MessageKind::Failed => return Err(self.explain(&message)),
+                MessageKind::Failed => return Ok(End::Failed(self.explain(&message))),
                 MessageKind::LoseOwner if self.plan.loses_owner() => {
                     let _ = rustix::process::kill_process(rustix::process::getpid(), Signal::KILL);
                 }
@@ -205,14 +214,17 @@ impl Start<'_> {
         }
     }
 
-    /// What the process itself said of its end, where it has ended; else `error`. Of a process that is ending, nothing can be
-    /// looked at any more, and that is not the reason for its end.
-    fn unless_told(
+    /// `error`; or where the process has ended by itself, what it said of that. To a process that is ending, nothing can be done
+    /// any more, and that is not the reason for its end.
+    fn unless_ended(
         &self,
         control: &Control,
         process: Option<&(u32, OwnedFd)>,
         error: Error,
     ) -> Error {
+        let has_ended = |(_, pidfd): &(u32, OwnedFd)| {
+            wait_for(pidfd.as_fd(), Some(LAST_MOMENTS)).unwrap_or(false)
+        };
         if !process.is_some_and(has_ended) {
             return error;
         }
@@ -221,7 +233,7 @@ impl Start<'_> {
                 return self.explain(&message);
             }
         }
-        error
+        died("the new process").because(error)
     }
 
     /// The controlling side of the process's console, which has its size before the process can ask for it.
@@ -267,22 +279,8 @@ impl Start<'_> {
     }
 }
 
-/// `error`, or where the process has ended, that: nothing could be done to it any more.
-fn unless_ended(process: &Option<(u32, OwnedFd)>, error: Error) -> Error {
-    match process.as_ref().is_some_and(has_ended) {
-        true => died("the new process").because(error),
-        false => error,
-    }
-}
-
-/// Whether a process has ended, or is just about to.
-fn has_ended((_, pidfd): &(u32, OwnedFd)) -> bool {
-    wait_for(pidfd.as_fd(), Some(LAST_MOMENTS)).unwrap_or(false)
-}
-
-/// Ends what was started, and waits for the process's end. The result is what the process, or the helper, had to say before that
-/// of a failure of its own.
-fn end(control: &Control, process: &mut Option<(u32, OwnedFd)>) -> Option<Message> {
+/// Ends what was started, and waits for the process's end.
+fn end(control: &Control, process: &mut Option<(u32, OwnedFd)>) {
     let kill = |pidfd: &OwnedFd| {
         // It may have ended by itself.
         let _ = pidfd_send_signal(pidfd, Signal::KILL);
@@ -291,13 +289,8 @@ fn end(control: &Control, process: &mut Option<(u32, OwnedFd)>) -> Option<Messag
     if let Some((_, pidfd)) = process {
         kill(pidfd);
     }
-    let mut reason = None;
     // The helper may have cloned the process and not yet said so.
     while let Ok(Some((message, _))) = control.receive() {
-        let was_hung_up = message.call == Call::Recvmsg as u32 && message.errno == libc::EPIPE;
-        if message.kind == MessageKind::Failed && !was_hung_up {
-            reason.get_or_insert(message);
-        }
         if message.kind == MessageKind::Cloned
             && let Ok(pidfd) = open(message.value as u32)
         {
@@ -308,7 +301,6 @@ fn end(control: &Control, process: &mut Option<(u32, OwnedFd)>) -> Option<Messag
     if let Some((_, pidfd)) = process {
         let _ = reap(pidfd);
     }
-    reason
 }
 
 /// The process, a child of this program that nobody has waited for: its id cannot have been given to another.

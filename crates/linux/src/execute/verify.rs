@@ -44,17 +44,9 @@ fn unreadable(path: PathBuf) -> impl FnOnce(std::io::Error) -> Error {
     }
 }
 
-/// As [`unreadable`], for what only a process that has ended lacks.
-fn ended(path: PathBuf) -> impl FnOnce(std::io::Error) -> Error {
-    move |error| match error.raw_os_error() {
-        Some(libc::ENOENT | libc::ESRCH) => super::died("the new process"),
-        _ => unreadable(path)(error),
-    }
-}
-
 fn namespace_of(process: &str, name: &str) -> Result<PathBuf> {
     let path = PathBuf::from(format!("/proc/{process}/ns/{name}"));
-    fs::read_link(&path).map_err(ended(path))
+    fs::read_link(&path).map_err(unreadable(path))
 }
 
 fn namespaces(plan: &Plan, pid: u32, which: impl Fn(u32) -> bool) -> Result<()> {
@@ -74,7 +66,7 @@ fn namespaces(plan: &Plan, pid: u32, which: impl Fn(u32) -> bool) -> Result<()> 
         let name = crate::plan::namespace_name(*kind);
         let wanted = fs::metadata(path).map_err(unreadable(path.into()))?;
         let link = PathBuf::from(format!("/proc/{pid}/ns/{name}"));
-        let found = fs::metadata(&link).map_err(ended(link))?;
+        let found = fs::metadata(&link).map_err(unreadable(link))?;
         if std::os::unix::fs::MetadataExt::ino(&wanted)
             != std::os::unix::fs::MetadataExt::ino(&found)
         {
@@ -90,7 +82,7 @@ fn namespaces(plan: &Plan, pid: u32, which: impl Fn(u32) -> bool) -> Result<()> 
 /// where its owner is.
 fn cgroups(plan: &CgroupPlan, pid: u32) -> Result<()> {
     let path = PathBuf::from(format!("/proc/{pid}/cgroup"));
-    let text = fs::read_to_string(&path).map_err(ended(path))?;
+    let text = fs::read_to_string(&path).map_err(unreadable(path))?;
     let is_inside = |line: &&str| {
         let place = line.splitn(3, ':').nth(2).unwrap_or_default();
         place
@@ -111,7 +103,7 @@ fn cgroups(plan: &CgroupPlan, pid: u32) -> Result<()> {
 fn id_maps(maps: &IdMaps, pid: u32) -> Result<()> {
     for (file, wanted) in [("uid_map", &maps.users), ("gid_map", &maps.groups)] {
         let path = PathBuf::from(format!("/proc/{pid}/{file}"));
-        let text = fs::read_to_string(&path).map_err(ended(path))?;
+        let text = fs::read_to_string(&path).map_err(unreadable(path))?;
         let found = text.lines().map(|line| {
             let mut numbers = line
                 .split_ascii_whitespace()

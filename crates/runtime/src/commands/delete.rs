@@ -28,14 +28,7 @@ pub(crate) fn delete(global: &mut Global, arguments: &Arguments) -> Result<u8, F
     let service = global.service()?;
     let container = match service.open_for_runtime(&parsed) {
         Ok(container) => container,
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            // Of a making that was cut short there may be a folder, and nothing else.
-            service.remove_unfinished(&parsed)?;
-            return match force {
-                true => Ok(0),
-                false => Err(error.into()),
-            };
-        }
+        Err(error) if force && error.kind() == ErrorKind::NotFound => return Ok(0),
         Err(error) => return Err(error.into()),
     };
     let status = container.oci_state()?.status;
