@@ -24,13 +24,19 @@ mod host_root;
 #[cfg(target_os = "linux")]
 mod making;
 #[cfg(target_os = "linux")]
+mod oom;
+#[cfg(target_os = "linux")]
 mod proc_pid;
 #[cfg(target_os = "linux")]
 mod process;
 #[cfg(target_os = "linux")]
+mod process_cgroup;
+#[cfg(target_os = "linux")]
 mod reaper;
 #[cfg(target_os = "linux")]
 mod record;
+#[cfg(target_os = "linux")]
+mod recorder;
 #[cfg(target_os = "linux")]
 mod removal;
 #[cfg(target_os = "linux")]

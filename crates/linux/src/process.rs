@@ -12,8 +12,8 @@ use rustix::process::pidfd_send_signal;
 use rustix::termios::{Winsize, tcsetwinsize};
 
 use crate::execute::waitid;
+use crate::process_cgroup::ProcessCgroup;
 use crate::service::system;
-use crate::system::OwnCgroup;
 
 /// `CLD_EXITED` (waitid(2)).
 const CLD_EXITED: i32 = 1;
@@ -183,7 +183,7 @@ pub(crate) struct LinuxProcess {
     /// The console's controlling side, for its size.
     console: Option<OwnedFd>,
     /// The cgroup of its own that holds all it has started.
-    cgroup: Option<Arc<OwnCgroup>>,
+    cgroup: Option<Arc<ProcessCgroup>>,
 }
 
 impl LinuxProcess {
@@ -202,7 +202,7 @@ impl LinuxProcess {
     }
 
     /// The same, in a cgroup of its own.
-    pub(crate) fn with_cgroup(self, cgroup: Arc<OwnCgroup>) -> Self {
+    pub(crate) fn with_cgroup(self, cgroup: Arc<ProcessCgroup>) -> Self {
         Self {
             cgroup: Some(cgroup),
             ..self

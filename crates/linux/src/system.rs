@@ -2,32 +2,33 @@
 
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use hoist_compute::{
-    ComputeSystem, Error, ErrorKind, ExitStatus, OomKill, OsCode, Phase, Process, Properties,
-    Query, Result, State, Stdio, Summary, Timestamp,
+    ComputeSystem, Error, ErrorKind, ExitStatus, OsCode, Phase, Process, Properties, Query, Result,
+    State, Stdio, Summary,
 };
 use hoist_spec::oci::LinuxResources;
 use hoist_spec::{ContainerId, ContainerSpec, ProcessSpec, Signal};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use crate::cgroup::{Base, Cgroup, CgroupRecord, DeviceControl, plan_limits};
+use crate::cgroup::{Cgroup, CgroupRecord};
 use crate::descriptors::{RuntimeDescriptors, Sources};
-use crate::execute::{Start, Started, Tracer, Witness, exit_info};
+use crate::execute::{Start, Started, Tracer, exit_info};
 use crate::making::CgroupMaker;
+use crate::oom::{oom_kill, too_little_memory};
 use crate::plan::{
-    CgroupPlace, PID_NAMESPACE, Plan, RunningContainer, RuntimeOptions, hooks as hook_plan, plan,
-    plan_process,
+    CgroupPlace, PID_NAMESPACE, Plan, RunningContainer, RuntimeOptions, plan, plan_process,
 };
 use crate::process::{LinuxProcess, OnExit, OwnedProcess, not_running, send, timed_out, wait_for};
-use crate::record::{Draft, Folder, ProcessIdentity, Record, Released};
+use crate::process_cgroup::ProcessCgroup;
+use crate::record::{Folder, ProcessIdentity, Record};
+use crate::recorder::{Nobody, Recorder};
 use crate::root::Root;
 use crate::root_facts::RootFacts;
 use crate::service::{Shared, boot_id, not_found, system};
-use crate::{hooks, proc_pid, reaper, removal, start_socket};
+use crate::{proc_pid, reaper, removal, start_socket};
 
 /// How long a container may take to end by force, to freeze, or to thaw.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -217,7 +218,7 @@ impl ComputeSystem for LinuxSystem {
     ) -> Result<Box<dyn Process>> {
         let (_, cgroup) = self.in_state(&[State::Running], "start a process in")?;
         let cgroup = cgroup.ok_or_else(self.no_cgroup("limit a process in"))?;
-        let own = Arc::new(OwnCgroup::make(&cgroup, limits)?);
+        let own = Arc::new(ProcessCgroup::make(&cgroup, limits)?);
         let started = self.launch_process_in(
             process,
             stdio,
@@ -650,159 +651,6 @@ impl LinuxSystem {
     }
 }
 
-/// Makes the cgroup of a container's first process, runs its hooks, and writes down what becomes of it.
-struct Recorder<'a> {
-    folder: &'a Folder,
-    plan: &'a Plan,
-    cgroup: Option<CgroupMaker<'a>>,
-    released: Option<(Released, Option<Draft>)>,
-    system: &'a LinuxSystem,
-    runtime: &'a RuntimeDescriptors,
-    hook_output: Option<OwnedFd>,
-}
-
-impl Recorder<'_> {
-    fn sources(&self) -> Sources<'_> {
-        Sources {
-            cgroup: self.cgroup.as_ref().and_then(CgroupMaker::made),
-            process: None,
-            runtime: self.runtime,
-        }
-    }
-}
-
-impl Witness for Recorder<'_> {
-    fn helper_started(&mut self) -> Result<Vec<OwnedFd>> {
-        let (_, late) = self.plan.early_and_late();
-        match &mut self.cgroup {
-            Some(cgroup) if !late.is_empty() => cgroup.make_rest()?,
-            _ => return Ok(Vec::new()),
-        }
-        self.sources().open(late)
-    }
-
-    fn cloned(&mut self, pid: u32) -> Result<()> {
-        let identity = |pid| {
-            ProcessIdentity::of(pid)
-                .map_err(|error| system(format!("look at process {pid}"), error))
-        };
-        let released = Released {
-            started_at: Timestamp::now(),
-            process: identity(pid)?,
-            owner: identity(std::process::id())?,
-            cgroup: self.sources().cgroup.map(Cgroup::record),
-            awaits_start: self.runtime.listener.is_some(),
-        };
-        let draft = self.folder.draft_released(&released)?;
-        self.released = Some((released, Some(draft)));
-        Ok(())
-    }
-
-    fn hooks(&mut self, pid: u32) -> Result<[OwnedFd; 2]> {
-        let system = self.system;
-        let state = |status| system.oci_state(status, Some(pid));
-        let creating = state("creating")?;
-        for (kind, hook) in hook_plan::runtime_hooks(&system.spec.oci) {
-            hooks::run(kind, hook, &creating)?;
-        }
-        let output = hooks::output()?;
-        let copy = output
-            .try_clone()
-            .map_err(|error| crate::service::system("duplicate a descriptor", error))?;
-        self.hook_output = Some(output);
-        Ok([state("created")?.file()?, copy])
-    }
-
-    fn hook_output(&self) -> Option<String> {
-        self.hook_output.as_ref().map(hooks::written)
-    }
-
-    /// Only now others may enter it: before, it was not yet in its own root.
-    fn releasing(&mut self) -> Result<()> {
-        match self.released.as_mut().and_then(|(_, draft)| draft.take()) {
-            Some(draft) => draft.publish(),
-            None => Ok(()),
-        }
-    }
-}
-
-/// Of a further process nothing is made or written down.
-struct Nobody;
-
-impl Witness for Nobody {
-    fn helper_started(&mut self) -> Result<Vec<OwnedFd>> {
-        Ok(Vec::new())
-    }
-
-    fn cloned(&mut self, _pid: u32) -> Result<()> {
-        Ok(())
-    }
-
-    fn hooks(&mut self, _pid: u32) -> Result<[OwnedFd; 2]> {
-        Err(Error::new(
-            ErrorKind::System,
-            Phase::Start,
-            "run hooks: a further process has none",
-        ))
-    }
-
-    fn releasing(&mut self) -> Result<()> {
-        Ok(())
-    }
-
-    fn hook_output(&self) -> Option<String> {
-        None
-    }
-}
-
-/// The cgroup of one further process, within the container's. With its last user it is removed, or stays with what is left
-/// in it and goes with the container's.
-pub(crate) struct OwnCgroup(Cgroup);
-
-impl OwnCgroup {
-    fn make(container: &Cgroup, limits: &LinuxResources) -> Result<Self> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let layout = container.layout();
-        // Devices are the container's: its rules hold below it, too.
-        let mut limits = plan_limits(limits, &layout, DeviceControl::Leave)
-            .map_err(|error| operate(error.into()))?;
-        // The container's cgroup has processes: enabling a controller below it fails, or makes of it a threaded one, below
-        // which no process can be born.
-        if !limits.required.is_empty() {
-            return Err(no_controllers_below(&limits.required));
-        }
-        limits.accounting.clear();
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("process-{}-{number}", std::process::id());
-        let made = Self(Cgroup::create(&layout, Base::Mount, &name, &limits).map_err(operate)?);
-        made.0.apply(&limits.writes).map_err(operate)?;
-        Ok(made)
-    }
-
-    /// Ends everything in it.
-    pub(crate) fn kill_all(&self) -> Result<()> {
-        self.0.kill_all(PATIENCE).map_err(operate)
-    }
-}
-
-/// The error for limits of a further process that the unified hierarchy would have to keep.
-fn no_controllers_below(controllers: &[String]) -> Error {
-    let controllers = controllers.join(", ");
-    Error::new(
-        ErrorKind::Unsupported,
-        Phase::Plan,
-        format!("limit one process of the container by the cgroup controllers {controllers}"),
-    )
-    .because("in cgroup v2 a cgroup with processes of its own hands no controller on (cgroups(7), no internal processes)")
-    .remedy("limit the whole container instead: hoist update")
-}
-
-impl Drop for OwnCgroup {
-    fn drop(&mut self) {
-        let _ = self.0.remove(Duration::ZERO);
-    }
-}
-
 fn running_container(record: &Record) -> RunningContainer {
     RunningContainer {
         namespaces: record.created.namespaces,
@@ -900,7 +748,7 @@ fn root_of(record: &Record, first: &OwnedFd) -> Result<Root> {
     }
 }
 
-fn open_cgroup(record: &Record) -> Result<Option<Cgroup>> {
+pub(crate) fn open_cgroup(record: &Record) -> Result<Option<Cgroup>> {
     record
         .cgroup()
         .map(Cgroup::open)
@@ -910,38 +758,6 @@ fn open_cgroup(record: &Record) -> Result<Option<Cgroup>> {
 
 pub(crate) fn operate(error: crate::cgroup::CgroupError) -> Error {
     error.into_error(Phase::Operate)
-}
-
-fn oom_kill(record: &Record) -> Option<OomKill> {
-    let cgroup = open_cgroup(record).ok()??;
-    if cgroup.oom_kills().ok()? == 0 {
-        return None;
-    }
-    let path = cgroup
-        .memory_path()
-        .map(|path| path.display().to_string())
-        .unwrap_or_default();
-    Some(OomKill {
-        cgroup: path,
-        limit_bytes: cgroup.memory_limit().ok().flatten(),
-    })
-}
-
-/// The error for a process that was killed before it could execute its program, because its memory is limited to less than
-/// that takes.
-fn too_little_memory(cgroup: &Cgroup) -> Option<Error> {
-    if cgroup.oom_kills().ok()? == 0 {
-        return None;
-    }
-    let operation = match cgroup.memory_limit().ok().flatten() {
-        Some(limit) => format!("start the process within a memory limit of {limit} bytes"),
-        None => "start the process within the memory limit above it".to_owned(),
-    };
-    Some(
-        Error::new(ErrorKind::InvalidSpec, Phase::Start, operation)
-            .about("memory")
-            .remedy("raise the limit: no program starts in less than some hundred kilobytes"),
-    )
 }
 
 fn processes(record: &Record, cgroup: Option<&Cgroup>) -> Result<Vec<hoist_compute::ProcessEntry>> {

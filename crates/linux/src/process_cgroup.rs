@@ -1,0 +1,62 @@
+//! A cgroup for one further process and all that it starts, so that these have limits of their own and end together.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use hoist_compute::{Error, ErrorKind, Phase, Result};
+use hoist_spec::oci::LinuxResources;
+
+use crate::cgroup::{Base, Cgroup, DeviceControl, plan_limits};
+use crate::system::operate;
+
+/// How long ending what is in it may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The cgroup of one further process, within the container's. With its last user it is removed, or stays with what is left
+/// in it and goes with the container's.
+pub(crate) struct ProcessCgroup(pub(crate) Cgroup);
+
+impl ProcessCgroup {
+    /// Makes it, with `limits`. After an error there is none.
+    pub(crate) fn make(container: &Cgroup, limits: &LinuxResources) -> Result<Self> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let layout = container.layout();
+        // Devices are the container's: its rules hold below it, too.
+        let mut limits = plan_limits(limits, &layout, DeviceControl::Leave)
+            .map_err(|error| operate(error.into()))?;
+        // The container's cgroup has processes: enabling a controller below it fails, or makes of it a threaded one, below
+        // which no process can be born.
+        if !limits.required.is_empty() {
+            return Err(no_controllers_below(&limits.required));
+        }
+        limits.accounting.clear();
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("process-{}-{number}", std::process::id());
+        let made = Self(Cgroup::create(&layout, Base::Mount, &name, &limits).map_err(operate)?);
+        made.0.apply(&limits.writes).map_err(operate)?;
+        Ok(made)
+    }
+
+    /// Ends everything in it.
+    pub(crate) fn kill_all(&self) -> Result<()> {
+        self.0.kill_all(PATIENCE).map_err(operate)
+    }
+}
+
+/// The error for limits of a further process that the unified hierarchy would have to keep.
+fn no_controllers_below(controllers: &[String]) -> Error {
+    let controllers = controllers.join(", ");
+    Error::new(
+        ErrorKind::Unsupported,
+        Phase::Plan,
+        format!("limit one process of the container by the cgroup controllers {controllers}"),
+    )
+    .because("in cgroup v2 a cgroup with processes of its own hands no controller on (cgroups(7), no internal processes)")
+    .remedy("limit the whole container instead: hoist update")
+}
+
+impl Drop for ProcessCgroup {
+    fn drop(&mut self) {
+        let _ = self.0.remove(Duration::ZERO);
+    }
+}

@@ -1,0 +1,121 @@
+//! What a start needs of this program while it goes on: cgroups, hooks, the record.
+
+use std::os::fd::OwnedFd;
+
+use hoist_compute::{Error, ErrorKind, Phase, Result, Timestamp};
+
+use crate::cgroup::Cgroup;
+use crate::descriptors::{RuntimeDescriptors, Sources};
+use crate::execute::Witness;
+use crate::hooks;
+use crate::making::CgroupMaker;
+use crate::plan::{Plan, hooks as hook_plan};
+use crate::record::{Draft, Folder, ProcessIdentity, Released};
+use crate::service::system;
+use crate::system::LinuxSystem;
+
+/// Makes the cgroup of a container's first process, runs its hooks, and writes down what becomes of it.
+pub(crate) struct Recorder<'a> {
+    pub(crate) folder: &'a Folder,
+    pub(crate) plan: &'a Plan,
+    pub(crate) cgroup: Option<CgroupMaker<'a>>,
+    pub(crate) released: Option<(Released, Option<Draft>)>,
+    pub(crate) system: &'a LinuxSystem,
+    pub(crate) runtime: &'a RuntimeDescriptors,
+    pub(crate) hook_output: Option<OwnedFd>,
+}
+
+impl Recorder<'_> {
+    /// What descriptors are opened from, as far as it is made.
+    pub(crate) fn sources(&self) -> Sources<'_> {
+        Sources {
+            cgroup: self.cgroup.as_ref().and_then(CgroupMaker::made),
+            process: None,
+            runtime: self.runtime,
+        }
+    }
+}
+
+impl Witness for Recorder<'_> {
+    fn helper_started(&mut self) -> Result<Vec<OwnedFd>> {
+        let (_, late) = self.plan.early_and_late();
+        match &mut self.cgroup {
+            Some(cgroup) if !late.is_empty() => cgroup.make_rest()?,
+            _ => return Ok(Vec::new()),
+        }
+        self.sources().open(late)
+    }
+
+    fn cloned(&mut self, pid: u32) -> Result<()> {
+        let identity = |pid| {
+            ProcessIdentity::of(pid)
+                .map_err(|error| system(format!("look at process {pid}"), error))
+        };
+        let released = Released {
+            started_at: Timestamp::now(),
+            process: identity(pid)?,
+            owner: identity(std::process::id())?,
+            cgroup: self.sources().cgroup.map(Cgroup::record),
+            awaits_start: self.runtime.listener.is_some(),
+        };
+        let draft = self.folder.draft_released(&released)?;
+        self.released = Some((released, Some(draft)));
+        Ok(())
+    }
+
+    fn hooks(&mut self, pid: u32) -> Result<[OwnedFd; 2]> {
+        let system = self.system;
+        let state = |status| system.oci_state(status, Some(pid));
+        let creating = state("creating")?;
+        for (kind, hook) in hook_plan::runtime_hooks(&system.spec.oci) {
+            hooks::run(kind, hook, &creating)?;
+        }
+        let output = hooks::output()?;
+        let copy = output
+            .try_clone()
+            .map_err(|error| crate::service::system("duplicate a descriptor", error))?;
+        self.hook_output = Some(output);
+        Ok([state("created")?.file()?, copy])
+    }
+
+    fn hook_output(&self) -> Option<String> {
+        self.hook_output.as_ref().map(hooks::written)
+    }
+
+    /// Only now others may enter it: before, it was not yet in its own root.
+    fn releasing(&mut self) -> Result<()> {
+        match self.released.as_mut().and_then(|(_, draft)| draft.take()) {
+            Some(draft) => draft.publish(),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Of a further process nothing is made or written down.
+pub(crate) struct Nobody;
+
+impl Witness for Nobody {
+    fn helper_started(&mut self) -> Result<Vec<OwnedFd>> {
+        Ok(Vec::new())
+    }
+
+    fn cloned(&mut self, _pid: u32) -> Result<()> {
+        Ok(())
+    }
+
+    fn hooks(&mut self, _pid: u32) -> Result<[OwnedFd; 2]> {
+        Err(Error::new(
+            ErrorKind::System,
+            Phase::Start,
+            "run hooks: a further process has none",
+        ))
+    }
+
+    fn releasing(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn hook_output(&self) -> Option<String> {
+        None
+    }
+}
