@@ -12,6 +12,7 @@ pub mod conformance;
 pub mod errno;
 mod error;
 mod features;
+mod files;
 mod properties;
 mod service;
 mod status;
@@ -20,6 +21,7 @@ mod timeline;
 
 pub use error::{Error, ErrorKind, OsCode, Phase, Result};
 pub use features::{Feature, Features};
+pub use files::{Change, ChangeKind, FileKind, FileStat, Files, Ownership, RootFiles};
 pub use properties::{
     CpuStatistics, MemoryStatistics, ProcessEntry, Properties, Query, Statistics, Summary,
 };

@@ -7,8 +7,8 @@ use hoist_spec::{
 };
 
 use crate::{
-    Error, ErrorKind, ExitStatus, Features, Phase, Properties, Query, Result, State, Stdio,
-    Streams, Summary,
+    Change, Error, ErrorKind, ExitStatus, Features, Phase, Properties, Query, Result, RootFiles,
+    State, Stdio, Streams, Summary,
 };
 
 /// Something an event loop can wait for: a descriptor that becomes readable on Unix, a handle that becomes
@@ -117,6 +117,25 @@ pub trait ComputeSystem: Send + Sync {
             ErrorKind::Unsupported,
             Phase::Operate,
             format!("start container {} once more", self.id()),
+        ))
+    }
+
+    /// Opens its root file system for copying. A container that does not run must have one that was kept.
+    fn files(&self) -> Result<Box<dyn RootFiles + '_>> {
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            Phase::Operate,
+            format!("copy files of container {}", self.id()),
+        ))
+    }
+
+    /// What it has changed in its layers, sorted by path. A container without a writable layer of its own gives
+    /// `Unsupported`.
+    fn changes(&self) -> Result<Vec<Change>> {
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            Phase::Operate,
+            format!("look for changes in container {}", self.id()),
         ))
     }
 

@@ -69,6 +69,8 @@ mod engine;
 pub mod foreground;
 mod hooks;
 mod inspect;
+#[cfg(target_os = "linux")]
+mod local_files;
 mod names;
 mod oom;
 mod platform;
@@ -88,5 +90,7 @@ pub use engine::{
 };
 pub use hooks::{BoxError, Hook, HookContext, Hooks, StartHook};
 pub use inspect::{Inspect, InspectConfig, InspectHostConfig, InspectMount, InspectState};
+#[cfg(target_os = "linux")]
+pub use local_files::LocalFiles;
 pub use oom::{Oom, OomNotice};
 pub use time::{parse_rfc3339, rfc3339};

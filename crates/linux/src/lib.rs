@@ -42,6 +42,8 @@ mod removal;
 #[cfg(target_os = "linux")]
 pub mod root;
 #[cfg(target_os = "linux")]
+mod root_files;
+#[cfg(target_os = "linux")]
 pub mod runtime;
 #[cfg(target_os = "linux")]
 mod runtime_features;

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use hoist_compute::{
-    ComputeSystem, Error, ErrorKind, ExitStatus, OsCode, Phase, Process, Properties, Query, Result,
-    State, Stdio, Summary,
+    Change, ComputeSystem, Error, ErrorKind, ExitStatus, OsCode, Phase, Process, Properties, Query,
+    Result, RootFiles, State, Stdio, Summary,
 };
 use hoist_spec::oci::LinuxResources;
 use hoist_spec::{ContainerId, ContainerSpec, ProcessSpec, Signal};
@@ -395,6 +395,14 @@ impl ComputeSystem for LinuxSystem {
         Ok(())
     }
 
+    fn files(&self) -> Result<Box<dyn RootFiles + '_>> {
+        Ok(Box::new(self.open_files()?))
+    }
+
+    fn changes(&self) -> Result<Vec<Change>> {
+        self.find_changes()
+    }
+
     fn delete(&self) -> Result<()> {
         let Some(_lock) = self.folder.lock()? else {
             return Ok(());
@@ -725,7 +733,7 @@ fn status_of_reaped(pidfd: BorrowedFd<'_>) -> Option<ExitStatus> {
 }
 
 /// The root that the container's first process sees.
-fn root_of(record: &Record, first: &OwnedFd) -> Result<Root> {
+pub(crate) fn root_of(record: &Record, first: &OwnedFd) -> Result<Root> {
     use rustix::fs::{Mode, OFlags};
     let pid = record.process().map_or(0, |process| process.pid);
     let path = format!("/proc/{pid}/root");

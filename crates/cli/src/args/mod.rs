@@ -6,6 +6,7 @@
 
 mod containers;
 mod exec;
+mod files;
 mod run;
 
 use std::{
@@ -23,6 +24,7 @@ pub(crate) use containers::{
     Rm, Start, Stats, Stop, TableFormat, Top, Update, Wait,
 };
 pub(crate) use exec::Exec;
+pub(crate) use files::{Cp, Diff, Export};
 pub(crate) use run::{Plan, Run, Supervised};
 
 /// A command line that was understood.
@@ -49,6 +51,9 @@ pub(crate) enum Action {
     Update(Update),
     Stats(Stats),
     Rename(Rename),
+    Cp(Cp),
+    Diff(Diff),
+    Export(Export),
     Prune(Prune),
     Man(Man),
     Ps(Ps),
@@ -141,6 +146,21 @@ const COMMANDS: &[Definition] = &[
         "rename",
         "Give a container another name",
         arguments::<Rename>,
+    ),
+    (
+        "cp",
+        "Copy files between a container and this machine",
+        arguments::<Cp>,
+    ),
+    (
+        "diff",
+        "List what a container has changed in its layers",
+        arguments::<Diff>,
+    ),
+    (
+        "export",
+        "Write a container's root as a tar archive",
+        arguments::<Export>,
     ),
     ("rm", "Remove containers", arguments::<Rm>),
     (
@@ -265,6 +285,9 @@ pub(crate) fn parse(words: &[OsString]) -> Result<Invocation, clap::Error> {
         "update" => Action::Update(Update::from_arg_matches_mut(from)?),
         "stats" => Action::Stats(Stats::from_arg_matches_mut(from)?),
         "rename" => Action::Rename(Rename::from_arg_matches_mut(from)?),
+        "cp" => Action::Cp(Cp::from_arg_matches_mut(from)?),
+        "diff" => Action::Diff(Diff::from_arg_matches_mut(from)?),
+        "export" => Action::Export(Export::from_arg_matches_mut(from)?),
         "prune" => Action::Prune(Prune::from_arg_matches_mut(from)?),
         "man" => Action::Man(Man::from_arg_matches_mut(from)?),
         "ps" => Action::Ps(Ps::from_arg_matches_mut(from)?),

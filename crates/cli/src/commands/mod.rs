@@ -1,7 +1,10 @@
 //! One file per command.
 
 mod attach;
+mod cp;
+mod diff;
 mod exec;
+mod export;
 mod facts;
 mod host;
 mod info;
@@ -59,6 +62,9 @@ pub(crate) fn carry_out(invocation: Invocation) -> Result<u8, Failure> {
         Action::Update(update) => each(&update.containers, &limits::update(&update)?),
         Action::Stats(stats) => stats::run(&stats, &open()?),
         Action::Rename(rename) => limits::rename(&rename, &open()?),
+        Action::Cp(cp) => cp::run(&cp, &open()?),
+        Action::Diff(diff) => diff::run(&diff, &open()?),
+        Action::Export(export) => export::run(&export, &open()?),
         Action::Prune(prune) => prune::run(&prune, &open()?, json_errors),
         Action::Man(man) => man::run(&man),
         Action::Ps(ps) => ps::run(&ps, &open()?),

@@ -44,6 +44,7 @@ mod ending;
 mod environment;
 mod exec;
 mod exits;
+mod files;
 mod kit;
 mod lifecycle;
 mod limited;
@@ -79,6 +80,8 @@ pub enum Ability {
     Isolation,
     /// A container that has ended can be started once more.
     Reset,
+    /// Files can be copied into and out of a container.
+    Files,
 }
 
 /// What a backend's tests give the behaviours.
@@ -141,6 +144,7 @@ pub fn behaviours() -> Vec<Behaviour> {
         concurrent::BEHAVIOURS,
         properties::BEHAVIOURS,
         reset::BEHAVIOURS,
+        files::BEHAVIOURS,
     ]
     .concat()
 }

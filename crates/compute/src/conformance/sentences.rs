@@ -253,6 +253,26 @@ pub const SENTENCES: &[Sentence] = &[
         "A container that is not `Stopped` gives `InvalidState`.",
     ),
     sentence(
+        "files.open",
+        "ComputeSystem::files",
+        "Opens its root file system for copying.",
+    ),
+    sentence(
+        "files.in-root",
+        "RootFiles",
+        "Paths are the container's: absolute, and every symbolic link on the way, however it changes meanwhile, is followed within its root.",
+    ),
+    sentence(
+        "files.beneath",
+        "Files::unpack",
+        "No symbolic link below `directory` is followed. An entry that would lie outside is an error.",
+    ),
+    sentence(
+        "changes",
+        "ComputeSystem::changes",
+        "A container without a writable layer of its own gives `Unsupported`.",
+    ),
+    sentence(
         "delete.removes",
         "ComputeSystem::delete",
         "Removes the container and all that was made for it.",

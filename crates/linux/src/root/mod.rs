@@ -3,21 +3,28 @@
 //! Whatever lies in a root was put there by an image or by the container itself, and may change while it is
 //! looked at. So a path is never given to the kernel as text from `/`: it is resolved from a directory
 //! handle, by openat2(2) with in-root resolution and without magic links, or step by step (`walk`), and
-//! nothing but a regular file is ever opened for reading. Writing and mounting in the root is the child's
-//! work, not this module's.
+//! nothing but a regular file is ever opened for reading. Mounting in the root is the child's work, not this
+//! module's; what is written there for people who copy files goes through [`unpack`], into directories held by handle.
 
+mod changes;
+mod detached;
 mod error;
 mod facts;
 #[cfg(test)]
 mod model;
+pub mod pack;
 #[cfg(test)]
 mod tests;
+pub mod unpack;
 mod walk;
+
+pub(crate) use changes::Compared;
+pub(crate) use detached::overlay;
 
 use std::{
     fs::File,
     io::{self, Read},
-    os::fd::{AsRawFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd, OwnedFd},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -171,17 +178,9 @@ impl Root {
         if u64::try_from(stat.st_size).unwrap_or(u64::MAX) > limit {
             return Err(too_large());
         }
-        // The handle is known to be a regular file; the owner's own procfs leads to that very inode, so
-        // nothing can be put in its place between look and open.
-        let file = open(
-            by_handle(&handle),
-            OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY,
-            Mode::empty(),
-        )
-        .map_err(|errno| system("open", path, errno))?;
+        let file = reopen(&handle).map_err(|errno| system("open", path, errno))?;
         let mut content = Vec::new();
-        File::from(file)
-            .take(limit + 1)
+        file.take(limit + 1)
             .read_to_end(&mut content)
             .map_err(|source| RootError::System {
                 operation: "read",
@@ -225,6 +224,37 @@ impl Root {
         Ok(matches!(found, Found::Link(_) | Found::Other(..)))
     }
 
+    /// A handle (`O_PATH`) of what is at `path` in a root that is one directory; none where there is nothing. A symbolic
+    /// link at the end is followed with `follow`.
+    pub(crate) fn handle(&self, path: &Path, follow: bool) -> Result<Option<OwnedFd>, RootError> {
+        let shown = path.display().to_string();
+        let [root] = self.layers.as_slice() else {
+            return Err(system("resolve", &shown, Errno::OPNOTSUPP));
+        };
+        let last = match follow {
+            true => OFlags::empty(),
+            false => OFlags::NOFOLLOW,
+        };
+        let path = path.strip_prefix("/").unwrap_or(path);
+        let path = match path.as_os_str().is_empty() {
+            true => Path::new("."),
+            false => path,
+        };
+        open_resolved(root, path, OFlags::PATH | last, IN_ROOT)
+            .map(Some)
+            .or_else(|errno| match errno {
+                Errno::NOENT | Errno::NOTDIR => Ok(None),
+                Errno::LOOP => Err(RootError::TooManyLinks { path: shown }),
+                Errno::AGAIN => Err(RootError::Unsteady { path: shown }),
+                errno => Err(system("resolve", &shown, errno)),
+            })
+    }
+
+    /// A root of one directory itself; of several, the top-most layer.
+    pub(crate) fn top(&self) -> Option<&OwnedFd> {
+        self.layers.first()
+    }
+
     fn find(&self, path: &str) -> Result<Option<(OwnedFd, Stat)>, RootError> {
         if !self.overlay
             && let [root] = self.layers.as_slice()
@@ -242,40 +272,67 @@ impl Root {
     }
 }
 
-/// Resolves `path` as if `root` were `/`.
-fn in_root(root: &OwnedFd, path: &str) -> Result<Option<(OwnedFd, Stat)>, RootError> {
+/// Every symbolic link is followed as if the directory were `/`.
+pub(crate) const IN_ROOT: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS);
+
+/// No symbolic link is followed, and nothing leads above the directory.
+pub(crate) const BENEATH: ResolveFlags = ResolveFlags::BENEATH
+    .union(ResolveFlags::NO_SYMLINKS)
+    .union(ResolveFlags::NO_MAGICLINKS);
+
+/// Opens `path` below a directory, again and again for a second where the tree changes meanwhile (`EAGAIN`).
+pub(crate) fn open_resolved(
+    directory: impl AsFd,
+    path: impl rustix::path::Arg + Copy,
+    flags: OFlags,
+    resolve: ResolveFlags,
+) -> Result<OwnedFd, Errno> {
     let deadline = Instant::now() + RETRY_FOR;
     loop {
         match openat2(
-            root,
-            relative(path),
-            OFlags::PATH | OFlags::CLOEXEC,
+            directory.as_fd(),
+            path,
+            flags | OFlags::CLOEXEC,
             Mode::empty(),
-            ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS,
+            resolve,
         ) {
-            Ok(handle) => {
-                let stat = fstat(&handle).map_err(|errno| system("look at", path, errno))?;
-                return Ok(Some((handle, stat)));
-            }
-            Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
-            Err(Errno::LOOP) => {
-                return Err(RootError::TooManyLinks {
-                    path: path.to_owned(),
-                });
-            }
             Err(Errno::AGAIN) if Instant::now() < deadline => std::thread::yield_now(),
-            Err(Errno::AGAIN) => {
-                return Err(RootError::Unsteady {
-                    path: path.to_owned(),
-                });
-            }
-            Err(errno) => return Err(system("resolve", path, errno)),
+            result => return result,
         }
     }
 }
 
+/// Opens the regular file that `handle` is known to hold for reading. The owner's own procfs leads to that very inode, so
+/// nothing can be put in its place between look and open.
+pub(crate) fn reopen(handle: &OwnedFd) -> Result<File, Errno> {
+    open(
+        by_handle(handle),
+        OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY,
+        Mode::empty(),
+    )
+    .map(File::from)
+}
+
+/// Resolves `path` as if `root` were `/`.
+fn in_root(root: &OwnedFd, path: &str) -> Result<Option<(OwnedFd, Stat)>, RootError> {
+    match open_resolved(root, relative(path), OFlags::PATH, IN_ROOT) {
+        Ok(handle) => {
+            let stat = fstat(&handle).map_err(|errno| system("look at", path, errno))?;
+            Ok(Some((handle, stat)))
+        }
+        Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+        Err(Errno::LOOP) => Err(RootError::TooManyLinks {
+            path: path.to_owned(),
+        }),
+        Err(Errno::AGAIN) => Err(RootError::Unsteady {
+            path: path.to_owned(),
+        }),
+        Err(errno) => Err(system("resolve", path, errno)),
+    }
+}
+
 /// Opens a directory that the caller named: policy, not content, so links in its path are followed.
-fn directory(path: &Path) -> Result<OwnedFd, RootError> {
+pub(crate) fn directory(path: &Path) -> Result<OwnedFd, RootError> {
     open(
         path,
         OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,

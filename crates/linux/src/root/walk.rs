@@ -132,7 +132,7 @@ pub(super) fn look_up(here: &[OwnedFd], overlay: bool, name: &[u8]) -> Result<Fo
     })
 }
 
-fn is_whiteout(handle: &OwnedFd, stat: &Stat, file_type: FileType) -> bool {
+pub(super) fn is_whiteout(handle: &OwnedFd, stat: &Stat, file_type: FileType) -> bool {
     match file_type {
         FileType::CharacterDevice => stat.st_rdev == 0,
         FileType::RegularFile => stat.st_size == 0 && mark(handle, "whiteout").is_some(),
@@ -140,7 +140,7 @@ fn is_whiteout(handle: &OwnedFd, stat: &Stat, file_type: FileType) -> bool {
     }
 }
 
-fn is_opaque(handle: &OwnedFd) -> bool {
+pub(super) fn is_opaque(handle: &OwnedFd) -> bool {
     mark(handle, "opaque") == Some(b'y')
 }
 

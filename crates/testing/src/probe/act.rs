@@ -54,6 +54,19 @@ fn one(action: &str, words: &[String]) -> Done {
         "list" => say(&json!(report::names(word(0)?)).to_string()),
         "read" => sys::write_all(1, &fs::read(word(0)?).map_err(failed)?).map_err(failed),
         "put" => fs::write(word(0)?, word(1)?).map_err(failed),
+        "folder" => fs::create_dir(word(0)?).map_err(failed),
+        "link" => std::os::unix::fs::symlink(word(0)?, word(1)?).map_err(failed),
+        "remove" => match fs::symlink_metadata(word(0)?).map_err(failed)?.is_dir() {
+            true => fs::remove_dir_all(word(0)?).map_err(failed),
+            false => fs::remove_file(word(0)?).map_err(failed),
+        },
+        "swap" => {
+            let (one, other) = (word(0)?, word(1)?);
+            say("ready")?;
+            loop {
+                sys::exchange(one, other).map_err(failed)?;
+            }
+        }
         "say" => say(word(0)?),
         "warn" => sys::write_all(2, format!("{}\n", word(0)?).as_bytes()).map_err(failed),
         "exit" => sys::exit(small(0)?),

@@ -75,6 +75,22 @@ pub fn read(fd: c_int, buffer: &mut [u8]) -> io::Result<usize> {
     }
 }
 
+/// Gives each of two names what the other names (renameat2(2), `RENAME_EXCHANGE`).
+pub fn exchange(one: &str, other: &str) -> io::Result<()> {
+    let (one, other) = (CString::new(one)?, CString::new(other)?);
+    // SAFETY: both names are terminated and live until the call returns.
+    let result = unsafe {
+        libc::renameat2(
+            libc::AT_FDCWD,
+            one.as_ptr(),
+            libc::AT_FDCWD,
+            other.as_ptr(),
+            libc::RENAME_EXCHANGE,
+        )
+    };
+    check(result).map(drop)
+}
+
 /// Closes a descriptor.
 pub fn close(fd: c_int) -> io::Result<()> {
     // SAFETY: the probe owns every descriptor it was started with, and nothing else here uses a closed one.
