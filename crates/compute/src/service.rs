@@ -1,9 +1,11 @@
 //! The three traits that a backend implements.
 
+use std::path::Path;
 use std::time::Duration;
 
 use hoist_spec::{
-    ConsoleSize, ContainerId, ContainerSpec, ProcessSpec, Signal, oci::LinuxResources,
+    ConsoleSize, ContainerId, ContainerSpec, ProcessSpec, Signal,
+    oci::{LinuxResources, Mount},
 };
 
 use crate::{
@@ -118,6 +120,36 @@ pub trait ComputeSystem: Send + Sync {
             Phase::Operate,
             format!("start container {} once more", self.id()),
         ))
+    }
+
+    /// Mounts a directory or file of this machine, or a new file system in memory, in the running container, until that ends
+    /// or [`ComputeSystem::remove_mount`]. The destination is resolved within its root and made where it is missing; one at
+    /// which a mount was added before is `AlreadyExists`.
+    fn add_mount(&self, mount: &Mount) -> Result<()> {
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            Phase::Operate,
+            format!(
+                "add a mount at {} of container {}",
+                mount.destination().display(),
+                self.id()
+            ),
+        ))
+    }
+
+    /// Takes a mount away that [`ComputeSystem::add_mount`] has added at this destination. Where none was, `NotFound`; where
+    /// something else is by now, `InvalidState`, and that stays.
+    fn remove_mount(&self, target: &Path) -> Result<()> {
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            Phase::Operate,
+            format!("remove the mount at {}", target.display()),
+        ))
+    }
+
+    /// The mounts that were added since its start and not removed.
+    fn added_mounts(&self) -> Result<Vec<Mount>> {
+        Ok(Vec::new())
     }
 
     /// Opens its root file system for copying. A container that does not run must have one that was kept.

@@ -182,6 +182,10 @@ impl Engine {
         }
     }
 
+    pub(crate) fn data_root(&self) -> &Path {
+        &self.data_root
+    }
+
     /// What this host can do, and why not what it cannot.
     pub fn features(&self) -> Features {
         self.service.features()
@@ -233,6 +237,7 @@ impl Engine {
             ),
             None => None,
         };
+        self.volumes().make_missing(&request.spec)?;
         let system = self.service.create(&request.id, &request.spec)?;
         if let Some(reservation) = reservation {
             reservation.keep();

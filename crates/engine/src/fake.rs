@@ -45,6 +45,7 @@ pub(crate) fn spec(arguments: &[&str]) -> ContainerSpec {
         oci: container,
         root: RootSource::Host,
         user: None,
+        groups: Vec::new(),
         seccomp: SeccompPolicy::Default,
         init: false,
         stop: StopPolicy::default(),

@@ -1,6 +1,6 @@
 //! A container in the form of `docker inspect`: the same names and words, as far as Hoist has the thing.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use hoist_compute::{State, Summary};
 use hoist_spec::{
@@ -9,7 +9,7 @@ use hoist_spec::{
 };
 use serde::Serialize;
 
-use crate::rfc3339;
+use crate::{rfc3339, volumes::volume_of};
 
 /// What docker gives for a time that has not come.
 const NEVER: &str = "0001-01-01T00:00:00Z";
@@ -158,12 +158,15 @@ pub struct InspectHostConfig {
     pub blkio_weight: u16,
 }
 
-/// One bind mount.
+/// One bind mount, or one that was added.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct InspectMount {
-    /// `bind`.
+    /// `bind`, `volume` or `tmpfs`.
     pub r#type: &'static str,
+    /// The name of the volume.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// The path on this machine.
     pub source: String,
     /// The path in the container.
@@ -175,16 +178,30 @@ pub struct InspectMount {
     pub rw: bool,
     /// Its propagation; `rprivate` where nothing is said.
     pub propagation: String,
+    /// It was added since the start; `hoist mount rm` takes it away.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub added: bool,
 }
 
 /// Puts together what is known of a container.
-pub(crate) fn inspect(name: Option<&str>, spec: &ContainerSpec, summary: &Summary) -> Inspect {
+pub(crate) fn inspect(
+    name: Option<&str>,
+    spec: &ContainerSpec,
+    summary: &Summary,
+    added: &[Mount],
+    volumes: &Path,
+) -> Inspect {
     let oci = &spec.oci;
     let process = oci.process().as_ref();
     let command = process
         .and_then(|process| process.args().clone())
         .unwrap_or_default();
-    let binds = binds(oci);
+    let binds = binds(oci, volumes);
+    let mut mounts = binds.clone();
+    mounts.extend(added.iter().map(|mount| InspectMount {
+        added: true,
+        ..inspect_mount(mount, volumes)
+    }));
     Inspect {
         id: summary.id.to_string(),
         created: rfc3339(summary.created_at),
@@ -195,7 +212,7 @@ pub(crate) fn inspect(name: Option<&str>, spec: &ContainerSpec, summary: &Summar
         platform: "linux",
         root: spec.root.clone(),
         host_config: host_config(spec, &binds),
-        mounts: binds,
+        mounts,
         config: InspectConfig {
             hostname: oci.hostname().clone().unwrap_or_default(),
             domainname: oci.domainname().clone().unwrap_or_default(),
@@ -376,7 +393,18 @@ fn options(mount: &Mount) -> &[String] {
     mount.options().as_deref().unwrap_or_default()
 }
 
-fn binds(oci: &Spec) -> Vec<InspectMount> {
+fn binds(oci: &Spec, volumes: &Path) -> Vec<InspectMount> {
+    let is_bind = |mount: &&Mount| {
+        options(mount)
+            .iter()
+            .any(|option| option == "bind" || option == "rbind")
+            || mount.typ().as_deref() == Some("bind")
+    };
+    let mounts = oci.mounts().iter().flatten().filter(is_bind);
+    mounts.map(|mount| inspect_mount(mount, volumes)).collect()
+}
+
+fn inspect_mount(mount: &Mount, volumes: &Path) -> InspectMount {
     const PROPAGATIONS: [&str; 8] = [
         "private",
         "rprivate",
@@ -387,34 +415,29 @@ fn binds(oci: &Spec) -> Vec<InspectMount> {
         "unbindable",
         "runbindable",
     ];
-    let is_bind = |mount: &&Mount| {
-        options(mount)
-            .iter()
-            .any(|option| option == "bind" || option == "rbind")
-            || mount.typ().as_deref() == Some("bind")
-    };
-    oci.mounts()
+    let options = options(mount);
+    let source = mount.source().clone().unwrap_or_default();
+    let name = volume_of(&source, volumes);
+    let is_read_only = |option: &String| option == "ro" || option == "rro";
+    let propagation = options
         .iter()
-        .flatten()
-        .filter(is_bind)
-        .map(|mount| InspectMount {
-            r#type: "bind",
-            source: mount
-                .source()
-                .as_ref()
-                .map_or_else(String::new, |source| source.display().to_string()),
-            destination: mount.destination().display().to_string(),
-            mode: options(mount).join(","),
-            rw: !options(mount)
-                .iter()
-                .any(|option| option == "ro" || option == "rro"),
-            propagation: options(mount)
-                .iter()
-                .rfind(|option| PROPAGATIONS.contains(&option.as_str()))
-                .cloned()
-                .unwrap_or_else(|| "rprivate".to_owned()),
-        })
-        .collect()
+        .rfind(|option| PROPAGATIONS.contains(&option.as_str()));
+    InspectMount {
+        r#type: match (&name, mount.typ().as_deref()) {
+            (Some(_), _) => "volume",
+            (None, Some("tmpfs")) => "tmpfs",
+            (None, _) => "bind",
+        },
+        name,
+        source: source.display().to_string(),
+        destination: mount.destination().display().to_string(),
+        mode: options.join(","),
+        rw: !options.iter().any(is_read_only),
+        propagation: propagation
+            .cloned()
+            .unwrap_or_else(|| "rprivate".to_owned()),
+        added: false,
+    }
 }
 
 fn tmpfs(oci: &Spec) -> BTreeMap<String, String> {

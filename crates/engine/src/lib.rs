@@ -77,6 +77,7 @@ mod platform;
 #[cfg(target_os = "linux")]
 pub mod supervise;
 mod time;
+mod volumes;
 
 #[cfg(test)]
 #[cfg(unix)]
@@ -94,3 +95,4 @@ pub use inspect::{Inspect, InspectConfig, InspectHostConfig, InspectMount, Inspe
 pub use local_files::LocalFiles;
 pub use oom::{Oom, OomNotice};
 pub use time::{parse_rfc3339, rfc3339};
+pub use volumes::{Volume, Volumes};

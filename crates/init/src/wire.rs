@@ -357,6 +357,10 @@ steps! {
         propagation: u32,
         /// Refuse a source that is no character or block device.
         device: bool,
+        /// A directory or file below the source that is bound instead, resolved within the source; empty for itself.
+        below: &'a CStr,
+        /// An empty directory first gets a copy of what is in the one that it covers.
+        copy_up: bool,
     }
     /// Makes a device in the container's `/dev`.
     18 MakeDevice {
@@ -611,6 +615,52 @@ steps! {
         /// Bit by CPU.
         mask: &'a [u8],
     }
+    /// Becomes root of the user namespace that was entered.
+    61 BecomeRoot {}
+    /// Makes a mount namespace, a copy of the present one.
+    62 NewMountNamespace {}
+    /// Makes a detached copy of a file or directory of the present mount namespace.
+    63 CloneTree {
+        /// Its path.
+        source: &'a CStr,
+        /// With what is mounted below it.
+        recursive: bool,
+        /// Where it goes.
+        out: Slot,
+    }
+    /// Changes the attributes of a detached copy.
+    64 ShapeTree {
+        /// The copy.
+        tree: Slot,
+        /// The propagation is that of everything mounted below, too.
+        recursive: bool,
+        /// `MOUNT_ATTR_*` to set.
+        set: u32,
+        /// `MOUNT_ATTR_*` to clear.
+        clear: u32,
+        /// Set and clear on everything below, too.
+        attributes_recursive: bool,
+        /// `MS_PRIVATE`, …; 0 leaves it.
+        propagation: u32,
+    }
+    /// Takes the root of the mount namespace that was entered as the root.
+    65 TakeRoot {}
+    /// Mounts a detached file system in the root, tells the owner which mount that is, and ends.
+    66 AddMount {
+        /// The file system.
+        mount: Slot,
+        /// Where in the root; made where it is missing. A file goes through no symbolic link.
+        target: &'a CStr,
+    }
+    /// Takes a mount away, if it is the one on the target, tells the owner so, and ends.
+    67 RemoveMount {
+        /// Where it is in the root.
+        target: &'a CStr,
+        /// Which one it is (statx(2), `stx_mnt_id`).
+        id: u64,
+    }
+    /// Makes a user namespace, tells the owner that it is there, and waits to be ended: whoever maps its ids and opens it, has it.
+    68 NewUserNamespace {}
     /// Closes a slot.
     41 CloseSlot {
         /// The slot.
@@ -671,7 +721,7 @@ calls! {
     47 Kill "kill", 48 Accept "accept4", 49 HookExit "hook exit", 50 HookSignal "hook signal", 51 HookTimeout "hook timeout",
     52 Lseek "lseek", 53 Wait "wait4", 54 Poll "poll", 55 Faccessat "faccessat", 56 Keyctl "keyctl", 57 Chroot "chroot",
     58 Personality "personality", 59 SchedSetattr "sched_setattr", 60 IoprioSet "ioprio_set",
-    61 SchedSetaffinity "sched_setaffinity", 62 Getdents "getdents64", 63 Readlinkat "readlinkat", 64 Sendfile "sendfile", 65 Clone "clone",
+    61 SchedSetaffinity "sched_setaffinity", 62 Getdents "getdents64", 66 Statx "statx", 63 Readlinkat "readlinkat", 64 Sendfile "sendfile", 65 Clone "clone",
 }
 
 /// What a message on the control socket says.
@@ -692,6 +742,8 @@ pub enum MessageKind {
     Go = 5,
     /// Process to owner: run the hooks of the host's namespaces.
     Hooks = 6,
+    /// Helper to owner: what was to be done in a running container is done.
+    Done = 7,
 }
 
 /// A message on the control socket; 24 bytes.
@@ -749,6 +801,7 @@ impl Message {
             4 => MessageKind::Console,
             5 => MessageKind::Go,
             6 => MessageKind::Hooks,
+            7 => MessageKind::Done,
             _ => return None,
         };
         Some(Self {
@@ -822,6 +875,8 @@ mod tests {
             attributes_recursive: true,
             propagation: 3,
             device: false,
+            below: c"sub",
+            copy_up: true,
         }
         .encode(&mut bytes);
         for length in 0..bytes.0.len() {

@@ -5,6 +5,8 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use hoist_compute::{Error, ErrorKind, OsCode, Phase, Result};
 
 use crate::cgroup::{Cgroup, JoinFiles};
+use crate::features::HostFeatures;
+use crate::id_mapped;
 use crate::plan::Descriptor;
 use crate::process::not_running;
 
@@ -16,6 +18,8 @@ pub(crate) struct Sources<'a> {
     pub(crate) process: Option<BorrowedFd<'a>>,
     /// What an OCI runtime hands over.
     pub(crate) runtime: &'a RuntimeDescriptors,
+    /// What this host can do.
+    pub(crate) features: &'a HostFeatures,
 }
 
 /// The descriptors that an OCI runtime hands over.
@@ -40,7 +44,17 @@ impl Sources<'_> {
                     .ok_or_else(|| not_running("enter the container"))?
                     .try_clone_to_owned()
                     .map_err(|error| crate::service::system("duplicate a descriptor", error))?,
-                Descriptor::Tree { path, recursive } => open_tree_of(path, *recursive)?,
+                Descriptor::Tree {
+                    path,
+                    recursive,
+                    ids,
+                } => {
+                    let tree = open_tree_of(path, *recursive)?;
+                    if let Some(ids) = ids {
+                        id_mapped::map(&tree, path, ids, self.features)?;
+                    }
+                    tree
+                }
                 Descriptor::StartListener => copy(self.runtime.listener.as_ref())?,
                 Descriptor::Preserved(index) => {
                     copy(self.runtime.preserved.get(usize::from(*index)))?

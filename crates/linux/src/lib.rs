@@ -14,6 +14,8 @@ pub mod seccomp;
 pub mod user;
 
 #[cfg(target_os = "linux")]
+mod added_mounts;
+#[cfg(target_os = "linux")]
 mod descriptors;
 #[cfg(target_os = "linux")]
 mod execute;
@@ -21,6 +23,8 @@ mod execute;
 mod hooks;
 #[cfg(target_os = "linux")]
 mod host_root;
+#[cfg(target_os = "linux")]
+mod id_mapped;
 #[cfg(target_os = "linux")]
 mod making;
 #[cfg(target_os = "linux")]

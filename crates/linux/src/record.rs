@@ -2,7 +2,7 @@
 //!
 //! One folder per container, with files that are written once, each as a whole, and never changed: `config.json`, the spec
 //! it was made from; `state.json`, which makes the container known; `process.json`, when its process is let go;
-//! `exit.json`, when that has ended. When the container is to be started once more, the last two go away and
+//! `exit.json`, when that has ended; `mounts.json` alone is written anew, when mounts are added or removed. When the container is to be started once more, the last two go away and
 //! `last-run.json` takes their place, for those who still wait for that run. A resource is written down before it is made. A file that is torn, foreign or of a
 //! newer version is an error and stays as it is.
 
@@ -16,6 +16,7 @@ use hoist_spec::{ContainerId, ContainerSpec};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+use crate::added_mounts::AddedMounts;
 use crate::cgroup::CgroupRecord;
 use crate::plan::IdMaps;
 use crate::proc_pid;
@@ -25,6 +26,7 @@ const STATE: &str = "state.json";
 const CONFIG: &str = "config.json";
 const PROCESS: &str = "process.json";
 const EXIT: &str = "exit.json";
+const MOUNTS: &str = "mounts.json";
 const LAST_RUN: &str = "last-run.json";
 
 /// A process, told from a later one with the same id.
@@ -253,6 +255,16 @@ impl Folder {
             return Ok(exit.clone());
         }
         self.read(EXIT)
+    }
+
+    /// Writes down the mounts that the container was given since its start.
+    pub(crate) fn write_added_mounts(&self, added: &AddedMounts) -> Result<()> {
+        self.write(MOUNTS, added)?.publish()
+    }
+
+    /// The mounts that a run of the container was given; none where none ever was.
+    pub(crate) fn read_added_mounts(&self) -> Result<Option<AddedMounts>> {
+        optional(self.read(MOUNTS))
     }
 
     /// Which file the spec is in; `NotFound` where there is no container.

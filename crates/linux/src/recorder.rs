@@ -7,6 +7,7 @@ use hoist_compute::{Error, ErrorKind, Phase, Result, Timestamp};
 use crate::cgroup::Cgroup;
 use crate::descriptors::{RuntimeDescriptors, Sources};
 use crate::execute::Witness;
+use crate::features::HostFeatures;
 use crate::hooks;
 use crate::making::CgroupMaker;
 use crate::plan::{Plan, hooks as hook_plan};
@@ -22,6 +23,7 @@ pub(crate) struct Recorder<'a> {
     pub(crate) released: Option<(Released, Option<Draft>)>,
     pub(crate) system: &'a LinuxSystem,
     pub(crate) runtime: &'a RuntimeDescriptors,
+    pub(crate) features: &'a HostFeatures,
     pub(crate) hook_output: Option<OwnedFd>,
 }
 
@@ -32,6 +34,7 @@ impl Recorder<'_> {
             cgroup: self.cgroup.as_ref().and_then(CgroupMaker::made),
             process: None,
             runtime: self.runtime,
+            features: self.features,
         }
     }
 }

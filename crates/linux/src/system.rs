@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use hoist_compute::{
     Change, ComputeSystem, Error, ErrorKind, ExitStatus, OsCode, Phase, Process, Properties, Query,
     Result, RootFiles, State, Stdio, Summary,
 };
-use hoist_spec::oci::LinuxResources;
+use hoist_spec::oci::{LinuxResources, Mount};
 use hoist_spec::{ContainerId, ContainerSpec, ProcessSpec, Signal};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
@@ -149,7 +150,11 @@ impl LinuxSystem {
     }
 
     /// As [`Self::look`], of a container in one of `states`; otherwise the error of `what`.
-    fn in_state(&self, states: &[State], what: &str) -> Result<(Record, Option<Cgroup>)> {
+    pub(crate) fn in_state(
+        &self,
+        states: &[State],
+        what: &str,
+    ) -> Result<(Record, Option<Cgroup>)> {
         let (record, state, cgroup) = self.look()?;
         if states.contains(&state) {
             Ok((record, cgroup))
@@ -395,6 +400,18 @@ impl ComputeSystem for LinuxSystem {
         Ok(())
     }
 
+    fn add_mount(&self, mount: &Mount) -> Result<()> {
+        self.mount_in(mount)
+    }
+
+    fn remove_mount(&self, target: &Path) -> Result<()> {
+        self.unmount_in(target)
+    }
+
+    fn added_mounts(&self) -> Result<Vec<Mount>> {
+        self.mounts_in()
+    }
+
     fn files(&self) -> Result<Box<dyn RootFiles + '_>> {
         Ok(Box::new(self.open_files()?))
     }
@@ -457,6 +474,7 @@ impl LinuxSystem {
             released: None,
             system: self,
             runtime,
+            features,
             hook_output: None,
         };
         let started = recorder
@@ -555,6 +573,7 @@ impl LinuxSystem {
             cgroup: own.or(cgroup.as_ref()),
             process: Some(first.as_fd()),
             runtime,
+            features: self.shared.features()?,
         };
         let mut container = running_container(&record);
         if let Some(own) = own {
@@ -659,7 +678,7 @@ impl LinuxSystem {
     }
 }
 
-fn running_container(record: &Record) -> RunningContainer {
+pub(crate) fn running_container(record: &Record) -> RunningContainer {
     RunningContainer {
         namespaces: record.created.namespaces,
         id_maps: record.created.id_maps.clone(),

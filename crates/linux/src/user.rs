@@ -199,6 +199,36 @@ pub fn resolve(
     })
 }
 
+/// Adds further groups, each a number or a name, to those that an identity has.
+pub fn add_groups(
+    identity: &mut Identity,
+    groups: &[String],
+    facts: &RootFacts,
+) -> Result<(), UserError> {
+    for group in groups {
+        identity.groups.push(match Principal::parse(group)? {
+            Principal::Id(gid) => gid,
+            Principal::Name(name) => facts
+                .group
+                .iter()
+                .find(|entry| entry.name == name)
+                .map(|entry| entry.gid)
+                .ok_or_else(|| UserError::UnknownGroup(name.to_owned()))?,
+        });
+    }
+    identity.groups.sort_unstable();
+    identity.groups.dedup();
+    match identity.groups.len() {
+        count if count > MOST_GROUPS => Err(UserError::TooManyGroups(count)),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a group is asked for by its name, which `/etc/group` must tell.
+pub(crate) fn is_group_name(group: &str) -> bool {
+    matches!(Principal::parse(group), Ok(Principal::Name(_)))
+}
+
 fn in_range(id: u32) -> Result<u32, UserError> {
     if id <= LARGEST_ID {
         Ok(id)

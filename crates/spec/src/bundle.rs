@@ -83,6 +83,7 @@ impl ContainerSpec {
                 oci,
                 root: RootSource::Directory(root),
                 user: None,
+                groups: Vec::new(),
                 seccomp: SeccompPolicy::Oci,
                 init: false,
                 stop: StopPolicy::default(),

@@ -114,7 +114,7 @@ pub(crate) fn within(number: i64, least: i64, most: i64) -> Check {
 }
 
 /// An absolute path without `.`, `..`, empty parts and a slash at the end; `..` stops at `/`.
-pub(crate) fn clean_path(path: &str) -> String {
+pub fn clean_path(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {
         match part {

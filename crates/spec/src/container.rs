@@ -23,6 +23,9 @@ pub struct ContainerSpec {
     /// `/etc/group` when the container is planned. `None`: the numbers in `oci.process.user`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
+    /// Further groups of the first process, each a name or a number, beside those that it has by its user; looked up as that is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
     /// Which system calls the container may make.
     #[serde(default)]
     pub seccomp: SeccompPolicy,

@@ -22,6 +22,7 @@ pub use bundle::Bundle;
 pub use capability::{
     CapabilitySet, UnknownCapability, capability_name, capability_number, parse_capability,
 };
+pub use check::clean_path;
 pub use command::{
     Command, Device, Isolation, Mount, Network, NetworkInterface, NetworkMode, PortBinding,
     ProcessConfig, Resources, SharedNamespaces,

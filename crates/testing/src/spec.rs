@@ -35,6 +35,7 @@ pub fn container(root: &Path, tag: &str, probe: &[&str]) -> ContainerSpec {
         oci: oci(root, tag, probe),
         root: RootSource::Directory(root.to_owned()),
         user: None,
+        groups: Vec::new(),
         seccomp: SeccompPolicy::Default,
         init: false,
         stop: StopPolicy::default(),

@@ -7,6 +7,7 @@
 mod containers;
 mod exec;
 mod files;
+mod mounts;
 mod run;
 
 use std::{
@@ -25,6 +26,9 @@ pub(crate) use containers::{
 };
 pub(crate) use exec::Exec;
 pub(crate) use files::{Cp, Diff, Export};
+pub(crate) use mounts::{
+    MountAction, MountAdd, MountCommand, MountRm, VolumeAction, VolumeCommand,
+};
 pub(crate) use run::{Plan, Run, Supervised};
 
 /// A command line that was understood.
@@ -54,6 +58,8 @@ pub(crate) enum Action {
     Cp(Cp),
     Diff(Diff),
     Export(Export),
+    Mount(MountCommand),
+    Volume(VolumeCommand),
     Prune(Prune),
     Man(Man),
     Ps(Ps),
@@ -156,6 +162,16 @@ const COMMANDS: &[Definition] = &[
         "diff",
         "List what a container has changed in its layers",
         arguments::<Diff>,
+    ),
+    (
+        "mount",
+        "Add mounts to a running container, and remove those",
+        arguments::<MountCommand>,
+    ),
+    (
+        "volume",
+        "Make, list and remove volumes, which outlive containers",
+        arguments::<VolumeCommand>,
     ),
     (
         "export",
@@ -287,6 +303,8 @@ pub(crate) fn parse(words: &[OsString]) -> Result<Invocation, clap::Error> {
         "rename" => Action::Rename(Rename::from_arg_matches_mut(from)?),
         "cp" => Action::Cp(Cp::from_arg_matches_mut(from)?),
         "diff" => Action::Diff(Diff::from_arg_matches_mut(from)?),
+        "volume" => Action::Volume(VolumeCommand::from_arg_matches_mut(from)?),
+        "mount" => Action::Mount(MountCommand::from_arg_matches_mut(from)?),
         "export" => Action::Export(Export::from_arg_matches_mut(from)?),
         "prune" => Action::Prune(Prune::from_arg_matches_mut(from)?),
         "man" => Action::Man(Man::from_arg_matches_mut(from)?),

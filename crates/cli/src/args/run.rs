@@ -79,10 +79,10 @@ pub(crate) struct Run {
     /// Make the root file system read-only
     #[arg(long, help_heading = "Files")]
     pub read_only: bool,
-    /// Show a directory or file of this machine in the container
+    /// Show a directory or file of this machine, or a volume, in the container
     #[arg(short, long, value_name = "SOURCE:TARGET[:ro]", help_heading = "Files")]
     pub volume: Vec<String>,
-    /// Mount something in the container (type=bind|tmpfs,source=…,target=…,readonly)
+    /// Mount something in the container (type=bind|volume|tmpfs,source=…,target=…,readonly)
     #[arg(long, value_name = "KEY=VALUE,...", help_heading = "Files")]
     pub mount: Vec<String>,
     /// Mount an empty file system in memory

@@ -13,6 +13,7 @@ mod kill;
 mod limits;
 mod logs;
 mod man;
+mod mount;
 mod plan;
 mod prune;
 mod ps;
@@ -24,6 +25,7 @@ mod stop;
 mod supervised;
 mod top;
 mod version;
+mod volume;
 mod wait;
 
 use hoist::{Engine, EngineOptions};
@@ -64,6 +66,8 @@ pub(crate) fn carry_out(invocation: Invocation) -> Result<u8, Failure> {
         Action::Rename(rename) => limits::rename(&rename, &open()?),
         Action::Cp(cp) => cp::run(&cp, &open()?),
         Action::Diff(diff) => diff::run(&diff, &open()?),
+        Action::Volume(volume) => volume::run(volume, &open()?, json_errors),
+        Action::Mount(mount) => mount::run(mount, &open()?),
         Action::Export(export) => export::run(&export, &open()?),
         Action::Prune(prune) => prune::run(&prune, &open()?, json_errors),
         Action::Man(man) => man::run(&man),
@@ -75,7 +79,7 @@ pub(crate) fn carry_out(invocation: Invocation) -> Result<u8, Failure> {
         Action::Wait(wait) => each(&wait.containers, &wait::act),
         Action::Rm(rm) => rm::run(&rm, &open()?, json_errors),
         Action::Info(report) => info::run(&report, &open()?),
-        Action::Plan(plan) => plan::run(*plan),
+        Action::Plan(plan) => plan::run(*plan, state_root.as_deref()),
         Action::Version(report) => version::run(&report),
         Action::Completions(completions) => completions_for(completions.shell),
     }

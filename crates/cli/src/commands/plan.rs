@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::io::Read;
 use std::path::Path;
 
-use hoist::random_id;
+use hoist::{Volumes, random_id};
 use hoist_compute::{Error, ErrorKind, Phase};
 use hoist_hcs::request::{ContainerRequest, Refusal};
 use hoist_hcs::{Dialect, Settings};
@@ -28,7 +28,7 @@ const DIALECTS: [(&str, Dialect); 5] = [
 ];
 
 /// Writes the steps that a start would take.
-pub(crate) fn run(arguments: Plan) -> Result<u8, Failure> {
+pub(crate) fn run(arguments: Plan, state_root: Option<&Path>) -> Result<u8, Failure> {
     let Plan {
         json,
         platform,
@@ -39,7 +39,7 @@ pub(crate) fn run(arguments: Plan) -> Result<u8, Failure> {
     let interactive = run.interactive;
     let mut command = match &command_file {
         Some(file) => Command::from_json(&read(file)?)?,
-        None => command(run)?,
+        None => command(run, &Volumes::of_roots(state_root, None)?)?,
     };
     if command.id.is_empty() {
         command.id = random_id()?.to_string();

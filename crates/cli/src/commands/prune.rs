@@ -10,7 +10,10 @@ use crate::output;
 
 /// Removes all containers that have ended, and prints their ids.
 pub(crate) fn run(prune: &Prune, engine: &Engine, json: bool) -> Result<u8, Failure> {
-    if !prune.force && io::stdin().is_terminal() && !agreed()? {
+    if !prune.force
+        && io::stdin().is_terminal()
+        && !agreed("Remove all containers that have ended?")?
+    {
         return Ok(1);
     }
     let pruned = engine.prune()?;
@@ -27,9 +30,9 @@ pub(crate) fn run(prune: &Prune, engine: &Engine, json: bool) -> Result<u8, Fail
 }
 
 /// Asks who sits at the terminal.
-fn agreed() -> Result<bool, Failure> {
+pub(super) fn agreed(question: &str) -> Result<bool, Failure> {
     let mut errors = io::stderr().lock();
-    let asked = write!(errors, "Remove all containers that have ended? [y/N] ");
+    let asked = write!(errors, "{question} [y/N] ");
     let mut answer = String::new();
     asked
         .and_then(|()| errors.flush())

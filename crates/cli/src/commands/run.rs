@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use hoist::foreground::{self, DRAIN_LIMIT, DetachKeys, ForegroundIo, SignalFd};
 use hoist::supervise::{RestartPolicy, SuperviseOptions};
-use hoist::{Engine, EngineOptions, Hooks, RunRequest, random_id};
+use hoist::{Engine, EngineOptions, Hooks, RunRequest, Volumes, random_id};
 use hoist_compute::{Process, Stdio};
 use hoist_spec::options::RunOptions;
 use hoist_spec::{Command, ConsoleSize, ContainerId, ContainerSpec, Fault, Faults};
@@ -167,7 +167,7 @@ fn foreground(
 fn request(mut run: Run, engine: &Engine) -> Result<RunRequest, Failure> {
     join_containers(&mut run, engine)?;
     let (name, remove) = (run.name.clone(), run.rm);
-    let (id, spec) = container(run)?;
+    let (id, spec) = container(run, &engine.volumes())?;
     Ok(RunRequest {
         id,
         name,
@@ -177,15 +177,22 @@ fn request(mut run: Run, engine: &Engine) -> Result<RunRequest, Failure> {
 }
 
 /// The container that the options describe, with a new id.
-pub(crate) fn container(run: Run) -> Result<(ContainerId, ContainerSpec), Failure> {
+pub(crate) fn container(
+    run: Run,
+    volumes: &Volumes,
+) -> Result<(ContainerId, ContainerSpec), Failure> {
     let id = random_id()?;
-    let mut command = command(run)?;
+    let mut command = command(run, volumes)?;
     command.id = id.to_string();
     Ok((id, command.to_container_spec()?))
 }
 
 /// What the options ask for, without an id.
-pub(crate) fn command(run: Run) -> Result<Command, Failure> {
+pub(crate) fn command(run: Run, volumes: &Volumes) -> Result<Command, Failure> {
+    let complete = |command: &mut Command| {
+        complete(command);
+        volumes.locate(command);
+    };
     with_facts(|facts| Ok(options(run).into_command_with(facts, &complete)?))
 }
 

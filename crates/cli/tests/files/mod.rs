@@ -3,6 +3,8 @@
 mod bait;
 mod changes;
 mod copying;
+mod mounts;
+mod volumes;
 
 use hoist_testing::command::{
     By::{Anyone, Root},
@@ -101,6 +103,60 @@ pub(crate) const CASES: &[Case] = &[
         by: Anyone,
         needs: &[],
         run: changes::none,
+    },
+    Case {
+        name: "a bind mount and a tmpfs are added to a running container, shown by inspect, and taken away",
+        by: Anyone,
+        needs: &[],
+        run: mounts::added,
+    },
+    Case {
+        name: "only what was added can be removed, and what a container put in its place stays",
+        by: Anyone,
+        needs: &[],
+        run: mounts::only_added,
+    },
+    Case {
+        name: "a mount that is added goes through no link out of the container, and not into its /proc",
+        by: Anyone,
+        needs: &[],
+        run: mounts::in_root,
+    },
+    Case {
+        name: "mounts are added to a container with a user namespace, and are its root's",
+        by: Root,
+        needs: &[],
+        run: mounts::user_namespace,
+    },
+    Case {
+        name: "a volume is made when it is first used, filled with what it covers, and kept",
+        by: Anyone,
+        needs: &[],
+        run: volumes::first_use,
+    },
+    Case {
+        name: "a part of a volume is mounted alone, and a link in it leads nowhere out",
+        by: Anyone,
+        needs: &[],
+        run: volumes::subpath,
+    },
+    Case {
+        name: "volumes are listed, inspected and removed, but not while a container uses them",
+        by: Anyone,
+        needs: &[],
+        run: volumes::commands,
+    },
+    Case {
+        name: "bind-recursive says whether what is mounted below is read-only, too",
+        by: Root,
+        needs: &[],
+        run: volumes::recursive,
+    },
+    Case {
+        name: "a tmpfs with tmpcopyup holds what it covers, and --ipc host shows this machine's /dev/shm",
+        by: Anyone,
+        needs: &[],
+        run: volumes::others,
     },
     Case {
         name: "export writes the container's root, and nothing of what is mounted in it",

@@ -6,7 +6,9 @@ use super::{
     Ability, Behaviour, Fixture, Outcome,
     kit::{self, idle},
 };
-use crate::{ErrorKind, FileKind, Ownership};
+use hoist_spec::oci::{Mount, MountBuilder};
+
+use crate::{ErrorKind, FileKind, Ownership, Query};
 
 pub(super) const BEHAVIOURS: &[Behaviour] = &[
     Behaviour {
@@ -20,6 +22,12 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
         covers: &["files.in-root", "files.beneath"],
         needs: &[Ability::Files],
         run: in_root,
+    },
+    Behaviour {
+        name: "a file system in memory is added to a running container and taken away again, and nothing else is",
+        covers: &["mount.add", "mount.remove", "mount.list"],
+        needs: &[Ability::Files],
+        run: mounts,
     },
     Behaviour {
         name: "a container without a writable layer of its own has no changes to tell of",
@@ -87,6 +95,48 @@ fn in_root(fixture: &dyn Fixture) -> Outcome {
         &["remove", "/tmp/out", "+", "remove", "/tmp/d"],
     )?;
     ensure_eq!(removed.status.code, Some(0), "the probe ended with");
+    Ok(())
+}
+
+fn tmpfs(destination: &str) -> Outcome<Mount> {
+    Ok(MountBuilder::default()
+        .typ("tmpfs")
+        .source("tmpfs")
+        .destination(destination)
+        .options(vec!["nosuid".to_owned(), "nodev".to_owned()])
+        .build()?)
+}
+
+fn mounts(fixture: &dyn Fixture) -> Outcome {
+    let running = idle(fixture)?;
+    let container = &*running.container;
+    let target = Path::new("/tmp/added");
+    container.add_mount(&tmpfs("/tmp/added")?)?;
+    let again = container.add_mount(&tmpfs("/tmp/added")?);
+    ensure_eq!(
+        again.err().map(|error| error.kind()),
+        Some(ErrorKind::AlreadyExists),
+        "a second one there gives"
+    );
+    let list = container.added_mounts()?;
+    ensure_eq!(list.len(), 1, "those added are");
+    let put = kit::exec(fixture, container, &["put", "/tmp/added/f", "x"])?;
+    ensure_eq!(put.status.code, Some(0), "the probe ended with");
+    container.remove_mount(target)?;
+    let read = kit::exec(fixture, container, &["list", "/tmp/added"])?;
+    ensure_eq!(read.text().trim(), "[]", "behind it there is");
+    for other in ["/tmp/added", "/proc", "/nosuch"] {
+        let refused = container.remove_mount(Path::new(other));
+        ensure_eq!(
+            refused.err().map(|error| error.kind()),
+            Some(ErrorKind::NotFound),
+            "removing {other} gives"
+        );
+    }
+    ensure_eq!(container.added_mounts()?.len(), 0, "those added are");
+    let removed = kit::exec(fixture, container, &["remove", "/tmp/added"])?;
+    ensure_eq!(removed.status.code, Some(0), "the probe ended with");
+    container.properties(Query::default())?;
     Ok(())
 }
 

@@ -253,6 +253,21 @@ pub const SENTENCES: &[Sentence] = &[
         "A container that is not `Stopped` gives `InvalidState`.",
     ),
     sentence(
+        "mount.add",
+        "ComputeSystem::add_mount",
+        "Mounts a directory or file of this machine, or a new file system in memory, in the running container; the destination is resolved within its root; one at which a mount was added before is `AlreadyExists`.",
+    ),
+    sentence(
+        "mount.remove",
+        "ComputeSystem::remove_mount",
+        "Takes a mount away that was added at this destination. Where none was, `NotFound`.",
+    ),
+    sentence(
+        "mount.list",
+        "ComputeSystem::added_mounts",
+        "The mounts that were added since its start and not removed.",
+    ),
+    sentence(
         "files.open",
         "ComputeSystem::files",
         "Opens its root file system for copying.",

@@ -77,7 +77,14 @@ impl Engine {
     pub fn inspect(&self, id: &ContainerId) -> Result<Inspect> {
         let container = self.container(id)?;
         let properties = container.system.properties(Query::default())?;
-        let mut inspected = inspect(container.name(), container.spec(), &properties.summary);
+        let added = container.system.added_mounts()?;
+        let mut inspected = inspect(
+            container.name(),
+            container.spec(),
+            &properties.summary,
+            &added,
+            self.volumes().folder(),
+        );
         if !runs(properties.summary.state) && self.restarts(id)? {
             inspected.state.status = "restarting";
             inspected.state.restarting = true;

@@ -1,4 +1,4 @@
-//! Copying the tree that a new file system covers into it (mount option `tmpcopyup`).
+//! Copying the tree that a new file system or an empty volume covers into it (mount option `tmpcopyup`).
 //!
 //! The tree is the attacker's: every entry is reached from its directory's handle, never through a link, and nothing but a
 //! regular file is ever opened for reading.
@@ -37,6 +37,20 @@ pub(crate) fn cover(mount: BorrowedFd<'_>, place: BorrowedFd<'_>, covered: Cover
     Ok(())
 }
 
+/// Whether nothing is in a directory.
+pub(crate) fn is_empty(at: BorrowedFd<'_>) -> Result<bool> {
+    let listed = directory(at, c".")?;
+    let mut buffer = [MaybeUninit::uninit(); 512];
+    let mut entries = RawDir::new(&listed, &mut buffer);
+    while let Some(entry) = entries.next() {
+        let entry = entry.at(Call::Getdents)?;
+        if entry.file_name() != c"." && entry.file_name() != c".." {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 fn directory(at: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     openat(at, name, flags, Mode::empty()).at(Call::Openat)
@@ -48,7 +62,7 @@ fn mode_of(stat: &Stat) -> Mode {
 
 fn own(file: &OwnedFd, like: &Stat) -> Result<()> {
     let (uid, gid) = (Uid::from_raw(like.st_uid), Gid::from_raw(like.st_gid));
-    fchown(file, Some(uid), Some(gid)).at(Call::Fchown)
+    unless_unmapped(fchown(file, Some(uid), Some(gid)))
 }
 
 fn tree(from: &OwnedFd, to: &OwnedFd, depth: usize) -> Result<()> {
@@ -98,9 +112,24 @@ fn one(from: &OwnedFd, to: &OwnedFd, name: &CStr, depth: usize) -> Result<()> {
     }
 }
 
+/// Who has no number in this user namespace cannot be an owner in it: what belongs to such is seen as nobody's, and its copy is
+/// the copier's.
+fn unless_unmapped(given: core::result::Result<(), Errno>) -> Result<()> {
+    match given {
+        Err(Errno::INVAL) => Ok(()),
+        result => result.at(Call::Fchown),
+    }
+}
+
 fn own_by_name(to: &OwnedFd, name: &CStr, like: &Stat) -> Result<()> {
     let (uid, gid) = (Uid::from_raw(like.st_uid), Gid::from_raw(like.st_gid));
-    chownat(to, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW).at(Call::Fchown)
+    unless_unmapped(chownat(
+        to,
+        name,
+        Some(uid),
+        Some(gid),
+        AtFlags::SYMLINK_NOFOLLOW,
+    ))
 }
 
 fn file(entry: &OwnedFd, to: &OwnedFd, name: &CStr, found: &Stat) -> Result<()> {

@@ -1,5 +1,6 @@
 //! The program's parts. `start` is where the kernel enters, `walk` the loop over the plan's steps.
 
+mod added;
 mod console;
 mod control;
 mod copy;

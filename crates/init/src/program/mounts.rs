@@ -28,7 +28,11 @@ pub(crate) fn set_propagation(propagation: u32) -> Result<()> {
 }
 
 /// A detached copy of a path of the host.
-fn clone_tree(directory: BorrowedFd<'_>, path: &CStr, recursive: bool) -> Result<OwnedFd> {
+pub(crate) fn clone_tree(
+    directory: BorrowedFd<'_>,
+    path: &CStr,
+    recursive: bool,
+) -> Result<OwnedFd> {
     let mut flags = OpenTreeFlags::OPEN_TREE_CLONE
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
         | OpenTreeFlags::AT_EMPTY_PATH;
@@ -276,7 +280,12 @@ pub(crate) struct NewFilesystem<'a> {
     pub(crate) covered: Covered,
 }
 
-fn place_for(root: BorrowedFd<'_>, target: &CStr, kind: Target, no_links: bool) -> Result<OwnedFd> {
+pub(crate) fn place_for(
+    root: BorrowedFd<'_>,
+    target: &CStr,
+    kind: Target,
+    no_links: bool,
+) -> Result<OwnedFd> {
     let extra = if no_links {
         ResolveFlags::NO_SYMLINKS
     } else {
@@ -285,19 +294,21 @@ fn place_for(root: BorrowedFd<'_>, target: &CStr, kind: Target, no_links: bool) 
     root::open_or_make(root, root::relative(target), kind, MOUNT_POINT_MODE, extra)
 }
 
-fn mount_on(mount: BorrowedFd<'_>, place: BorrowedFd<'_>) -> Result<()> {
+pub(crate) fn mount_on(mount: BorrowedFd<'_>, place: BorrowedFd<'_>) -> Result<()> {
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     move_mount(mount, c"", place, c"", flags).at(Call::MoveMount)
 }
 
 /// How a bind mount differs from its source.
-pub(crate) struct Binding {
+pub(crate) struct Binding<'a> {
     pub(crate) recursive: bool,
     pub(crate) set: u32,
     pub(crate) clear: u32,
     pub(crate) attributes_recursive: bool,
     pub(crate) propagation: u32,
     pub(crate) device: bool,
+    pub(crate) below: &'a CStr,
+    pub(crate) copy_up: bool,
 }
 
 /// Binds a path of the host onto the target in the root.
@@ -305,24 +316,46 @@ pub(crate) fn bind(
     root: BorrowedFd<'_>,
     source: &CStr,
     target: &CStr,
-    binding: &Binding,
+    binding: &Binding<'_>,
     given: Option<BorrowedFd<'_>>,
 ) -> Result<()> {
     let tree = match given {
         Some(tree) => tree.try_clone_to_owned().at(Call::Fcntl)?,
-        None => clone_tree(CWD, source, binding.recursive)?,
+        None if binding.below.is_empty() => clone_tree(CWD, source, binding.recursive)?,
+        None => {
+            // What lies in the source may be another container's making: it leads nowhere out of it.
+            let top = open_layer(source)?;
+            let path = root::relative(binding.below);
+            let place = root::open(top.as_fd(), path, OFlags::PATH, ResolveFlags::empty())?;
+            clone_tree(place.as_fd(), c"", binding.recursive)?
+        }
     };
     let kind = FileType::from_raw_mode(fstat(&tree).at(Call::Fstat)?.st_mode);
     if binding.device && !matches!(kind, FileType::CharacterDevice | FileType::BlockDevice) {
         return Err(Fault::new(Call::Fstat, Errno::NODEV));
     }
+    if binding.copy_up && kind == FileType::Directory && super::copy::is_empty(tree.as_fd())? {
+        let place = place_for(root, target, Target::Directory, false)?;
+        super::copy::cover(tree.as_fd(), place.as_fd(), Covered::Content)?;
+    }
+    shape(tree.as_fd(), binding)?;
+    let kind = if kind == FileType::Directory {
+        Target::Directory
+    } else {
+        Target::File
+    };
+    mount_at(root, tree.as_fd(), target, kind, false)
+}
+
+/// Changes the propagation and the attributes of a detached copy.
+pub(crate) fn shape(tree: BorrowedFd<'_>, binding: &Binding<'_>) -> Result<()> {
     if binding.propagation != 0 {
-        sys::mount_setattr(tree.as_fd(), 0, 0, binding.propagation, binding.recursive)
+        sys::mount_setattr(tree, 0, 0, binding.propagation, binding.recursive)
             .at(Call::MountSetattr)?;
     }
     if binding.set != 0 || binding.clear != 0 {
         sys::mount_setattr(
-            tree.as_fd(),
+            tree,
             binding.set,
             binding.clear,
             0,
@@ -330,12 +363,7 @@ pub(crate) fn bind(
         )
         .at(Call::MountSetattr)?;
     }
-    let kind = if kind == FileType::Directory {
-        Target::Directory
-    } else {
-        Target::File
-    };
-    mount_at(root, tree.as_fd(), target, kind, false)
+    Ok(())
 }
 
 /// What masked paths are covered with, made when the first of a kind is needed.

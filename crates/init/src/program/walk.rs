@@ -14,7 +14,7 @@ use super::identity::{self, Identity};
 use super::mounts::{self, Binding, Covers, NewFilesystem, Node, Overlay};
 use super::root::{self, Target};
 use super::slots::Slots;
-use super::{console, control, execute, network, procfs, release, sys};
+use super::{added, console, control, execute, network, procfs, release, sys};
 
 const DONE: i32 = 0;
 const FAILED: i32 = 1;
@@ -142,10 +142,7 @@ impl Walk {
             }
             Step::AwaitIdMaps {} => {
                 control::await_go()?;
-                rustix::thread::set_thread_res_gid(ROOT_GROUP, ROOT_GROUP, ROOT_GROUP)
-                    .at(Call::Setresgid)?;
-                rustix::thread::set_thread_res_uid(ROOT_USER, ROOT_USER, ROOT_USER)
-                    .at(Call::Setresuid)?;
+                become_root()?;
             }
             Step::ReceiveDescriptors {} => {
                 self.next = control::receive_descriptors(slots, self.next)?.next;
@@ -268,8 +265,12 @@ impl Walk {
                 attributes_recursive,
                 propagation,
                 device,
+                below,
+                copy_up,
             } => {
                 let binding = Binding {
+                    below,
+                    copy_up,
                     recursive,
                     set,
                     clear,
@@ -414,6 +415,51 @@ impl Walk {
                 slots.put(out, folder);
             }
             Step::CloseSlot { slot } => slots.close(slot),
+            Step::BecomeRoot {} => become_root()?,
+            Step::NewMountNamespace {} => unshare(UnshareFlags::NEWNS)?,
+            Step::CloneTree {
+                source,
+                recursive,
+                out,
+            } => {
+                let tree = mounts::clone_tree(rustix::fs::CWD, source, recursive)?;
+                slots.put(out, tree);
+            }
+            Step::ShapeTree {
+                tree,
+                recursive,
+                set,
+                clear,
+                attributes_recursive,
+                propagation,
+            } => {
+                let binding = Binding {
+                    recursive,
+                    set,
+                    clear,
+                    attributes_recursive,
+                    propagation,
+                    device: false,
+                    below: c"",
+                    copy_up: false,
+                };
+                mounts::shape(slots.get(tree)?, &binding)?;
+            }
+            Step::NewUserNamespace {} => {
+                unshare(UnshareFlags::NEWUSER)?;
+                control::send(Message::of(MessageKind::Done))?;
+                control::await_hangup()?;
+                return Ok(Goes::Away);
+            }
+            Step::TakeRoot {} => slots.put(Slot::ROOT, mounts::open_layer(c"/")?),
+            Step::AddMount { mount, target } => {
+                let id = added::add(slots.get(Slot::ROOT)?, slots.get(mount)?, target)?;
+                return done(id);
+            }
+            Step::RemoveMount { target, id } => {
+                added::remove(slots.get(Slot::ROOT)?, target, id)?;
+                return done(0);
+            }
             Step::AwaitHooks {} => {
                 control::send(Message::of(MessageKind::Hooks))?;
                 let first = self.next;
@@ -494,6 +540,21 @@ const ROOT_GROUP: rustix::fs::Gid = rustix::fs::Gid::ROOT;
 enum Goes {
     On,
     Away,
+}
+
+/// The ids and with them the capabilities of the user namespace's root.
+fn become_root() -> Result<()> {
+    rustix::thread::set_thread_res_gid(ROOT_GROUP, ROOT_GROUP, ROOT_GROUP).at(Call::Setresgid)?;
+    rustix::thread::set_thread_res_uid(ROOT_USER, ROOT_USER, ROOT_USER).at(Call::Setresuid)
+}
+
+/// Tells the owner that a plan which starts no process has been carried out.
+fn done(value: u64) -> Result<Goes> {
+    control::send(Message {
+        value,
+        ..Message::of(MessageKind::Done)
+    })?;
+    Ok(Goes::Away)
 }
 
 fn now() -> u64 {

@@ -3,6 +3,7 @@
 pub(crate) mod control;
 pub(crate) mod helper;
 mod id_maps;
+mod operation;
 mod reap;
 mod spawn;
 mod streams;
@@ -20,6 +21,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use rustix::termios::{Winsize, tcsetwinsize};
 
 use self::control::Control;
+pub(crate) use self::operation::{new_user_namespace, operate};
 pub(crate) use self::reap::{exit_info, reap, waitid};
 pub(crate) use self::spawn::without_signals;
 pub(crate) use self::times::Tracer;
@@ -196,7 +198,7 @@ impl Start<'_> {
                     let pid = message.value as u32;
                     *process = Some((pid, open(pid)?));
                     if let Some(maps) = &self.plan.id_maps {
-                        id_maps::write(maps, pid)?;
+                        id_maps::write(maps, pid, self.features)?;
                         control.go().map_err(failed("let the process go"))?;
                     }
                     verify::after_clone(self.plan, pid)?;
@@ -209,7 +211,9 @@ impl Start<'_> {
                 MessageKind::LoseOwner if self.plan.loses_owner() => {
                     let _ = rustix::process::kill_process(rustix::process::getpid(), Signal::KILL);
                 }
-                MessageKind::LoseOwner | MessageKind::Go => return Err(died("the helper")),
+                MessageKind::LoseOwner | MessageKind::Go | MessageKind::Done => {
+                    return Err(died("the helper"));
+                }
             }
         }
     }

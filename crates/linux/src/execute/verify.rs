@@ -9,18 +9,22 @@ use crate::plan::{CGROUP_NAMESPACE, CgroupPlan, IdMapping, IdMaps, NAMESPACE_KIN
 
 /// Compares what a clone settles for good: the namespaces, and the id maps that were written.
 pub(crate) fn after_clone(plan: &Plan, pid: u32) -> Result<()> {
-    namespaces(plan, pid, |kind| kind != CGROUP_NAMESPACE)?;
+    namespaces(plan, pid, |kind| {
+        kind != CGROUP_NAMESPACE || plan.cgroup.is_none()
+    })?;
     match &plan.id_maps {
         Some(maps) => id_maps(maps, pid),
         None => Ok(()),
     }
 }
 
-/// Compares what the process has done itself since then: its cgroups and its cgroup namespace.
+/// Compares what the process has done itself since then: its cgroups and its cgroup namespace. An ordinary user's has neither, and
+/// may by now be another user's, into which this one may not look.
 pub(crate) fn before_release(plan: &Plan, pid: u32) -> Result<()> {
-    if let Some(cgroup) = &plan.cgroup {
-        cgroups(cgroup, pid)?;
-    }
+    let Some(cgroup) = &plan.cgroup else {
+        return Ok(());
+    };
+    cgroups(cgroup, pid)?;
     namespaces(plan, pid, |kind| kind == CGROUP_NAMESPACE)
 }
 

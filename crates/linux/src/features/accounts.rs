@@ -5,35 +5,44 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::sub_ids::{IdRange, SubIds, ranges};
 use crate::accounts;
 
-/// How many ids `/etc/subuid` or `/etc/subgid` (`path`) gives to the user `uid`, by name or by number.
-pub(super) fn subordinate_ids(path: &str, uid: u32) -> u64 {
+/// What `/etc/subuid` or `/etc/subgid` (`path`) lends to the user `uid`.
+pub(super) fn subordinate_ids(path: &str, uid: u32) -> Vec<IdRange> {
+    let Ok(text) = fs::read_to_string(path) else {
+        return Vec::new();
+    };
     let name = fs::read("/etc/passwd")
         .ok()
         .and_then(|text| accounts::passwd(&text).find(|entry| entry.uid == uid))
         .map(|entry| entry.name);
-    count(
-        &fs::read_to_string(path).unwrap_or_default(),
-        name.as_deref(),
-        uid,
-    )
+    ranges(&text, name.as_deref(), uid)
 }
 
-fn count(text: &str, name: Option<&str>, uid: u32) -> u64 {
-    text.lines()
-        .filter_map(|line| {
-            let mut fields = line.trim().split(':');
-            let owner = fields.next()?;
-            let theirs = name == Some(owner) || owner.parse() == Ok(uid);
-            let count: u64 = fields.nth(1)?.parse().ok()?;
-            theirs.then_some(count)
-        })
-        .sum()
+impl SubIds {
+    /// What is lent to the user `uid`, where the helpers are there that map it.
+    pub(super) fn of(uid: u32) -> Option<Self> {
+        let lent = Self {
+            users: subordinate_ids("/etc/subuid", uid),
+            groups: subordinate_ids("/etc/subgid", uid),
+        };
+        let helped = ["newuidmap", "newgidmap"]
+            .iter()
+            .all(|name| program(name).is_some_and(|path| may_map(&path)));
+        (helped && !lent.users.is_empty() && !lent.groups.is_empty()).then_some(lent)
+    }
+}
+
+/// Whether a helper has the rights that it needs: by the set-user-id bit, or by a capability of the file.
+pub(super) fn may_map(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    let is_set_id = fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o4000 != 0);
+    is_set_id || rustix::fs::getxattr(path, "security.capability", &mut [0; 64]).is_ok()
 }
 
 /// Where the program `name` is in `PATH`.
-pub(super) fn program(name: &str) -> Option<PathBuf> {
+pub(crate) fn program(name: &str) -> Option<PathBuf> {
     env::split_paths(&env::var_os("PATH")?)
         .filter(|folder| folder.is_absolute())
         .map(|folder| folder.join(name))
@@ -42,16 +51,4 @@ pub(super) fn program(name: &str) -> Option<PathBuf> {
 
 fn is_file(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| metadata.is_file())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ranges_count_by_name_and_by_number_and_junk_does_not() {
-        let text = "me:100000:65536\nother:1:9\n1000:200000:10\nme:junk\n\nme:1:x\n";
-        assert_eq!(count(text, Some("me"), 1000), 65546);
-        assert_eq!(count(text, None, 7), 0);
-    }
 }

@@ -6,7 +6,7 @@
 //! waits for.
 
 #[cfg(target_os = "linux")]
-mod accounts;
+pub(crate) mod accounts;
 #[cfg(target_os = "linux")]
 mod child;
 mod kernel;
@@ -16,6 +16,7 @@ mod probe;
 mod quick;
 #[cfg(target_os = "linux")]
 mod report;
+mod sub_ids;
 
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +25,7 @@ use crate::cgroup::layout::Layout;
 pub use kernel::{InvalidKernelVersion, KernelVersion};
 #[cfg(target_os = "linux")]
 pub use report::{Obstacle, user_namespace_obstacle};
+pub use sub_ids::{IdRange, SubIds};
 
 /// What the planner needs to know of a host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +43,10 @@ pub struct HostFeatures {
     /// Whether the process is in the machine's first user namespace. Elsewhere even a privileged process makes no
     /// device nodes and sees no `trusted.*` attributes.
     pub initial_user_namespace: bool,
+    /// The ids that an ordinary user may map beside its own; none where nothing is lent or the helpers are missing, and for root,
+    /// who needs none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sub_ids: Option<SubIds>,
     /// Which cgroup hierarchies there are.
     pub cgroup: Layout,
     /// `mount_setattr(2)`: from 5.12.
@@ -77,6 +83,7 @@ impl HostFeatures {
             gid: 0,
             privileged: true,
             initial_user_namespace: true,
+            sub_ids: None,
             cgroup: Layout::default(),
             mount_setattr: from(5, 12),
             overlay_userxattr: from(5, 11),

@@ -9,7 +9,7 @@ use rustix::{
     thread::{CapabilitySet, capabilities},
 };
 
-use super::{HostFeatures, KernelVersion};
+use super::{HostFeatures, KernelVersion, SubIds};
 use crate::cgroup;
 
 /// The inode of the first user namespace, fixed by the kernel (`PROC_USER_INIT_INO`, linux/proc_ns.h).
@@ -32,10 +32,12 @@ impl HostFeatures {
         let uid = geteuid().as_raw();
         let administrator =
             capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_ADMIN));
+        let privileged = uid == 0 && administrator;
         Ok(Self {
             uid,
             gid: getegid().as_raw(),
-            privileged: uid == 0 && administrator,
+            privileged,
+            sub_ids: (!privileged).then(|| SubIds::of(uid)).flatten(),
             initial_user_namespace: stat(c"/proc/self/ns/user")
                 .is_ok_and(|namespace| namespace.st_ino == FIRST_USER_NAMESPACE),
             cgroup: cgroup::detect()?,

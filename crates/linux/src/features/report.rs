@@ -7,10 +7,10 @@ use rustix::thread::UnshareFlags;
 
 use super::{
     HostFeatures, KernelVersion, NO_CGROUP_OF_USER,
-    accounts::{program, subordinate_ids},
+    accounts::{may_map, program, subordinate_ids},
     probe::{self, Probe},
 };
-use crate::cgroup::layout::Kind;
+use crate::cgroup::layout::{Kind, Version};
 
 /// Why a thing cannot be had, and what would change that.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,6 +85,19 @@ impl HostFeatures {
         list.tried("pidfd", true, probe::pidfd_call);
         list.tried("seccomp", true, probe::seccomp_call);
         list.push(memfd_exec());
+        self.about_layers(&mut list);
+        let maps_ids = self.privileged && self.mount_setattr;
+        list.push(Feature {
+            name: "id-mapped mounts",
+            available: maps_ids,
+            detail: match (maps_ids, self.privileged) {
+                (true, _) => String::new(),
+                (false, true) => format!("Linux {} has none", self.kernel),
+                (false, false) => "only root may map the ids of mounts".to_owned(),
+            },
+            remedy: (self.privileged && !maps_ids).then(|| "use Linux 5.12 or newer".to_owned()),
+        });
+        list.push(security_modules());
         self.about_cgroups(&mut list);
         list.push(self.id_maps());
         Features {
@@ -114,6 +127,25 @@ impl HostFeatures {
         });
     }
 
+    /// What layers are put together by.
+    fn about_layers(&self, list: &mut List) {
+        let is_there = program("fuse-overlayfs").is_some();
+        list.push(Feature {
+            name: "fuse-overlayfs",
+            available: false,
+            detail: match is_there {
+                true => {
+                    "installed, and not used: layers are put together by the kernel's overlayfs"
+                        .to_owned()
+                }
+                false => "not used: layers are put together by the kernel's overlayfs".to_owned(),
+            },
+            remedy: (!self.privileged && !self.overlay_userxattr).then(|| {
+                "use Linux 5.11 or newer, whose overlayfs an ordinary user may mount".to_owned()
+            }),
+        });
+    }
+
     fn about_cgroups(&self, list: &mut List) {
         let kind = self.cgroup.kind();
         let mut reasons: Vec<&str> = self
@@ -136,6 +168,21 @@ impl HostFeatures {
             remedy: (kind == Kind::None)
                 .then(|| "mount the cgroup hierarchies below /sys/fs/cgroup".to_owned()),
         });
+        for hierarchy in &self.cgroup.hierarchies {
+            let controllers = match hierarchy.controllers.is_empty() {
+                true => "no controllers".to_owned(),
+                false => hierarchy.controllers.join(", "),
+            };
+            list.push(Feature {
+                name: match hierarchy.version {
+                    Version::V1 => "cgroup v1 hierarchy",
+                    Version::V2 => "cgroup v2 hierarchy",
+                },
+                available: true,
+                detail: format!("{}: {controllers}", hierarchy.mount_point.display()),
+                remedy: None,
+            });
+        }
         for (name, v1, v2) in [
             ("cgroup memory limits", "memory", "memory"),
             ("cgroup cpu limits", "cpu", "cpu"),
@@ -193,8 +240,15 @@ impl HostFeatures {
             .into_iter()
             .filter(|helper| program(helper).is_none())
             .collect();
-        let uids = subordinate_ids("/etc/subuid", self.uid);
-        let gids = subordinate_ids("/etc/subgid", self.uid);
+        let powerless: Vec<_> = ["newuidmap", "newgidmap"]
+            .into_iter()
+            .filter(|helper| program(helper).is_some_and(|path| !may_map(&path)))
+            .collect();
+        let count = |path| -> u64 {
+            let lent = subordinate_ids(path, self.uid);
+            lent.iter().map(|range| u64::from(range.count)).sum()
+        };
+        let (uids, gids) = (count("/etc/subuid"), count("/etc/subgid"));
         let (detail, remedy) = if !missing.is_empty() {
             (
                 format!(
@@ -203,9 +257,20 @@ impl HostFeatures {
                 ),
                 Some("install the package uidmap (shadow-utils)".to_owned()),
             )
+        } else if !powerless.is_empty() {
+            let names = powerless.join(" and ");
+            (
+                format!("{names} may map nothing: one id is mapped"),
+                Some(format!(
+                    "as root: give it the set-user-id bit, or cap_setuid and cap_setgid ({names})"
+                )),
+            )
         } else if uids == 0 || gids == 0 {
             (
-                format!("/etc/subuid and /etc/subgid lend user {} nothing", self.uid),
+                format!(
+                    "/etc/subuid and /etc/subgid lend user {} nothing: one id is mapped",
+                    self.uid
+                ),
                 Some(
                     "as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER"
                         .to_owned(),
@@ -286,6 +351,29 @@ fn memfd_exec() -> Feature {
             String::new()
         },
         remedy: forbidden.then(|| "as root: sysctl -w vm.memfd_noexec=1".to_owned()),
+    }
+}
+
+/// The security modules that are at work, in their order (`/sys/kernel/security/lsm`).
+fn security_modules() -> Feature {
+    let listed = setting("/sys/kernel/security/lsm").filter(|list| !list.is_empty());
+    let own = setting("/proc/self/attr/current")
+        .map(|label| label.trim_end_matches('\0').to_owned())
+        .filter(|label| !label.is_empty());
+    let mut detail = match &listed {
+        Some(list) => list.replace(',', ", "),
+        None => "which are at work cannot be told: securityfs is not mounted".to_owned(),
+    };
+    if let Some(label) = own {
+        detail.push_str(&format!("; this process runs as {label}"));
+    }
+    Feature {
+        name: "security modules",
+        available: listed.is_some(),
+        detail,
+        remedy: listed
+            .is_none()
+            .then(|| "as root: mount -t securityfs securityfs /sys/kernel/security".to_owned()),
     }
 }
 

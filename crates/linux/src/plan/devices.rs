@@ -89,6 +89,8 @@ pub(crate) fn make(steps: &mut Steps, oci: &Spec, context: &Context<'_>) -> Resu
                     attributes_recursive: false,
                     propagation: 0,
                     device: true,
+                    below: c"",
+                    copy_up: false,
                 });
             }
         }

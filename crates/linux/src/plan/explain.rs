@@ -141,8 +141,11 @@ fn subject(step: &Step<'_>) -> Option<String> {
         | Step::RunHook { path, .. }
         | Step::FindProgram { name: path, .. }
         | Step::MakeDevice { path, .. } => path,
-        Step::Mount { target, .. } | Step::MountDetached { target, .. } => target,
-        Step::Bind { source, .. } => source,
+        Step::Mount { target, .. }
+        | Step::MountDetached { target, .. }
+        | Step::AddMount { target, .. }
+        | Step::RemoveMount { target, .. } => target,
+        Step::Bind { source, .. } | Step::CloneTree { source, .. } => source,
         Step::Execute { arguments, .. } => return Some(list_first(arguments)),
         _ => return None,
     };
@@ -189,7 +192,10 @@ fn remedy(step: &Step<'_>, call: Call, errno: i32, features: &HostFeatures) -> O
         (Step::Bind { device: true, .. }, _, ENOENT | ENODEV) => {
             "this host's /dev lacks the device, or has something else there"
         }
-        (Step::Bind { .. }, Call::OpenTree, ENOENT) => {
+        (Step::AddMount { .. }, Call::Openat2, ELOOP) => {
+            "a file is mounted on through no symbolic link: name the file itself"
+        }
+        (Step::Bind { .. } | Step::CloneTree { .. }, Call::OpenTree, ENOENT) => {
             "make the source first: a bind mount does not create it"
         }
         (Step::Mount { no_links: true, .. }, Call::Openat2, ELOOP) => {

@@ -3,6 +3,7 @@
 //! [`plan`] and [`plan_process`] are pure: they look at the spec, at what the host can do and at what was read of the root
 //! beforehand, and touch nothing. `execute` carries a plan out; [`Plan::steps`] tells it in words.
 
+mod added;
 mod constants;
 mod devices;
 mod error;
@@ -23,6 +24,7 @@ use hoist_init::wire::{Slot, Step};
 use hoist_spec::oci::Spec;
 use hoist_spec::{ContainerId, ContainerSpec, ProcessSpec};
 
+pub(crate) use added::{plan_mount, plan_unmount, plan_user_namespace};
 pub(crate) use constants::namespace::{CGROUP as CGROUP_NAMESPACE, PID as PID_NAMESPACE};
 pub use error::PlanError;
 pub(crate) use explain::{explain, explain_late};
@@ -30,7 +32,7 @@ pub use fault::Fault;
 pub(crate) use mounts::known_options;
 pub(crate) use namespaces::{KINDS as NAMESPACE_KINDS, Namespaces, name as namespace_name};
 pub use options::{MOST_PRESERVED, RuntimeOptions};
-pub use program::Descriptor;
+pub use program::{Descriptor, TreeIds};
 pub use user_namespace::{IdMapping, IdMaps};
 pub use words::{Lane, PlannedStep};
 
@@ -162,7 +164,8 @@ pub fn plan_for_runtime(
     let mut namespaces = Namespaces::of(oci)?;
     let id_maps = IdMaps::of(oci, &mut namespaces, features)?;
     let cgroup = plan_cgroup(id, oci, features, &namespaces)?;
-    let identity = user::resolve(spec.user.as_deref(), process.user(), facts)?;
+    let mut identity = user::resolve(spec.user.as_deref(), process.user(), facts)?;
+    user::add_groups(&mut identity, &spec.groups, facts)?;
     if let Some(maps) = &id_maps {
         maps.check(&identity)?;
     }
@@ -191,7 +194,12 @@ pub fn plan_for_runtime(
         });
     }
     let places = cgroup.as_ref().map_or(&[][..], |cgroup| &cgroup.places);
-    let born = clone(&mut steps, &mut descriptors, namespaces.at_clone(), places);
+    let born = clone(
+        &mut steps,
+        &mut descriptors,
+        namespaces.at_clone(cgroup.is_some()),
+        places,
+    );
     if cgroup.as_ref().is_some_and(CgroupPlan::has_v1) {
         steps.push(Step::ReceiveDescriptors {});
     }
@@ -204,7 +212,7 @@ pub fn plan_for_runtime(
         steps.push(Step::NewKeyring { name });
     }
     join_cgroups(&mut steps, &mut descriptors, places, born)?;
-    if namespaces.makes(namespace::CGROUP) {
+    if namespaces.makes(namespace::CGROUP) && cgroup.is_some() {
         steps.push(Step::NewCgroupNamespace {});
     }
     let working_directory = options.make_working_directory.then(|| process.cwd());

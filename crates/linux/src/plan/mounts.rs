@@ -6,8 +6,9 @@ use hoist_init::wire::{Covered, Slot, Step};
 use hoist_spec::oci::Mount;
 
 use super::constants::{attribute, namespace, propagation};
-use super::program::{Descriptor, Descriptors, ListBytes, Steps, c_string};
-use super::{Context, PlanError};
+use super::program::{Descriptors, ListBytes, Steps, TreeIds, c_string};
+use super::user_namespace::mappings;
+use super::{Context, IdMaps, PlanError};
 use crate::cgroup::layout::{Hierarchy, Version};
 
 /// Appends a step per mount, or several for `cgroup`.
@@ -42,7 +43,8 @@ pub(crate) fn make(
                 let source = source.ok_or_else(|| {
                     PlanError::invalid("mount", &target, "a bind mount needs a source")
                 })?;
-                bind(steps, descriptors, &source, &target, &options)?;
+                let ids = tree_ids(mount, &target, &options, context)?;
+                bind(steps, descriptors, &source, &target, &options, ids)?;
             }
             "cgroup" | "cgroup2" => cgroups(steps, descriptors, &target, &options, context)?,
             // A sysfs shows the network namespace it was mounted in, and is refused in one that belongs to the host.
@@ -53,7 +55,19 @@ pub(crate) fn make(
                     recursive: true,
                     ..options
                 };
-                bind(steps, descriptors, "/sys", &target, &options)?;
+                bind(steps, descriptors, "/sys", &target, &options, None)?;
+            }
+            // The same with message queues and the namespace of those.
+            "mqueue"
+                if context.in_user_namespace() && !context.namespaces.makes(namespace::IPC) =>
+            {
+                bind(steps, descriptors, "/dev/mqueue", &target, &options, None)?;
+            }
+            kind if options.id_mapped.is_some() => {
+                return Err(PlanError::unsupported(
+                    format!("map the ids of the mount on {target}"),
+                    format!("it is a new {kind}; a bind mount can have them mapped"),
+                ));
             }
             kind => filesystem(
                 steps,
@@ -84,7 +98,11 @@ const COVERABLE_IN_PROC: [&str; 11] = [
 ];
 
 /// Refuses to put something else where the container expects what the kernel tells (CVE-2019-16884, CVE-2019-19921).
-fn refuse_covering_proc(mount: &Mount, target: &str, options: &Options) -> Result<(), PlanError> {
+pub(crate) fn refuse_covering_proc(
+    mount: &Mount,
+    target: &str,
+    options: &Options,
+) -> Result<(), PlanError> {
     let parts: Vec<&str> = target
         .split('/')
         .filter(|part| !matches!(*part, "" | "."))
@@ -166,21 +184,80 @@ fn filesystem(
     Ok(())
 }
 
+/// How the ids of a bind mount are to be mapped: as the mount says, or as the container's own are.
+fn tree_ids(
+    mount: &Mount,
+    target: &str,
+    options: &Options,
+    context: &Context<'_>,
+) -> Result<Option<TreeIds>, PlanError> {
+    let users = mappings(mount.uid_mappings().as_deref());
+    let groups = mappings(mount.gid_mappings().as_deref());
+    let recursive = match options.id_mapped {
+        Some(recursive) => recursive,
+        None if users.is_empty() && groups.is_empty() => return Ok(None),
+        None => options.recursive,
+    };
+    let what = format!("map the ids of the mount on {target}");
+    if users.is_empty() != groups.is_empty() {
+        return Err(PlanError::invalid(
+            "mount",
+            target,
+            "it needs mappings of both users and groups, or of neither",
+        ));
+    }
+    let maps = match (users.is_empty(), context.id_maps) {
+        (false, _) => IdMaps {
+            users,
+            groups,
+            deny_setgroups: false,
+        },
+        (true, Some(maps)) => maps.clone(),
+        (true, None) => {
+            return Err(PlanError::unsupported(
+                what,
+                "neither the mount nor a user namespace of the container's says how",
+            ));
+        }
+    };
+    if !context.features.privileged {
+        return Err(PlanError::unsupported(
+            what,
+            "only root may, with CAP_SYS_ADMIN where the file system was mounted",
+        ));
+    }
+    if !context.features.mount_setattr {
+        return Err(PlanError::unsupported(
+            what,
+            format!(
+                "that needs Linux 5.12, and this is {}",
+                context.features.kernel
+            ),
+        ));
+    }
+    Ok(Some(TreeIds { maps, recursive }))
+}
+
 fn bind(
     steps: &mut Steps,
     descriptors: &mut Descriptors,
     source: &str,
     target: &str,
     options: &Options,
+    ids: Option<TreeIds>,
 ) -> Result<(), PlanError> {
-    // What is mounted below it in the container is to be seen on the host: a copy made in the container's own namespace
-    // would only take mounts and hand none on.
-    let tree = match options.propagation {
-        propagation::SHARED => descriptors.add(Descriptor::Tree {
-            path: source.to_owned(),
-            recursive: options.recursive,
-        }),
-        _ => Slot::NONE,
+    let is_shared = options.propagation == propagation::SHARED;
+    if (is_shared || ids.is_some()) && !options.below.is_empty() {
+        return Err(PlanError::unsupported(
+            format!("share a part of {source}, or map its ids"),
+            "only a whole source can be",
+        ));
+    }
+    // A copy made in the container's own namespace would take mounts and hand none on to the host's, and its maker may map no
+    // ids there: those are made beforehand.
+    let tree = match is_shared || ids.is_some() {
+        true => descriptors.add_tree(source, options.recursive, ids)?,
+        false => Slot::NONE,
     };
     steps.push(Step::Bind {
         source: &c_string("mount source", source)?,
@@ -196,6 +273,8 @@ fn bind(
             options.propagation
         },
         device: false,
+        below: &c_string("mount option", &options.below)?,
+        copy_up: options.copy_up,
     });
     Ok(())
 }
@@ -306,6 +385,7 @@ fn hierarchy(
                 recursive: false,
                 ..options.clone()
             },
+            None,
         );
     }
     let (kind, words) = match hierarchy.version {
@@ -341,15 +421,19 @@ fn v1_options(hierarchy: &Hierarchy) -> Vec<&str> {
 
 /// The options of one mount, sorted (OCI runtime spec, `mounts`, "options").
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Options {
-    bind: bool,
-    recursive: bool,
-    set: u32,
-    clear: u32,
-    attributes_recursive: bool,
-    propagation: u32,
-    copy_up: bool,
-    data: Vec<(String, String)>,
+pub(crate) struct Options {
+    pub(crate) bind: bool,
+    pub(crate) recursive: bool,
+    pub(crate) set: u32,
+    pub(crate) clear: u32,
+    pub(crate) attributes_recursive: bool,
+    pub(crate) propagation: u32,
+    pub(crate) copy_up: bool,
+    /// The ids of its files are mapped; on what is mounted below, too, where true.
+    pub(crate) id_mapped: Option<bool>,
+    /// What below the source is bound (mount(8), `X-mount.subdir`).
+    pub(crate) below: String,
+    pub(crate) data: Vec<(String, String)>,
 }
 
 /// Options that change one attribute: the bits to clear, then those to set.
@@ -387,7 +471,7 @@ pub(crate) fn known_options() -> Vec<String> {
     let mut all: Vec<String> = attributes
         .chain(propagations)
         .flat_map(|name| [name.to_owned(), format!("r{name}")])
-        .chain(["bind", "rbind", "defaults", "tmpcopyup"].map(str::to_owned))
+        .chain(["bind", "rbind", "defaults", "tmpcopyup", "idmap", "ridmap"].map(str::to_owned))
         .collect();
     all.sort_unstable();
     all.dedup();
@@ -395,7 +479,7 @@ pub(crate) fn known_options() -> Vec<String> {
 }
 
 impl Options {
-    fn read(mount: &Mount) -> Result<Self, PlanError> {
+    pub(crate) fn read(mount: &Mount) -> Result<Self, PlanError> {
         let mut options = Self::default();
         for word in mount.options().iter().flatten() {
             options.read_one(word, mount)?;
@@ -430,7 +514,9 @@ impl Options {
             | "noiversion" => {}
             // A copy of a mount has those of its file system, which others use, too.
             "sync" | "dirsync" | "lazytime" | "iversion" if self.bind => {}
-            "idmap" | "ridmap" | "copy-symlink" => {
+            "idmap" => self.id_mapped = Some(false),
+            "ridmap" => self.id_mapped = Some(true),
+            "copy-symlink" => {
                 return Err(PlanError::unsupported(
                     format!("mount option {word} of {}", mount.destination().display()),
                     "it is not there yet",
@@ -438,6 +524,10 @@ impl Options {
             }
             data => {
                 let (key, value) = data.split_once('=').unwrap_or((data, ""));
+                if key == "X-mount.subdir" && self.bind {
+                    value.clone_into(&mut self.below);
+                    return Ok(());
+                }
                 self.data.push((key.to_owned(), value.to_owned()));
             }
         }

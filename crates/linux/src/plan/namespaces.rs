@@ -97,9 +97,11 @@ impl Namespaces {
         Ok(())
     }
 
-    /// Those that clone3(2) makes: a time namespace comes before it, a cgroup namespace behind it.
-    pub(crate) fn at_clone(&self) -> u32 {
-        self.new & !(namespace::TIME | namespace::CGROUP)
+    /// Those that clone3(2) makes: a time namespace comes before it, and a cgroup namespace behind it where there is a cgroup to
+    /// be joined first.
+    pub(crate) fn at_clone(&self, joins_cgroup: bool) -> u32 {
+        let later = if joins_cgroup { namespace::CGROUP } else { 0 };
+        self.new & !(namespace::TIME | later)
     }
 }
 

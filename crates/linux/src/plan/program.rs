@@ -4,7 +4,7 @@ use std::ffi::CString;
 
 use hoist_init::wire::{List, Operand, Program, Sink, Slot, Step};
 
-use super::PlanError;
+use super::{IdMaps, PlanError};
 
 /// Encoded steps. Printing a plan decodes them again, so there is one list of steps and not two.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -96,11 +96,22 @@ pub enum Descriptor {
         path: String,
         /// With what is mounted below it.
         recursive: bool,
+        /// How the ids of its files are mapped, where they are.
+        ids: Option<TreeIds>,
     },
     /// The socket at which the process waits to be started.
     StartListener,
     /// A descriptor that the program gets, by its place behind the standard streams.
     Preserved(u8),
+}
+
+/// How the ids of a mount's files are mapped (mount_setattr(2), "ID-mapped mounts").
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TreeIds {
+    /// From the file system's to those that are seen.
+    pub maps: IdMaps,
+    /// On what is mounted below, too.
+    pub recursive: bool,
 }
 
 /// How many descriptors come before the first of [`Descriptor`]: the plan, the helper, the file of times.
@@ -111,6 +122,27 @@ const FIRST_SLOT: u8 = 3;
 pub(crate) struct Descriptors(pub(crate) Vec<Descriptor>);
 
 impl Descriptors {
+    /// The slot of a copy of a mount of this machine, of which there are as many as descriptors can be handed over.
+    pub(crate) fn add_tree(
+        &mut self,
+        path: &str,
+        recursive: bool,
+        ids: Option<TreeIds>,
+    ) -> Result<Slot, PlanError> {
+        const MOST: usize = 40;
+        if self.0.len() >= MOST {
+            return Err(PlanError::unsupported(
+                format!("mount {path}"),
+                format!("more than {MOST} mounts cannot be shared or have their ids mapped"),
+            ));
+        }
+        Ok(self.add(Descriptor::Tree {
+            path: path.to_owned(),
+            recursive,
+            ids,
+        }))
+    }
+
     /// The slot that `descriptor` will be in.
     pub(crate) fn add(&mut self, descriptor: Descriptor) -> Slot {
         let slot = Slot::received(FIRST_SLOT + self.0.len() as u8);

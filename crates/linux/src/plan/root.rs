@@ -173,6 +173,8 @@ fn compose_host(
                     attributes_recursive: true,
                     propagation: 0,
                     device: false,
+                    below: c"",
+                    copy_up: false,
                 });
             }
         }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::PlanError;
 use super::constants::namespace;
 use super::namespaces::Namespaces;
-use crate::features::HostFeatures;
+use crate::features::{HostFeatures, IdRange};
 use crate::user::Identity;
 
 /// One line of an id map (user_namespaces(7)).
@@ -52,12 +52,16 @@ impl IdMaps {
                     "a new user namespace needs a map of users and one of groups",
                 ));
             }
-            let deny_setgroups = !features.privileged;
-            return Ok(Some(Self {
+            let mut maps = Self {
                 users,
                 groups,
-                deny_setgroups,
-            }));
+                deny_setgroups: false,
+            };
+            if !features.privileged {
+                maps.deny_setgroups = maps.is_own_ids(features.uid, features.gid);
+                maps.refuse_without_helpers(features)?;
+            }
+            return Ok(Some(maps));
         }
         if !users.is_empty() || !groups.is_empty() {
             return Err(PlanError::invalid(
@@ -70,18 +74,51 @@ impl IdMaps {
             return Ok(None);
         }
         namespaces.new |= namespace::USER;
-        let single = |outside| {
-            vec![IdMapping {
+        let own = |outside, lent: &[IdRange]| {
+            let mut inside = 1;
+            let mut maps = vec![IdMapping {
                 inside: 0,
                 outside,
                 count: 1,
-            }]
+            }];
+            for range in lent {
+                // More ids than there are numbers are not used.
+                let count = range.count.min(u32::MAX - 1 - inside);
+                maps.push(IdMapping {
+                    inside,
+                    outside: range.first,
+                    count,
+                });
+                inside += count;
+            }
+            maps
+        };
+        let (users, groups) = match &features.sub_ids {
+            Some(lent) => (lent.users.as_slice(), lent.groups.as_slice()),
+            None => (&[][..], &[][..]),
         };
         Ok(Some(Self {
-            users: single(features.uid),
-            groups: single(features.gid),
-            deny_setgroups: true,
+            users: own(features.uid, users),
+            groups: own(features.gid, groups),
+            deny_setgroups: features.sub_ids.is_none(),
         }))
+    }
+
+    /// Whether nothing is mapped but one id of each kind, the caller's own: those the kernel lets everybody map.
+    pub(crate) fn is_own_ids(&self, uid: u32, gid: u32) -> bool {
+        let is_one = |mappings: &[IdMapping], id| matches!(mappings, [one] if one.outside == id && one.count == 1);
+        is_one(&self.users, uid) && is_one(&self.groups, gid)
+    }
+
+    fn refuse_without_helpers(&self, features: &HostFeatures) -> Result<(), PlanError> {
+        if self.is_own_ids(features.uid, features.gid) || features.sub_ids.is_some() {
+            return Ok(());
+        }
+        Err(PlanError::Unsupported {
+            what: "map other ids than one's own".to_owned(),
+            reason: "an ordinary user needs newuidmap, newgidmap and ids that /etc/subuid and /etc/subgid lend".to_owned(),
+            remedy: Some("see what `hoist info` says of sub-ids, or run Hoist as root".to_owned()),
+        })
     }
 
     pub(crate) fn maps_user(&self, id: u32) -> bool {
@@ -105,7 +142,7 @@ impl IdMaps {
             what: format!("run as {kind} {id}"),
             reason: format!("the user namespace maps no {kind} {id}; mapped are {}", self.describe(kind)),
             remedy: Some(
-                "run as a mapped id (0 is the calling user), or run Hoist as root, which maps every id".to_owned(),
+                "run as a mapped id (0 is the calling user); `hoist info` says how to have more (sub-ids); or run Hoist as root, which maps every id".to_owned(),
             ),
         })
     }
@@ -135,7 +172,7 @@ fn contains(mappings: &[IdMapping], id: u32) -> bool {
     })
 }
 
-fn mappings(oci: Option<&[LinuxIdMapping]>) -> Vec<IdMapping> {
+pub(super) fn mappings(oci: Option<&[LinuxIdMapping]>) -> Vec<IdMapping> {
     oci.into_iter()
         .flatten()
         .map(|mapping| IdMapping {
@@ -144,4 +181,66 @@ fn mappings(oci: Option<&[LinuxIdMapping]>) -> Vec<IdMapping> {
             count: mapping.size(),
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::features::{KernelVersion, SubIds};
+
+    fn features(sub_ids: Option<SubIds>) -> HostFeatures {
+        HostFeatures {
+            uid: 1000,
+            gid: 1001,
+            privileged: false,
+            sub_ids,
+            ..HostFeatures::assume(KernelVersion::OLDEST)
+        }
+    }
+
+    fn lent() -> SubIds {
+        let range = |first, count| IdRange { first, count };
+        SubIds {
+            users: vec![range(100_000, 65536), range(300_000, 10)],
+            groups: vec![range(200_000, 65536)],
+        }
+    }
+
+    fn mapping(inside: u32, outside: u32, count: u32) -> IdMapping {
+        IdMapping {
+            inside,
+            outside,
+            count,
+        }
+    }
+
+    #[test]
+    fn a_user_is_root_inside_and_what_is_lent_comes_behind() {
+        let mut namespaces = Namespaces::default();
+        let maps = IdMaps::of(&Spec::default(), &mut namespaces, &features(Some(lent())));
+        let maps = maps.unwrap().unwrap();
+        assert!(namespaces.makes(namespace::USER));
+        assert_eq!(
+            maps.users,
+            [
+                mapping(0, 1000, 1),
+                mapping(1, 100_000, 65536),
+                mapping(65537, 300_000, 10)
+            ]
+        );
+        assert_eq!(
+            maps.groups,
+            [mapping(0, 1001, 1), mapping(1, 200_000, 65536)]
+        );
+        assert!(!maps.deny_setgroups);
+    }
+
+    #[test]
+    fn a_user_to_whom_nothing_is_lent_has_one_id_and_gives_up_setgroups() {
+        let mut namespaces = Namespaces::default();
+        let maps = IdMaps::of(&Spec::default(), &mut namespaces, &features(None));
+        let maps = maps.unwrap().unwrap();
+        assert_eq!(maps.users, [mapping(0, 1000, 1)]);
+        assert!(maps.deny_setgroups && maps.is_own_ids(1000, 1001));
+    }
 }

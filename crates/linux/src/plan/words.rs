@@ -253,6 +253,17 @@ pub(crate) fn words(step: &Step<'_>) -> String {
                 ""
             }
         ),
+        Step::BecomeRoot {} => "become root of the user namespace".to_owned(),
+        Step::NewMountNamespace {} => "make a mount namespace".to_owned(),
+        Step::CloneTree { source, .. } => format!("copy the mount of {}", text(source)),
+        Step::ShapeTree { set, clear, .. } => {
+            let attributes = in_brackets(set, clear, None);
+            format!("set the attributes of the copy{attributes}")
+        }
+        Step::NewUserNamespace {} => "make a user namespace".to_owned(),
+        Step::TakeRoot {} => "take the container's root".to_owned(),
+        Step::AddMount { target, .. } => format!("mount it on {}", text(target)),
+        Step::RemoveMount { target, .. } => format!("take the mount off {}", text(target)),
         Step::AwaitRelease {} => "await release".to_owned(),
         Step::CloseDescriptors { .. } => "close every other descriptor at execve".to_owned(),
         Step::LoadSeccomp { filter, .. } => {

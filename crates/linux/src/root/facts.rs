@@ -9,7 +9,7 @@ use super::{LARGEST_FILE, Root, RootError};
 use crate::{
     accounts,
     root_facts::{HostRoot, RootFacts},
-    user::UserRequest,
+    user::{UserRequest, is_group_name},
 };
 
 /// The directories that the kernel's own file systems are mounted on; a link there was made to deceive.
@@ -23,6 +23,7 @@ impl RootFacts {
         if let Some(process) = spec.oci.process() {
             facts.read_accounts(&root, spec.user.as_deref(), process)?;
         }
+        facts.read_groups(&root, &spec.groups)?;
         let mounts = spec.oci.mounts().as_deref().unwrap_or_default();
         facts.climbing_targets = destinations(mounts)
             .filter_map(|target| match root.climbs_out(target) {
@@ -51,6 +52,18 @@ impl RootFacts {
         let mut facts = Self::default();
         facts.read_accounts(root, process.user.as_deref(), &process.oci)?;
         Ok(facts)
+    }
+
+    /// Keeps the lines of further groups that are asked for by name.
+    fn read_groups(&mut self, root: &Root, groups: &[String]) -> Result<(), RootError> {
+        if !groups.iter().any(|group| is_group_name(group)) {
+            return Ok(());
+        }
+        let text = root.read_file("/etc/group", LARGEST_FILE)?;
+        let text = text.unwrap_or_default();
+        let named = accounts::group(&text, None).filter(|entry| groups.contains(&entry.name));
+        self.group.extend(named);
+        Ok(())
     }
 
     /// Keeps the lines that `user`, or the numbers of `process`, can be about. A request that is wrong in

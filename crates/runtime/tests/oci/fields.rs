@@ -16,6 +16,7 @@ pub(crate) fn add(suite: Suite) -> Suite {
         .test("host and domain name, and sysctls of the container's namespaces", CONTAINERS, names)
         .test("mounts: attributes, recursive ones, propagation, tmpfs of the covered directory's mode", CONTAINERS, mounts)
         .test("mounts: tmpcopyup copies files, links, modes and owners and follows nothing", CONTAINERS, copy_up)
+        .test("mounts: the ids of a bind mount are mapped, by its own maps or the container's", CONTAINERS, id_mapped)
         .test("mounts: one that is shared hands mounts on to the host", CONTAINERS, shared)
         .test("root: read-only, and propagation", CONTAINERS, root)
         .test("masked paths are empty and read-only paths cannot be written", CONTAINERS, masked)
@@ -536,5 +537,45 @@ fn no_pivot() {
         "{:?}",
         report.root
     );
+    bundle.remove();
+}
+
+fn id_mapped() {
+    use std::os::unix::fs::MetadataExt;
+    let maps = |host: u32| json!([{"containerID": 0, "hostID": host, "size": 65536}]);
+    for (own_maps, option) in [(true, "idmap"), (false, "ridmap")] {
+        let mut bundle = Bundle::new(&["put", "/mnt/new", "x", "+", "read", "/mnt/f"]);
+        let source = bundle.path("source");
+        fs::create_dir(&source).unwrap();
+        fs::write(source.join("f"), "of root").unwrap();
+        fs::set_permissions(source.join("f"), fs::Permissions::from_mode(0o600)).unwrap();
+        let mut mount = json!({
+            "destination": "/mnt", "type": "bind", "source": source, "options": ["rbind", option],
+        });
+        let linux = &mut bundle.config["linux"];
+        let user = json!({"type": "user"});
+        linux["namespaces"].as_array_mut().unwrap().push(user);
+        linux["uidMappings"] = maps(100_000);
+        linux["gidMappings"] = maps(100_000);
+        if own_maps {
+            mount["uidMappings"] = maps(100_000);
+            mount["gidMappings"] = maps(100_000);
+        }
+        bundle.config["mounts"].as_array_mut().unwrap().push(mount);
+        std::os::unix::fs::chown(bundle.rootfs(), Some(100_000), Some(100_000)).unwrap();
+        // The container's root, whom the file does not belong to, reads it, and what it makes belongs to root here.
+        assert_eq!(bundle.run().ok().out, "of root");
+        let made = fs::metadata(source.join("new")).unwrap();
+        assert_eq!((made.uid(), made.gid()), (0, 0));
+        bundle.remove();
+    }
+    // Half a map says nothing.
+    let mut bundle = Bundle::new(&["report"]);
+    let mut mount = json!({"destination": "/mnt", "type": "bind", "source": "/tmp", "options": ["bind", "idmap"]});
+    mount["uidMappings"] = maps(100_000);
+    bundle.config["mounts"].as_array_mut().unwrap().push(mount);
+    bundle
+        .create()
+        .fails(1, "mappings of both users and groups");
     bundle.remove();
 }

@@ -114,7 +114,7 @@ fn features_have_the_schema() {
     ] {
         assert!(!strings(&linux["seccomp"][list]).is_empty());
     }
-    assert_eq!(linux["mountExtensions"]["idmap"]["enabled"], false);
+    assert_eq!(linux["mountExtensions"]["idmap"]["enabled"], true);
     let why = features["annotations"]["org.hoist.checkpoint"]
         .as_str()
         .unwrap();

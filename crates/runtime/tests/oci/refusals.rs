@@ -165,7 +165,7 @@ fn cannot_be_done() {
         ),
         (
             |config| config["mounts"][2]["options"] = json!(["ridmap"]),
-            "ridmap",
+            "map the ids of the mount on",
         ),
         (
             |config| config["linux"]["cgroupsPath"] = json!("a.slice:b:c"),

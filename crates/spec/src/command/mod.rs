@@ -171,7 +171,7 @@ pub struct Command {
         deserialize_with = "null_is_default"
     )]
     pub gid_maps: Vec<String>,
-    /// Further groups of its first process, by number.
+    /// Further groups of its first process, by number, or by a name in its own `/etc/group`.
     #[serde(
         skip_serializing_if = "is_default",
         deserialize_with = "null_is_default"

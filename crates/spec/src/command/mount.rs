@@ -18,16 +18,21 @@ pub struct Mount {
     pub destination: String,
     /// Whether the container may write there.
     pub writable: bool,
-    /// `bind` (also where empty), or `tmpfs`: an empty file system in memory, without a source.
+    /// `bind` (also where empty); `tmpfs`, an empty file system in memory, without a source; or `volume`, whose source is a name
+    /// that the driver puts a directory in place of.
     #[serde(rename = "type", skip_serializing_if = "is_default")]
     pub kind: String,
     /// Further mount options: for `bind` the propagation (`rslave`, …) and flags (`noexec`, …), for
-    /// `tmpfs` also `size=`, `mode=`, `uid=`, `gid=`, `nr_inodes=`.
+    /// `tmpfs` also `size=`, `mode=`, `uid=`, `gid=`, `nr_inodes=`. `tmpcopyup` fills what is empty with a copy of what it covers;
+    /// `X-mount.subdir=` binds a part of the source (mount(8)).
     #[serde(
         skip_serializing_if = "is_default",
         deserialize_with = "null_is_default"
     )]
     pub options: Vec<String>,
+    /// What is mounted below a source that is not writable stays as writable as it is.
+    #[serde(skip_serializing_if = "is_default")]
+    pub writable_below: bool,
 }
 
 impl Mount {

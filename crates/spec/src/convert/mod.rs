@@ -18,6 +18,7 @@ use std::path::PathBuf;
 
 pub use profile::native_architecture;
 pub(crate) use security::{SeccompChoice, SecurityOption};
+pub(crate) use validate::added_mounts;
 
 use oci_spec::runtime::{Linux, LinuxNamespace, LinuxNamespaceType, Root, Spec};
 
@@ -110,6 +111,7 @@ impl Command {
             oci: spec,
             root: self.root_source(),
             user: Some(self.process_config.user.clone()).filter(|user| !user.is_empty()),
+            groups: self.group_add.clone(),
             seccomp,
             init: self.init,
             stop: StopPolicy {

@@ -71,12 +71,7 @@ pub(super) fn mount(
 
 /// Docker's mounts that the command does not replace, then the command's, parents before children.
 pub(super) fn all(command: &Command) -> Vec<runtime::Mount> {
-    let mut own: Vec<(String, &Mount)> = command
-        .mounts
-        .iter()
-        .map(|mount| (clean_path(&mount.destination), mount))
-        .collect();
-    own.sort_by_key(|(destination, _)| destination.matches('/').count());
+    let own = sorted(&command.mounts);
 
     let replaced = |default: &runtime::Mount| {
         own.iter().any(|(destination, _)| {
@@ -97,12 +92,35 @@ pub(super) fn all(command: &Command) -> Vec<runtime::Mount> {
     mounts
 }
 
+/// Those of a command alone.
+pub(super) fn given(mounts: &[Mount]) -> Vec<runtime::Mount> {
+    let sorted = sorted(mounts);
+    let all = sorted.iter();
+    all.map(|(destination, mount)| one(destination, mount))
+        .collect()
+}
+
+/// Parents before children.
+fn sorted(mounts: &[Mount]) -> Vec<(String, &Mount)> {
+    let mut own: Vec<(String, &Mount)> = mounts
+        .iter()
+        .map(|mount| (clean_path(&mount.destination), mount))
+        .collect();
+    own.sort_by_key(|(destination, _)| destination.matches('/').count());
+    own
+}
+
 /// A default mount as the command wants it.
 fn adapted(mut mount: runtime::Mount, command: &Command) -> runtime::Mount {
     let mut options = mount.options().clone().unwrap_or_default();
     if command.shm_size > 0 && mount.destination().as_os_str() == "/dev/shm" {
         options.retain(|option| !option.starts_with("size="));
         options.push(format!("size={}", command.shm_size));
+    }
+    // With this machine's message queues and semaphores come its shared memory segments, as with docker.
+    if command.namespaces.ipc == "host" && mount.destination().as_os_str() == "/dev/shm" {
+        let options = ["rbind", "nosuid", "noexec", "nodev", "rprivate"];
+        return self::mount("/dev/shm", "bind", "/dev/shm", &options);
     }
     if command.privileged && mount.destination().starts_with("/sys") {
         options.retain(|option| option != "ro");
@@ -134,11 +152,13 @@ fn one(destination: &str, given: &Mount) -> runtime::Mount {
     };
     if !given.writable {
         // With what is mounted below it, as docker has it since 25: a read-only view with a writable hole is none.
-        options.push(if kind == "bind" && !has(&["bind"]) {
-            "rro"
-        } else {
-            "ro"
-        });
+        options.push(
+            if kind == "bind" && !has(&["bind"]) && !given.writable_below {
+                "rro"
+            } else {
+                "ro"
+            },
+        );
     }
     options.extend(given.options.iter().map(String::as_str));
     if !has(&PROPAGATIONS) {
@@ -172,6 +192,9 @@ pub(super) fn check_kind(kind: &str) -> Check {
     if matches!(kind, "" | "bind" | "tmpfs") {
         return Ok(());
     }
+    if kind == "volume" {
+        return Err("has a source that is no name of a volume".to_owned());
+    }
     Err("is no type of mount that a command can have: use bind or tmpfs".to_owned())
 }
 
@@ -192,6 +215,11 @@ pub(crate) fn check_destination(destination: &str, kind: &str, source: &str) -> 
     Ok(())
 }
 
+/// Whether a path names something below where it begins.
+fn is_below(path: &str) -> bool {
+    !path.is_empty() && !path.starts_with('/') && path.split('/').all(|part| part != "..")
+}
+
 pub(super) fn check_option(mount: &Mount, option: &str) -> Check {
     check::one_line(option)?;
     if option.contains(',') {
@@ -204,9 +232,17 @@ pub(super) fn check_option(mount: &Mount, option: &str) -> Check {
         option
             .split_once('=')
             .is_some_and(|(key, value)| TMPFS_VALUES.contains(&key) && !value.is_empty())
+            || option == "tmpcopyup"
     } else {
-        matches!(option, "bind" | "rbind") || PROPAGATIONS.contains(&option)
+        matches!(option, "bind" | "rbind" | "tmpcopyup" | "idmap" | "ridmap")
+            || PROPAGATIONS.contains(&option)
     };
+    if let Some(below) = option.strip_prefix("X-mount.subdir=") {
+        return match !is_tmpfs(mount) && is_below(below) {
+            true => Ok(()),
+            false => Err("is no path within the source".to_owned()),
+        };
+    }
     if known || FLAGS.contains(&option) {
         return Ok(());
     }

@@ -82,11 +82,7 @@ pub(super) fn faults(command: &Command) -> Faults {
         check("uid_maps".to_owned(), "", Err(reason.to_owned()));
     }
     for (index, group) in command.group_add.iter().enumerate() {
-        let result = group.parse::<u32>().ok().filter(|group| *group < u32::MAX);
-        let result = result.map(drop).ok_or_else(|| {
-            "is no number of a group from 0 to 4294967294; names are not looked up here".to_owned()
-        });
-        check(format!("group_add[{index}]"), group, result);
+        check(format!("group_add[{index}]"), group, check_group(group));
     }
     let parent = &command.cgroup_parent;
     if parent.split('/').any(|part| part == "..") || parent.contains(['\n', '\0']) {
@@ -98,6 +94,24 @@ pub(super) fn faults(command: &Command) -> Faults {
         check("oom_score_adj".to_owned(), &score.to_string(), result);
     }
     faults
+}
+
+/// A number, or a name for the container's own `/etc/group` to know.
+fn check_group(group: &str) -> Check {
+    check::one_line(group)?;
+    let is_number = !group.is_empty() && group.bytes().all(|byte| byte.is_ascii_digit());
+    match is_number {
+        true => group
+            .parse::<u32>()
+            .ok()
+            .filter(|group| *group < u32::MAX)
+            .map(drop)
+            .ok_or_else(|| "is no number of a group from 0 to 4294967294".to_owned()),
+        false if group.is_empty() || group.starts_with('-') || group.contains([':', ',']) => {
+            Err("is no name of a group".to_owned())
+        }
+        false => Ok(()),
+    }
 }
 
 fn check_device(device: &Device) -> Check {
@@ -333,7 +347,7 @@ mod tests {
             ulimits: texts(&["nofile", "nofile=x", "nofile=2:1", "nosuch=1"]),
             shm_size: -1,
             uid_maps: texts(&["0:0", "0:4294967290:10", "0:1:0"]),
-            group_add: texts(&["wheel", "-1", "4294967295"]),
+            group_add: texts(&["", "-1", "4294967295"]),
             cgroup_parent: "/a/../b".to_owned(),
             oom_score_adj: Some(1001),
             ..Command::default()

@@ -170,6 +170,14 @@ fn root(command: &Command, faults: &mut Faults) {
     }
 }
 
+/// Mounts that are given to a container by themselves.
+pub(crate) fn added_mounts(given: &[Mount]) -> Result<Vec<oci_spec::runtime::Mount>, Faults> {
+    let mut faults = Faults::default();
+    all_mounts(given, &mut faults);
+    faults.into_result(())?;
+    Ok(mounts::given(given))
+}
+
 fn all_mounts(given: &[Mount], faults: &mut Faults) {
     let mut taken = HashSet::new();
     for (index, mount) in given.iter().enumerate() {

@@ -14,10 +14,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use oci_spec::runtime::LinuxResources;
+use oci_spec::runtime::{LinuxResources, Mount as OciMount};
 
 use crate::{
-    Command, Fault, Faults, Mount, Network, NetworkMode, ProcessConfig, Resources, Signal,
+    Command, Fault, Faults, Mount, Network, NetworkMode, ProcessConfig, Resources, Signal, convert,
 };
 
 /// What the options of a command line may refer to.
@@ -136,6 +136,41 @@ pub struct RunOptions {
     pub command: Vec<String>,
 }
 
+/// The options that say what is mounted, as they were typed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MountOptions {
+    /// `--volume SOURCE:TARGET[:OPTIONS]`
+    pub volume: Vec<String>,
+    /// `--mount KEY=VALUE,…`
+    pub mount: Vec<String>,
+    /// `--tmpfs TARGET[:OPTIONS]`
+    pub tmpfs: Vec<String>,
+}
+
+impl MountOptions {
+    /// The mounts that they describe.
+    ///
+    /// # Errors
+    /// Every option that is wrong, by its long name, with what was typed; also where nothing is to be mounted.
+    pub fn into_mounts(self, facts: &OptionFacts<'_>) -> Result<Vec<OciMount>, Faults> {
+        let mut faults = Faults::default();
+        let mounts = Mounts::read(&self.volume, &self.mount, &self.tmpfs, facts, &mut faults);
+        if mounts.list.is_empty() && faults.is_empty() {
+            faults.push(Fault::new("mount", "nothing to mount is given"));
+        }
+        match convert::added_mounts(&mounts.list) {
+            Ok(found) => faults.into_result(found),
+            Err(found) => {
+                faults.extend(found.into_iter().map(|fault| Fault {
+                    field: option_of(&fault.field, &mounts.options),
+                    ..fault
+                }));
+                Err(faults)
+            }
+        }
+    }
+}
+
 /// The options of `update`, as they were typed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UpdateOptions {
@@ -234,16 +269,7 @@ impl RunOptions {
         complete: &dyn Fn(&mut Command),
     ) -> Result<Command, Faults> {
         let mut faults = Faults::default();
-        let mut mounts = Mounts::default();
-        for text in &self.volume {
-            mounts.add("--volume", faults.keep(mount::volume(text, facts)));
-        }
-        for text in &self.mount {
-            mounts.add("--mount", faults.keep(mount::mount(text, facts)));
-        }
-        for text in &self.tmpfs {
-            mounts.add("--tmpfs", Some(mount::tmpfs(text)));
-        }
+        let mounts = Mounts::read(&self.volume, &self.mount, &self.tmpfs, facts, &mut faults);
         let settings = settings::read(&self, &mut faults);
         let network = match self.network.as_deref() {
             None => Network::default(),
@@ -354,6 +380,26 @@ struct Mounts {
 }
 
 impl Mounts {
+    fn read(
+        volumes: &[String],
+        mounts: &[String],
+        tmpfs: &[String],
+        facts: &OptionFacts<'_>,
+        faults: &mut Faults,
+    ) -> Self {
+        let mut read = Self::default();
+        for text in volumes {
+            read.add("--volume", faults.keep(mount::volume(text, facts)));
+        }
+        for text in mounts {
+            read.add("--mount", faults.keep(mount::mount(text, facts)));
+        }
+        for text in tmpfs {
+            read.add("--tmpfs", Some(mount::tmpfs(text)));
+        }
+        read
+    }
+
     fn add(&mut self, option: &'static str, mount: Option<Mount>) {
         if let Some(mount) = mount {
             self.list.push(mount);

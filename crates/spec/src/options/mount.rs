@@ -3,16 +3,13 @@
 use super::{OptionFacts, absolute, quantity};
 use crate::{Fault, Mount};
 
-const NO_VOLUMES: &str = "asks for a named volume, and there are none yet: give a directory of this \
-                          machine, with a slash in it, such as ./data";
-
 /// `SOURCE:TARGET[:OPTION,…]`
 pub(super) fn volume(text: &str, facts: &OptionFacts<'_>) -> Result<Mount, Fault> {
     let fault = |reason: &str| Fault::of_value("--volume", text, reason);
     let mut parts = text.split(':');
     let source = parts.next().unwrap_or_default();
     let target = parts.next().ok_or_else(|| {
-        fault("has no source, which asks for a volume of its own, and there are none yet: write SOURCE:TARGET")
+        fault("has no source, which asks for a volume without a name, and there are none: write SOURCE:TARGET")
     })?;
     let options = parts.next();
     if parts.next().is_some() {
@@ -21,10 +18,13 @@ pub(super) fn volume(text: &str, facts: &OptionFacts<'_>) -> Result<Mount, Fault
     if source.is_empty() || target.is_empty() {
         return Err(fault("has an empty part: write SOURCE:TARGET[:OPTIONS]"));
     }
-    let mut mount = Mount::bind(
-        source_path(source, facts).ok_or_else(|| fault(NO_VOLUMES))?,
-        target,
-    );
+    let path = source_path(source, facts);
+    let is_volume = path.is_none();
+    let mut mount = Mount::bind(path.unwrap_or_else(|| source.to_owned()), target);
+    if is_volume {
+        "volume".clone_into(&mut mount.kind);
+    }
+    let mut copies = is_volume;
     for option in options.into_iter().flat_map(|options| options.split(',')) {
         match option {
             "rw" => {}
@@ -36,14 +36,18 @@ pub(super) fn volume(text: &str, facts: &OptionFacts<'_>) -> Result<Mount, Fault
                     "asks for SELinux labels on the source, which is not supported yet",
                 ));
             }
+            "nocopy" if is_volume => copies = false,
             "nocopy" => return Err(fault("has \"nocopy\", which is for named volumes")),
             other => mount.options.push(other.to_owned()),
         }
     }
+    if copies {
+        mount.options.push("tmpcopyup".to_owned());
+    }
     Ok(mount)
 }
 
-/// `type=bind|tmpfs,source=…,target=…,…`, in the way of a line of CSV.
+/// `type=bind|volume|tmpfs,source=…,target=…,…`, in the way of a line of CSV.
 pub(super) fn mount(text: &str, facts: &OptionFacts<'_>) -> Result<Mount, Fault> {
     let fault = |reason: String| Fault::of_value("--mount", text, reason);
     let fields = csv(text).ok_or_else(|| fault("has a '\"' that is not closed".to_owned()))?;
@@ -52,7 +56,8 @@ pub(super) fn mount(text: &str, facts: &OptionFacts<'_>) -> Result<Mount, Fault>
         writable: true,
         ..Mount::default()
     };
-    let (mut recursive, mut bind_keys, mut tmpfs_keys) = (true, false, false);
+    let (mut recursive, mut must_be_read_only, mut copies) = (true, false, true);
+    let (mut bind_keys, mut tmpfs_keys, mut volume_keys) = (false, false, false);
     for field in &fields {
         let (key, value) = match field.split_once('=') {
             Some((key, value)) => (key, Some(value)),
@@ -61,6 +66,7 @@ pub(super) fn mount(text: &str, facts: &OptionFacts<'_>) -> Result<Mount, Fault>
         let key = key.to_ascii_lowercase();
         bind_keys |= key.starts_with("bind-");
         tmpfs_keys |= key.starts_with("tmpfs-");
+        volume_keys |= key.starts_with("volume-");
         let flag = || match value {
             None | Some("true" | "1") => Ok(true),
             Some("false" | "0") => Ok(false),
@@ -77,6 +83,14 @@ pub(super) fn mount(text: &str, facts: &OptionFacts<'_>) -> Result<Mount, Fault>
             ("bind-propagation", Some(value)) => mount.options.push(value.to_ascii_lowercase()),
             ("bind-recursive", Some("enabled")) | ("consistency", Some(_)) => {}
             ("bind-recursive", Some("disabled")) => recursive = false,
+            ("bind-recursive", Some("writable")) => mount.writable_below = true,
+            ("bind-recursive", Some("readonly")) => must_be_read_only = true,
+            ("volume-nocopy", _) => copies = !flag()?,
+            ("volume-subpath", Some(value)) => {
+                mount.options.push(format!("X-mount.subdir={value}"));
+            }
+            ("idmap" | "ridmap", _) if flag()? => mount.options.push(key.clone()),
+            ("tmpcopyup", _) if flag()? => mount.options.push("tmpcopyup".to_owned()),
             ("tmpfs-size", Some(value)) => {
                 let size = quantity::bytes(value).ok_or_else(|| {
                     fault("has a tmpfs-size that is no size such as 64m".to_owned())
@@ -96,7 +110,15 @@ pub(super) fn mount(text: &str, facts: &OptionFacts<'_>) -> Result<Mount, Fault>
             _ => return Err(fault(format!("has {field:?}, which is not known"))),
         }
     }
+    if must_be_read_only && mount.writable {
+        return Err(fault(
+            "has bind-recursive=readonly, which is for a mount that is readonly".to_owned(),
+        ));
+    }
     match kind.as_str() {
+        _ if volume_keys && kind != "volume" => {
+            return Err(fault(format!("mixes volume-* with type {kind}")));
+        }
         "bind" if tmpfs_keys => return Err(fault("mixes tmpfs-* with type bind".to_owned())),
         "bind" => {
             if mount.source.is_empty() {
@@ -109,12 +131,26 @@ pub(super) fn mount(text: &str, facts: &OptionFacts<'_>) -> Result<Mount, Fault>
         }
         "tmpfs" if bind_keys => return Err(fault("mixes bind-* with type tmpfs".to_owned())),
         "tmpfs" => mount.kind = kind,
-        "volume" => {
+        "volume" if tmpfs_keys || bind_keys => {
+            return Err(fault("mixes bind-* or tmpfs-* with type volume".to_owned()));
+        }
+        "volume" if mount.source.is_empty() => {
             return Err(fault(
-                "asks for a volume, and there are none yet: use type=bind or type=tmpfs".to_owned(),
+                "has no source, which asks for a volume without a name, and there are none"
+                    .to_owned(),
             ));
         }
-        _ => return Err(fault(format!("has the type {kind}: use bind or tmpfs"))),
+        "volume" => {
+            if copies {
+                mount.options.push("tmpcopyup".to_owned());
+            }
+            mount.kind = kind;
+        }
+        _ => {
+            return Err(fault(format!(
+                "has the type {kind}: use bind, volume or tmpfs"
+            )));
+        }
     }
     if mount.destination.is_empty() {
         return Err(fault("has no target".to_owned()));
@@ -207,7 +243,7 @@ mod tests {
             ] {
                 assert_eq!(volume(text, facts), Ok(mount), "{text}");
             }
-            for text in ["", "/t", "data:/t", ":/t", "/s:", "/s:/t:ro:x", "/s:/t:Z"] {
+            for text in ["", "/t", ":/t", "/s:", "/s:/t:ro:x", "/s:/t:Z"] {
                 assert!(volume(text, facts).is_err(), "{text}");
             }
         });
@@ -252,8 +288,10 @@ mod tests {
             }
             for text in [
                 "",
-                "source=data,target=/t",
                 "type=volume,target=/t",
+                "type=volume,source=data,target=/t,bind-propagation=slave",
+                "type=bind,source=/s,target=/t,volume-nocopy",
+                "type=bind,source=/s,target=/t,bind-recursive=readonly",
                 "type=npipe,source=/s,target=/t",
                 "type=bind,target=/t",
                 "type=bind,source=/s",
@@ -267,6 +305,33 @@ mod tests {
                 "\"type=tmpfs",
             ] {
                 assert!(mount(text, facts).is_err(), "{text}");
+            }
+        });
+    }
+
+    #[test]
+    fn a_volume_has_a_name_for_a_source_and_is_filled_unless_it_says_no() {
+        with_facts(|facts| {
+            let data = || Mount {
+                kind: "volume".to_owned(),
+                ..Mount::bind("data", "/t")
+            };
+            for (text, wanted) in [
+                ("data:/t", data().option("tmpcopyup")),
+                ("data:/t:nocopy", data()),
+                ("data:/t:ro", data().read_only().option("tmpcopyup")),
+            ] {
+                assert_eq!(volume(text, facts), Ok(wanted), "{text}");
+            }
+            for (text, wanted) in [
+                ("source=data,target=/t", data().option("tmpcopyup")),
+                ("type=volume,source=data,target=/t,volume-nocopy", data()),
+                (
+                    "type=volume,source=data,target=/t,volume-nocopy,volume-subpath=a/b",
+                    data().option("X-mount.subdir=a/b"),
+                ),
+            ] {
+                assert_eq!(mount(text, facts), Ok(wanted), "{text}");
             }
         });
     }

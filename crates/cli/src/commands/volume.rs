@@ -1,0 +1,108 @@
+//! `hoist volume`.
+
+use std::collections::BTreeMap;
+use std::io::{self, IsTerminal};
+
+use hoist::{Engine, Volume, rfc3339};
+use hoist_compute::ErrorKind;
+use serde_json::{Value, json};
+
+use super::prune::agreed;
+use crate::args::{TableFormat, VolumeAction, VolumeCommand};
+use crate::failure::Failure;
+use crate::output;
+use crate::table::render;
+
+/// Makes, lists and removes volumes.
+pub(crate) fn run(command: VolumeCommand, engine: &Engine, json: bool) -> Result<u8, Failure> {
+    let volumes = engine.volumes();
+    match command.action {
+        VolumeAction::Create(create) => {
+            let labels = create.label.iter().map(|label| {
+                let (name, value) = label.split_once('=').unwrap_or((label, ""));
+                (name.to_owned(), value.to_owned())
+            });
+            let labels: BTreeMap<String, String> = labels.collect();
+            let made = volumes.create(create.name.as_deref(), labels)?;
+            output::print(&format!("{}\n", made.name))?;
+            Ok(0)
+        }
+        VolumeAction::Inspect(inspect) => {
+            let mut found = Vec::new();
+            let outcome = each(&inspect.names, json, |name| {
+                found.push(known(&volumes.get(name)?));
+                Ok(())
+            });
+            output::print_json(&found, true)?;
+            outcome
+        }
+        VolumeAction::Ls(ls) => list(&volumes.list()?, ls.quiet, ls.format),
+        VolumeAction::Prune(prune) => {
+            if !prune.force
+                && io::stdin().is_terminal()
+                && !agreed("Remove all volumes that no container uses?")?
+            {
+                return Ok(1);
+            }
+            let removed = engine.prune_volumes()?;
+            for name in removed {
+                output::print(&format!("{name}\n"))?;
+            }
+            Ok(0)
+        }
+        VolumeAction::Rm(rm) => each(&rm.names, json, |name| match engine.remove_volume(name) {
+            Err(error) if rm.force && error.kind() == ErrorKind::NotFound => Ok(()),
+            removed => {
+                removed?;
+                output::print(&format!("{name}\n"))
+            }
+        }),
+    }
+}
+
+/// Acts on each, whichever of the others fail.
+fn each(
+    names: &[String],
+    json: bool,
+    mut act: impl FnMut(&str) -> Result<(), Failure>,
+) -> Result<u8, Failure> {
+    let mut all_done = true;
+    for name in names {
+        if let Err(failure) = act(name) {
+            failure.print(json);
+            all_done = false;
+        }
+    }
+    if all_done { Ok(0) } else { Err(Failure::Told) }
+}
+
+/// What docker tells of a volume.
+fn known(volume: &Volume) -> Value {
+    json!({
+        "CreatedAt": rfc3339(volume.created_at),
+        "Driver": "local",
+        "Labels": volume.labels,
+        "Mountpoint": volume.mountpoint,
+        "Name": volume.name,
+        "Options": null,
+        "Scope": "local",
+    })
+}
+
+fn list(volumes: &[Volume], quiet: bool, format: TableFormat) -> Result<u8, Failure> {
+    if format == TableFormat::Json {
+        for volume in volumes {
+            output::print_json(&known(volume), false)?;
+        }
+        return Ok(0);
+    }
+    if quiet {
+        let names = volumes.iter().map(|volume| format!("{}\n", volume.name));
+        output::print(&names.collect::<String>())?;
+        return Ok(0);
+    }
+    let row = |volume: &Volume| vec!["local".to_owned(), volume.name.clone()];
+    let rows: Vec<Vec<String>> = volumes.iter().map(row).collect();
+    output::print(&render(&["DRIVER", "VOLUME NAME"], &rows))?;
+    Ok(0)
+}
