@@ -143,7 +143,7 @@ pub(super) fn only_added(hoist: &Hoist) {
 }
 
 pub(super) fn in_root(hoist: &Hoist) {
-    let root = idle(hoist, "web", &[]);
+    idle(hoist, "web", &[]);
     let bait = hoist.make_folder("bait");
     let outside = format!("/../../../..{bait}");
     act(
@@ -167,10 +167,8 @@ pub(super) fn in_root(hoist: &Hoist) {
             "/mnt/l",
         ],
     );
-    let inside = format!("{root}{bait}");
     hoist.hoist(&["mount", "add", "--tmpfs", "/mnt/out/made", "web"]);
     assert_eq!(fs::read_dir(&bait).unwrap().count(), 0);
-    let _ = inside;
     for target in ["/proc", "/proc/self", "/sys"] {
         hoist
             .hoist(&["mount", "add", "--tmpfs", target, "web"])
