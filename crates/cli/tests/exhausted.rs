@@ -185,7 +185,7 @@ mod linux {
             let _ = fs::remove_dir(hierarchy.path().join(&name));
         }
         ran.failed_with(125, &["the cgroup above it is frozen", "thaw it first"]);
-        assert_eq!(left, [PathBuf::new(); 0]);
+        assert_eq!(left, Vec::<PathBuf>::new());
     }
 
     /// The directories of containers in every hierarchy.
@@ -226,7 +226,7 @@ mod linux {
             let id = hoist.hoist(&words).succeeded().trim().to_owned();
             assert!(!cgroups(&id).is_empty());
             hoist.hoist(&["rm", "-f", "busy"]).succeeded();
-            assert_eq!(cgroups(&id), [PathBuf::new(); 0]);
+            assert_eq!(cgroups(&id), Vec::<PathBuf>::new());
         }
     }
 
