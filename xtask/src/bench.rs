@@ -75,8 +75,8 @@ fn parse(arguments: &[String]) -> Outcome<Options> {
     Ok(options)
 }
 
-/// Builds everything, then runs this program again where only the cgroup v1 hierarchies are visible: crun refuses the hybrid
-/// layout, and all are to see the same.
+/// Builds everything, then runs this program again where only the cgroup v1 hierarchies are visible, for crun refuses the
+/// hybrid layout, and where `/run` is a tmpfs, as distributions have it: all keep their state there.
 fn prepare(options: &Options, arguments: &[String]) -> Outcome<()> {
     let target = tools::target_folder()?;
     let work = target.join("bench-tools");
@@ -88,7 +88,8 @@ fn prepare(options: &Options, arguments: &[String]) -> Outcome<()> {
     bundle::lay_out(&work)?;
 
     let own: OsString = std::env::current_exe()?.into();
-    let hide = "if mountpoint -q /sys/fs/cgroup/unified; then umount /sys/fs/cgroup/unified; fi; exec \"$@\"";
+    let arrange = "if mountpoint -q /sys/fs/cgroup/unified; then umount /sys/fs/cgroup/unified; fi && \
+                   mount -t tmpfs -o mode=755 tmpfs /run && exec \"$@\"";
     let status = Command::new("unshare")
         .args([
             "--mount",
@@ -96,7 +97,7 @@ fn prepare(options: &Options, arguments: &[String]) -> Outcome<()> {
             "private",
             "sh",
             "-c",
-            hide,
+            arrange,
             "sh",
         ])
         .arg(own)
