@@ -460,7 +460,7 @@ impl LinuxSystem {
                 tracer.mark("make the birthplace");
                 Start {
                     plan: &plan,
-                    features,
+                    features: &|| Ok(features),
                     descriptors: &descriptors,
                     tracer: &mut tracer,
                     console: None,
@@ -592,7 +592,7 @@ impl LinuxSystem {
         let plan = self.shared.faulty(plan);
         Start {
             plan: &plan,
-            features: self.shared.features()?,
+            features: &|| self.shared.features(),
             descriptors: &sources.open(&plan.descriptors)?,
             tracer: &mut Tracer::new(self.shared.timeline.clone()),
             console: None,
