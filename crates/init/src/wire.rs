@@ -692,6 +692,8 @@ pub enum MessageKind {
     Go = 5,
     /// Process to owner: run the hooks of the host's namespaces.
     Hooks = 6,
+    /// Process to owner: the descriptor of its seccomp filter's listener comes with this message.
+    Listener = 7,
 }
 
 /// A message on the control socket; 24 bytes.
@@ -749,6 +751,7 @@ impl Message {
             4 => MessageKind::Console,
             5 => MessageKind::Go,
             6 => MessageKind::Hooks,
+            7 => MessageKind::Listener,
             _ => return None,
         };
         Some(Self {

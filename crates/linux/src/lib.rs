@@ -46,6 +46,8 @@ pub mod runtime;
 #[cfg(target_os = "linux")]
 mod runtime_features;
 #[cfg(target_os = "linux")]
+mod seccomp_agent;
+#[cfg(target_os = "linux")]
 mod service;
 #[cfg(target_os = "linux")]
 mod start_socket;

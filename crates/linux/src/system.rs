@@ -24,9 +24,10 @@ use crate::plan::{
 use crate::process::{LinuxProcess, OnExit, OwnedProcess, not_running, send, timed_out, wait_for};
 use crate::process_cgroup::ProcessCgroup;
 use crate::record::{Folder, ProcessIdentity, Record};
-use crate::recorder::{Nobody, Recorder};
+use crate::recorder::{Further, Recorder};
 use crate::root::Root;
 use crate::root_facts::RootFacts;
+use crate::seccomp_agent::{self, Agent};
 use crate::service::{Shared, boot_id, not_found, system};
 use crate::{proc_pid, reaper, removal, start_socket};
 
@@ -438,6 +439,11 @@ impl LinuxSystem {
         if state != State::Created || record.process().is_some() {
             return Err(wrong_state(&self.id, "start", state));
         }
+        let agent = match runtime.listener {
+            None => Agent::connect(&self.spec, || self.oci_state("creating", None))?,
+            // Whoever starts it connects.
+            Some(_) => seccomp_agent::check(&self.spec).map(|()| None)?,
+        };
         let mut tracer = Tracer::new(self.shared.timeline.clone());
         let features = self.shared.features()?;
         let plan = self.shared.faulty(self.plan()?);
@@ -450,6 +456,7 @@ impl LinuxSystem {
             system: self,
             runtime,
             hook_output: None,
+            agent,
         };
         let started = recorder
             .cgroup
@@ -590,6 +597,8 @@ impl LinuxSystem {
         let facts = RootFacts::read_for_process(&root, process).map_err(Error::from)?;
         let plan = plan_process(&self.spec, process, container, &facts, options)?;
         let plan = self.shared.faulty(plan);
+        let pid = record.process().map(|process| process.pid);
+        let agent = Agent::connect(&self.spec, || self.oci_state("running", pid))?;
         Start {
             plan: &plan,
             features: self.shared.features()?,
@@ -597,7 +606,7 @@ impl LinuxSystem {
             tracer: &mut Tracer::new(self.shared.timeline.clone()),
             console: None,
             dies_with_owner: false,
-            witness: &mut Nobody,
+            witness: &mut Further { agent },
         }
         .run(stdio)
     }

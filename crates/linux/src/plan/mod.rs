@@ -44,7 +44,7 @@ use crate::cgroup::layout::{Base, Layout, Unusable, Version};
 use crate::cgroup::limits::{DeviceControl, Limits, plan_limits};
 use crate::features::{HostFeatures, NO_CGROUP_OF_USER};
 use crate::root_facts::RootFacts;
-use crate::seccomp::{Filter, filter_for};
+use crate::seccomp::filter_for;
 use crate::user;
 
 /// What will be done to start a container's first process, or a further one.
@@ -231,7 +231,6 @@ pub fn plan_for_runtime(
         .as_ref()
         .and_then(|linux| linux.seccomp().as_ref());
     let filter = filter_for(spec.seccomp, seccomp, sets.all().bits())?;
-    refuse_notify(filter.as_ref())?;
     ProcessPlan {
         oci: process,
         identity: &identity,
@@ -313,7 +312,6 @@ pub fn plan_process(
         .as_ref()
         .and_then(|linux| linux.seccomp().as_ref());
     let filter = filter_for(spec.seccomp, seccomp, sets.all().bits())?;
-    refuse_notify(filter.as_ref())?;
     ProcessPlan {
         oci: &process.oci,
         identity: &identity,
@@ -707,17 +705,6 @@ fn refuse_unknown(oci: &Spec) -> Result<(), PlanError> {
     match asked.iter().find(|(_, asked)| *asked) {
         Some((what, _)) => Err(PlanError::unsupported(*what, "it is not there yet")),
         None => Ok(()),
-    }
-}
-
-/// Nobody hands the descriptor of such a filter to the agent that it asks for.
-fn refuse_notify(filter: Option<&Filter>) -> Result<(), PlanError> {
-    match filter.is_some_and(|filter| filter.notify) {
-        true => Err(PlanError::unsupported(
-            "the seccomp action SCMP_ACT_NOTIFY",
-            "it is not there yet",
-        )),
-        false => Ok(()),
     }
 }
 

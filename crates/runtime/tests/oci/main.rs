@@ -10,6 +10,7 @@
     reason = "this is test code: a panic is how a test fails"
 )]
 
+mod agent;
 mod descriptors;
 mod failures;
 mod fields;
@@ -22,6 +23,7 @@ mod notify;
 mod output;
 mod paths;
 mod refusals;
+mod seccomp_agent;
 
 fn main() -> std::process::ExitCode {
     notify::main_if_asked();
@@ -34,6 +36,7 @@ fn main() -> std::process::ExitCode {
     let suite = refusals::add(suite);
     let suite = hooks::add(suite);
     let suite = fields::add(suite);
+    let suite = seccomp_agent::add(suite);
     let suite = paths::add(suite);
     let suite = descriptors::add(suite);
     let suite = identity::add(suite);
