@@ -7,13 +7,13 @@ use hoist_compute::{Error, ErrorKind, Phase, Result, Timestamp};
 use crate::cgroup::Cgroup;
 use crate::descriptors::{RuntimeDescriptors, Sources};
 use crate::execute::Witness;
-use crate::hooks;
 use crate::making::CgroupMaker;
 use crate::plan::{Plan, hooks as hook_plan};
 use crate::record::{Draft, Folder, ProcessIdentity, Released};
 use crate::seccomp_agent::Agent;
 use crate::service::system;
 use crate::system::LinuxSystem;
+use crate::{hooks, net_devices};
 
 /// Makes the cgroup of a container's first process, runs its hooks, and writes down what becomes of it.
 pub(crate) struct Recorder<'a> {
@@ -61,6 +61,7 @@ impl Witness for Recorder<'_> {
             cgroup: self.sources().cgroup.map(Cgroup::record),
             awaits_start: self.runtime.listener.is_some(),
         };
+        net_devices::move_into(&self.plan.net_devices, pid)?;
         let draft = self.folder.draft_released(&released)?;
         self.released = Some((released, Some(draft)));
         Ok(())

@@ -35,6 +35,7 @@ mod number {
     pub(super) const PRCTL: usize = 157;
     pub(super) const PERSONALITY: usize = 135;
     pub(super) const SCHED_SETAFFINITY: usize = 203;
+    pub(super) const SET_MEMPOLICY: usize = 238;
     pub(super) const IOPRIO_SET: usize = 251;
     pub(super) const SCHED_SETATTR: usize = 314;
     pub(super) const EXIT_GROUP: usize = 231;
@@ -693,6 +694,23 @@ pub(crate) fn sched_setaffinity(mask: &[u8]) -> Result<()> {
         syscall(
             number::SCHED_SETAFFINITY,
             [0, mask.len(), mask.as_ptr() as usize, 0, 0, 0],
+        )
+    }?;
+    Ok(())
+}
+
+/// set_mempolicy(2); bit by node.
+pub(crate) fn set_mempolicy(mode: u32, nodes: &[u8]) -> Result<()> {
+    // The kernel takes one off the number of bits before it reads them.
+    let bits = match nodes.len() {
+        0 => 0,
+        length => length * 8 + 1,
+    };
+    // SAFETY: the kernel reads whole words, up to the last bit that counts; `nodes` is made of whole words.
+    unsafe {
+        syscall(
+            number::SET_MEMPOLICY,
+            [mode as usize, nodes.as_ptr() as usize, bits, 0, 0, 0],
         )
     }?;
     Ok(())

@@ -474,6 +474,9 @@ impl Walk {
             Step::SetAffinity { mask } => {
                 sys::sched_setaffinity(mask).at(Call::SchedSetaffinity)?;
             }
+            Step::SetMemoryPolicy { mode, nodes } => {
+                sys::set_mempolicy(mode, nodes).at(Call::SetMempolicy)?;
+            }
             Step::OwnStreams { uid } => release::own_streams(uid),
             Step::ChangeRoot {} => mounts::change_root(slots.get(Slot::ROOT)?)?,
             Step::PlaceDescriptors { first, count } => {

@@ -4,7 +4,7 @@ pub(crate) mod control;
 pub(crate) mod helper;
 mod id_maps;
 mod reap;
-mod spawn;
+pub(crate) mod spawn;
 mod streams;
 mod times;
 mod verify;

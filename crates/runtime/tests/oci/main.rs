@@ -23,7 +23,9 @@ mod notify;
 mod output;
 mod paths;
 mod refusals;
+mod schema;
 mod seccomp_agent;
+mod systemd;
 
 fn main() -> std::process::ExitCode {
     notify::main_if_asked();
@@ -36,7 +38,9 @@ fn main() -> std::process::ExitCode {
     let suite = refusals::add(suite);
     let suite = hooks::add(suite);
     let suite = fields::add(suite);
+    let suite = schema::add(suite);
     let suite = seccomp_agent::add(suite);
+    let suite = systemd::add(suite);
     let suite = paths::add(suite);
     let suite = descriptors::add(suite);
     let suite = identity::add(suite);
