@@ -2,6 +2,7 @@
 //!
 //! A process that is gone is `None`, never an error: it may end at any moment.
 
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::{fs, io, time::Duration};
 
 use hoist_compute::{ProcessEntry, Timestamp};
@@ -59,6 +60,14 @@ pub(crate) fn entry(pid: u32) -> io::Result<Option<ProcessEntry>> {
         started_at: time_of(stat.start_ticks),
         command: command_line(&command).unwrap_or_else(|| format!("[{}]", stat.name)),
     }))
+}
+
+/// The id of the process that a pidfd refers to (pidfd_open(2), "fdinfo").
+pub(crate) fn of_pidfd(pidfd: BorrowedFd<'_>) -> io::Result<u32> {
+    let text = fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd()))?;
+    text.lines()
+        .find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok())
+        .ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
 /// An id that differs with each boot (random(4)).
