@@ -130,7 +130,7 @@ fn words(output: &Output) -> String {
 /// One container's whole life. An error tells what was not as it should be.
 fn cycle(call: &dyn Fn(&[&str]) -> Output, number: u32) -> Result<(), String> {
     let name = name(number);
-    let (code, by_itself) = ((number % 200) as i32, number % 2 == 0);
+    let (code, by_itself) = ((number % 200) as i32, number.is_multiple_of(2));
     let script = match by_itself {
         true => format!("while [ ! -e /go ]; do sleep 0.05; done; exit {code}"),
         false => "sleep 1000".to_owned(),
