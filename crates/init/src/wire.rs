@@ -616,7 +616,7 @@ steps! {
         mask: &'a [u8],
     }
     /// Becomes root of the user namespace that was entered.
-    61 BecomeRoot {}
+    69 BecomeRoot {}
     /// Makes a mount namespace, a copy of the present one.
     62 NewMountNamespace {}
     /// Makes a detached copy of a file or directory of the present mount namespace.
@@ -661,6 +661,13 @@ steps! {
     }
     /// Makes a user namespace, tells the owner that it is there, and waits to be ended: whoever maps its ids and opens it, has it.
     68 NewUserNamespace {}
+    /// Sets on which nodes memory is taken (set_mempolicy(2)); what the process executes keeps it.
+    61 SetMemoryPolicy {
+        /// `MPOL_*` with `MPOL_F_*`.
+        mode: u32,
+        /// Bit by node.
+        nodes: &'a [u8],
+    }
     /// Closes a slot.
     41 CloseSlot {
         /// The slot.
@@ -721,7 +728,8 @@ calls! {
     47 Kill "kill", 48 Accept "accept4", 49 HookExit "hook exit", 50 HookSignal "hook signal", 51 HookTimeout "hook timeout",
     52 Lseek "lseek", 53 Wait "wait4", 54 Poll "poll", 55 Faccessat "faccessat", 56 Keyctl "keyctl", 57 Chroot "chroot",
     58 Personality "personality", 59 SchedSetattr "sched_setattr", 60 IoprioSet "ioprio_set",
-    61 SchedSetaffinity "sched_setaffinity", 62 Getdents "getdents64", 66 Statx "statx", 63 Readlinkat "readlinkat", 64 Sendfile "sendfile", 65 Clone "clone",
+    61 SchedSetaffinity "sched_setaffinity", 62 Getdents "getdents64", 63 Readlinkat "readlinkat", 64 Sendfile "sendfile", 65 Clone "clone",
+    66 SetMempolicy "set_mempolicy", 67 Statx "statx",
 }
 
 /// What a message on the control socket says.
@@ -742,8 +750,10 @@ pub enum MessageKind {
     Go = 5,
     /// Process to owner: run the hooks of the host's namespaces.
     Hooks = 6,
+    /// Process to owner: the descriptor of its seccomp filter's listener comes with this message.
+    Listener = 7,
     /// Helper to owner: what was to be done in a running container is done.
-    Done = 7,
+    Done = 8,
 }
 
 /// A message on the control socket; 24 bytes.
@@ -801,7 +811,8 @@ impl Message {
             4 => MessageKind::Console,
             5 => MessageKind::Go,
             6 => MessageKind::Hooks,
-            7 => MessageKind::Done,
+            7 => MessageKind::Listener,
+            8 => MessageKind::Done,
             _ => return None,
         };
         Some(Self {

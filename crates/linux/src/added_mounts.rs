@@ -43,8 +43,9 @@ impl LinuxSystem {
                     .remedy("remove that first: hoist mount rm"),
             );
         }
-        let privileged = self.shared.features()?.privileged;
-        let plan = plan_mount(mount, &running_container(&record), privileged)?;
+        let features = self.shared.features()?;
+        let container = running_container(&record, features);
+        let plan = plan_mount(mount, &container, features.privileged)?;
         let id = self.carry_out(&record, &plan)?;
         added.mounts.push(AddedMount {
             mount: mount.clone(),
@@ -52,7 +53,7 @@ impl LinuxSystem {
         });
         self.folder.write_added_mounts(&added).inspect_err(|_| {
             // What nobody knows of, nobody could take away.
-            let plan = plan_unmount(&target.to_string_lossy(), id, &running_container(&record));
+            let plan = plan_unmount(&target.to_string_lossy(), id, &container);
             let _ = plan.map(|plan| self.carry_out(&record, &plan));
         })
     }
@@ -67,7 +68,11 @@ impl LinuxSystem {
                 .remedy("hoist inspect lists the mounts that were added"));
         };
         let AddedMount { id, .. } = added.mounts.remove(index);
-        let plan = plan_unmount(&target.to_string_lossy(), id, &running_container(&record))?;
+        let plan = plan_unmount(
+            &target.to_string_lossy(),
+            id,
+            &running_container(&record, self.shared.features()?),
+        )?;
         let removed = self.carry_out(&record, &plan);
         let is_another = removed.as_ref().is_err_and(|error| {
             matches!(

@@ -88,7 +88,7 @@ fn follow(control: &control::Control, plan: &Plan, features: &HostFeatures) -> R
 fn explain_failure(message: &Message, plan: &Plan, features: &HostFeatures) -> Error {
     let call = Call::from_code(message.call).unwrap_or(Call::None);
     match plan.program.iter().nth(message.step as usize) {
-        Some(step) => explain(&step, call, message.errno, features),
+        Some(step) => explain(&step, call, message.errno, Some(features)),
         None => died("the helper").code(OsCode::Errno(message.errno)),
     }
 }

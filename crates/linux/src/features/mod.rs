@@ -47,6 +47,8 @@ pub struct HostFeatures {
     /// who needs none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sub_ids: Option<SubIds>,
+    /// Whether the process's user namespace, and each below it, denies setgroups(2) for good (user_namespaces(7)).
+    pub setgroups_denied: bool,
     /// Which cgroup hierarchies there are.
     pub cgroup: Layout,
     /// `mount_setattr(2)`: from 5.12.
@@ -84,6 +86,7 @@ impl HostFeatures {
             privileged: true,
             initial_user_namespace: true,
             sub_ids: None,
+            setgroups_denied: false,
             cgroup: Layout::default(),
             mount_setattr: from(5, 12),
             overlay_userxattr: from(5, 11),

@@ -147,6 +147,7 @@ pub(crate) fn plan_user_namespace() -> Plan {
 fn operation(steps: Steps, descriptors: Descriptors) -> Plan {
     Plan {
         cgroup: None,
+        net_devices: Vec::new(),
         id_maps: None,
         namespaces: Namespaces::default(),
         descriptors: descriptors.0,
@@ -162,6 +163,7 @@ mod tests {
 
     fn words(mount: &Mount, namespaces: u32, privileged: bool) -> Vec<String> {
         let container = RunningContainer {
+            setgroups_denied: false,
             namespaces,
             id_maps: None,
             cgroup: Vec::new(),
@@ -215,6 +217,7 @@ mod tests {
     #[test]
     fn what_is_neither_bind_nor_tmpfs_and_what_hides_proc_is_refused() {
         let container = RunningContainer {
+            setgroups_denied: false,
             namespaces: namespace::MOUNT,
             id_maps: None,
             cgroup: Vec::new(),

@@ -169,6 +169,7 @@ fn filesystem(
         }
     });
     let words = data.flat_map(|(key, value)| [key.as_str(), value.as_str()]);
+    let words = words.chain(label(kind, options, context));
     let data = ListBytes::of_texts("mount option", words)?;
     steps.push(Step::Mount {
         kind: &c_string("mount type", kind)?,
@@ -238,6 +239,18 @@ fn tree_ids(
     Ok(Some(TreeIds { maps, recursive }))
 }
 
+/// The label of everything in a file system. Those that the kernel itself labels, file by file, take none.
+fn label<'a>(
+    kind: &str,
+    options: &Options,
+    context: &Context<'a>,
+) -> impl Iterator<Item = &'a str> {
+    let labels_itself = matches!(kind, "proc" | "sysfs" | "mqueue");
+    let has_one = options.data.iter().any(|(key, _)| key == "context");
+    let label = context.mount_label.filter(|_| !labels_itself && !has_one);
+    label.into_iter().flat_map(|label| ["context", label])
+}
+
 fn bind(
     steps: &mut Steps,
     descriptors: &mut Descriptors,
@@ -302,7 +315,9 @@ fn cgroups(
             context,
         );
     }
-    let words = ListBytes::of_texts("mount option", ["mode", "755"])?;
+    let label = label("tmpfs", options, context);
+    let words = ["mode", "755"].into_iter().chain(label);
+    let words = ListBytes::of_texts("mount option", words)?;
     let text = c_string("mount target", target)?;
     steps.push(Step::Mount {
         kind: c"tmpfs",

@@ -55,10 +55,10 @@ impl IdMaps {
             let mut maps = Self {
                 users,
                 groups,
-                deny_setgroups: false,
+                deny_setgroups: features.setgroups_denied,
             };
             if !features.privileged {
-                maps.deny_setgroups = maps.is_own_ids(features.uid, features.gid);
+                maps.deny_setgroups |= maps.is_own_ids(features.uid, features.gid);
                 maps.refuse_without_helpers(features)?;
             }
             return Ok(Some(maps));
@@ -100,7 +100,7 @@ impl IdMaps {
         Ok(Some(Self {
             users: own(features.uid, users),
             groups: own(features.gid, groups),
-            deny_setgroups: features.sub_ids.is_none(),
+            deny_setgroups: features.sub_ids.is_none() || features.setgroups_denied,
         }))
     }
 
