@@ -22,6 +22,12 @@ fn lacks(ability: Ability) -> Option<String> {
         Ability::Pause | Ability::Limits | Ability::Users => missing,
         // The unified hierarchy hands no controller on below a cgroup that has processes.
         Ability::ProcessLimits => missing.or_else(|| Need::CgroupV1.missing()),
-        Ability::Console | Ability::Signals | Ability::Isolation | Ability::Reset => None,
+        Ability::Console
+        | Ability::Signals
+        | Ability::Isolation
+        | Ability::Reset
+        | Ability::Modes
+        | Ability::Descriptors
+        | Ability::GivenDescriptors => None,
     }
 }
