@@ -11,6 +11,7 @@ pub mod features;
 pub mod plan;
 pub mod root_facts;
 pub mod seccomp;
+pub mod systemd;
 pub mod user;
 
 #[cfg(target_os = "linux")]
@@ -23,6 +24,8 @@ mod hooks;
 mod host_root;
 #[cfg(target_os = "linux")]
 mod making;
+#[cfg(target_os = "linux")]
+mod net_devices;
 #[cfg(target_os = "linux")]
 mod oom;
 #[cfg(target_os = "linux")]
@@ -42,15 +45,21 @@ mod removal;
 #[cfg(target_os = "linux")]
 pub mod root;
 #[cfg(target_os = "linux")]
+mod rtnetlink;
+#[cfg(target_os = "linux")]
 pub mod runtime;
 #[cfg(target_os = "linux")]
 mod runtime_features;
+#[cfg(target_os = "linux")]
+mod seccomp_agent;
 #[cfg(target_os = "linux")]
 mod service;
 #[cfg(target_os = "linux")]
 mod start_socket;
 #[cfg(target_os = "linux")]
 mod system;
+#[cfg(target_os = "linux")]
+mod whole_file;
 
 #[cfg(target_os = "linux")]
 pub use service::{LinuxOptions, LinuxService};

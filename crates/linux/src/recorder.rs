@@ -7,12 +7,13 @@ use hoist_compute::{Error, ErrorKind, Phase, Result, Timestamp};
 use crate::cgroup::Cgroup;
 use crate::descriptors::{RuntimeDescriptors, Sources};
 use crate::execute::Witness;
-use crate::hooks;
 use crate::making::CgroupMaker;
 use crate::plan::{Plan, hooks as hook_plan};
 use crate::record::{Draft, Folder, ProcessIdentity, Released};
+use crate::seccomp_agent::Agent;
 use crate::service::system;
 use crate::system::LinuxSystem;
+use crate::{hooks, net_devices};
 
 /// Makes the cgroup of a container's first process, runs its hooks, and writes down what becomes of it.
 pub(crate) struct Recorder<'a> {
@@ -23,6 +24,8 @@ pub(crate) struct Recorder<'a> {
     pub(crate) system: &'a LinuxSystem,
     pub(crate) runtime: &'a RuntimeDescriptors,
     pub(crate) hook_output: Option<OwnedFd>,
+    /// Who answers calls that its filter leaves to him.
+    pub(crate) agent: Option<Agent<'a>>,
 }
 
 impl Recorder<'_> {
@@ -58,6 +61,7 @@ impl Witness for Recorder<'_> {
             cgroup: self.sources().cgroup.map(Cgroup::record),
             awaits_start: self.runtime.listener.is_some(),
         };
+        net_devices::move_into(&self.plan.net_devices, pid)?;
         let draft = self.folder.draft_released(&released)?;
         self.released = Some((released, Some(draft)));
         Ok(())
@@ -78,6 +82,10 @@ impl Witness for Recorder<'_> {
         Ok([state("created")?.file()?, copy])
     }
 
+    fn listener(&mut self, pid: u32, listener: OwnedFd) -> Result<()> {
+        hand_to_agent(self.agent.take(), pid, listener)
+    }
+
     fn hook_output(&self) -> Option<String> {
         self.hook_output.as_ref().map(hooks::written)
     }
@@ -92,9 +100,12 @@ impl Witness for Recorder<'_> {
 }
 
 /// Of a further process nothing is made or written down.
-pub(crate) struct Nobody;
+pub(crate) struct Further<'a> {
+    /// Who answers calls that its filter leaves to him.
+    pub(crate) agent: Option<Agent<'a>>,
+}
 
-impl Witness for Nobody {
+impl Witness for Further<'_> {
     fn helper_started(&mut self) -> Result<Vec<OwnedFd>> {
         Ok(Vec::new())
     }
@@ -115,7 +126,24 @@ impl Witness for Nobody {
         Ok(())
     }
 
+    fn listener(&mut self, pid: u32, listener: OwnedFd) -> Result<()> {
+        hand_to_agent(self.agent.take(), pid, listener)
+    }
+
     fn hook_output(&self) -> Option<String> {
         None
     }
+}
+
+/// A process with a listener that nobody takes would wait for ever at its first call.
+pub(crate) fn hand_to_agent(agent: Option<Agent<'_>>, pid: u32, listener: OwnedFd) -> Result<()> {
+    agent
+        .ok_or_else(|| {
+            Error::new(
+                ErrorKind::System,
+                Phase::Start,
+                "hand the seccomp listener over: nobody is to have it",
+            )
+        })?
+        .send(pid, listener)
 }

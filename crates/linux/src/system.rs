@@ -16,6 +16,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use crate::cgroup::{Cgroup, CgroupRecord};
 use crate::descriptors::{RuntimeDescriptors, Sources};
 use crate::execute::{Start, Started, Tracer, exit_info};
+use crate::features::HostFeatures;
 use crate::making::CgroupMaker;
 use crate::oom::{oom_kill, too_little_memory};
 use crate::plan::{
@@ -24,11 +25,12 @@ use crate::plan::{
 use crate::process::{LinuxProcess, OnExit, OwnedProcess, not_running, send, timed_out, wait_for};
 use crate::process_cgroup::ProcessCgroup;
 use crate::record::{Folder, ProcessIdentity, Record};
-use crate::recorder::{Nobody, Recorder};
+use crate::recorder::{Further, Recorder};
 use crate::root::Root;
 use crate::root_facts::RootFacts;
+use crate::seccomp_agent::{self, Agent};
 use crate::service::{Shared, boot_id, not_found, system};
-use crate::{proc_pid, reaper, removal, start_socket};
+use crate::{proc_pid, reaper, removal, start_socket, systemd};
 
 /// How long a container may take to end by force, to freeze, or to thaw.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -254,9 +256,13 @@ impl ComputeSystem for LinuxSystem {
     }
 
     fn modify(&self, resources: &LinuxResources) -> Result<()> {
-        let (_, cgroup) = self.with_process(&[State::Running, State::Paused], "update")?;
+        let (record, cgroup) = self.with_process(&[State::Running, State::Paused], "update")?;
         let cgroup = cgroup.ok_or_else(self.no_cgroup("update"))?;
-        cgroup.modify(resources).map_err(operate)
+        let written = cgroup.modify(resources).map_err(operate)?;
+        match &record.created.unit {
+            Some(unit) => systemd::update(unit, &written),
+            None => Ok(()),
+        }
     }
 
     fn state(&self) -> Result<State> {
@@ -410,6 +416,9 @@ impl ComputeSystem for LinuxSystem {
                     Some(released) => removal::remove_cgroup(released.cgroup.as_ref())?,
                     None => removal::remove_intended_cgroup(record.created.cgroup.as_ref())?,
                 }
+                if let Some(unit) = &record.created.unit {
+                    systemd::end(unit, &self.shared.features()?.cgroup);
+                }
             }
             // The making ended before the record was written: then nothing else was made.
             Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -438,6 +447,11 @@ impl LinuxSystem {
         if state != State::Created || record.process().is_some() {
             return Err(wrong_state(&self.id, "start", state));
         }
+        let agent = match runtime.listener {
+            None => Agent::connect(&self.spec, || self.oci_state("creating", None))?,
+            // Whoever starts it connects.
+            Some(_) => seccomp_agent::check(&self.spec).map(|()| None)?,
+        };
         let mut tracer = Tracer::new(self.shared.timeline.clone());
         let features = self.shared.features()?;
         let plan = self.shared.faulty(self.plan()?);
@@ -450,6 +464,7 @@ impl LinuxSystem {
             system: self,
             runtime,
             hook_output: None,
+            agent,
         };
         let started = recorder
             .cgroup
@@ -460,7 +475,7 @@ impl LinuxSystem {
                 tracer.mark("make the birthplace");
                 Start {
                     plan: &plan,
-                    features,
+                    features: &|| Ok(features),
                     descriptors: &descriptors,
                     tracer: &mut tracer,
                     console: None,
@@ -471,6 +486,10 @@ impl LinuxSystem {
             });
         let started = started.map_err(|error| {
             self.folder.forget_released();
+            // It would be a process in the cgroup that is to be removed.
+            if let Some(maker) = &mut recorder.cgroup {
+                maker.end_scope();
+            }
             let cgroup = recorder.sources().cgroup;
             let error = match cgroup.map(too_little_memory) {
                 Some(Some(reason)) => reason.because(error),
@@ -478,6 +497,10 @@ impl LinuxSystem {
             };
             // What cannot be removed now is in the record, and is removed with the container.
             let _ = removal::remove_cgroup(cgroup.map(Cgroup::record).as_ref());
+            let planned = plan.cgroup.as_ref();
+            if let Some(unit) = planned.and_then(|cgroup| cgroup.unit.as_ref()) {
+                systemd::end(&unit.name, &features.cgroup);
+            }
             error
         })?;
         record.released = recorder.released.map(|(released, _)| released);
@@ -529,7 +552,54 @@ impl LinuxSystem {
         options: &RuntimeOptions,
         runtime: &RuntimeDescriptors,
     ) -> Result<Started> {
-        self.launch_process_in(process, stdio, options, runtime, None)
+        let own = match &options.cgroup_below {
+            Some(asked) => Some(self.cgroup_below(asked)?),
+            None => None,
+        };
+        self.launch_process_in(process, stdio, options, runtime, own.as_ref())
+    }
+
+    /// The cgroup below the container's that is asked for ([`RuntimeOptions::cgroup_below`]).
+    fn cgroup_below(&self, asked: &str) -> Result<Cgroup> {
+        let refused = |reason: &str| {
+            Error::new(
+                ErrorKind::InvalidSpec,
+                Phase::Operate,
+                format!("start a process in cgroup {asked:?}: {reason}"),
+            )
+        };
+        let (_, cgroup) = self.with_process(&[State::Running], "start a process in")?;
+        let mut record = cgroup
+            .ok_or_else(self.no_cgroup("start a process in a cgroup of"))?
+            .record();
+        let (controllers, path) = match asked.split_once(':') {
+            Some((controllers, path)) => (Some(controllers), path),
+            None => (None, asked),
+        };
+        let path = path.trim_matches('/');
+        if path.split('/').any(|part| matches!(part, ".." | ".")) {
+            return Err(refused("it is no path below the container's cgroup"));
+        }
+        let mut is_known = controllers.is_none();
+        for directory in &mut record.directories {
+            let is_meant = controllers.is_none_or(|controllers| {
+                let mut names = controllers.split(',');
+                names.any(|name| directory.controllers.iter().any(|known| known == name))
+            });
+            if is_meant && !path.is_empty() {
+                directory.path.push(path);
+                directory.identity = None;
+            }
+            is_known |= is_meant;
+        }
+        if !is_known {
+            return Err(refused("the container has no such controller"));
+        }
+        let opened = Cgroup::open(&record).map_err(operate)?;
+        match opened.directories.len() == record.directories.len() {
+            true => Ok(opened),
+            false => Err(refused("it does not exist")),
+        }
     }
 
     /// As [`Self::launch_process`]; in `own`, a cgroup within the container's, where there is one.
@@ -548,7 +618,7 @@ impl LinuxSystem {
             process: Some(first.as_fd()),
             runtime,
         };
-        let mut container = running_container(&record);
+        let mut container = running_container(&record, self.shared.features()?);
         if let Some(own) = own {
             container.cgroup = places(&own.record());
         }
@@ -590,14 +660,16 @@ impl LinuxSystem {
         let facts = RootFacts::read_for_process(&root, process).map_err(Error::from)?;
         let plan = plan_process(&self.spec, process, container, &facts, options)?;
         let plan = self.shared.faulty(plan);
+        let pid = record.process().map(|process| process.pid);
+        let agent = Agent::connect(&self.spec, || self.oci_state("running", pid))?;
         Start {
             plan: &plan,
-            features: self.shared.features()?,
+            features: &|| self.shared.features(),
             descriptors: &sources.open(&plan.descriptors)?,
             tracer: &mut Tracer::new(self.shared.timeline.clone()),
             console: None,
             dies_with_owner: false,
-            witness: &mut Nobody,
+            witness: &mut Further { agent },
         }
         .run(stdio)
     }
@@ -651,8 +723,9 @@ impl LinuxSystem {
     }
 }
 
-fn running_container(record: &Record) -> RunningContainer {
+fn running_container(record: &Record, features: &HostFeatures) -> RunningContainer {
     RunningContainer {
+        setgroups_denied: features.setgroups_denied,
         namespaces: record.created.namespaces,
         id_maps: record.created.id_maps.clone(),
         cgroup: record.cgroup().map(places).unwrap_or_default(),

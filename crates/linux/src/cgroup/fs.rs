@@ -13,12 +13,13 @@ use rustix::{
 
 use super::{
     DeviceProgram, DeviceRule, device_bpf,
-    directory::{Directory, identity_at, read_again, read_at, write_at},
+    directory::{Directory, identity_at, write_at},
     error::CgroupError,
     layout::{Base, Layout, Version},
     limits::{Check, Limits, Write, agrees},
     record::{CgroupRecord, DirectoryRecord},
 };
+use crate::whole_file::{read_again, read_text};
 
 /// The cgroup of one container: a directory in every hierarchy, each held open.
 ///
@@ -57,6 +58,30 @@ impl Cgroup {
         name: &str,
         limits: &Limits,
     ) -> Result<Self, CgroupError> {
+        Self::make(layout, base, name, limits, Existing::Replaced)
+    }
+
+    /// As [`Cgroup::create`], where somebody else has just made it for this caller: directories that exist are taken as they are.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cgroup::create`].
+    pub fn adopt(
+        layout: &Layout,
+        base: Base,
+        name: &str,
+        limits: &Limits,
+    ) -> Result<Self, CgroupError> {
+        Self::make(layout, base, name, limits, Existing::Taken)
+    }
+
+    fn make(
+        layout: &Layout,
+        base: Base,
+        name: &str,
+        limits: &Limits,
+        existing: Existing,
+    ) -> Result<Self, CgroupError> {
         if !is_plain(name) {
             return Err(CgroupError::Name {
                 name: name.to_owned(),
@@ -73,7 +98,7 @@ impl Cgroup {
             .try_for_each(|(hierarchy, record)| {
                 cgroup
                     .directories
-                    .push(make(record, &hierarchy.mount_point)?);
+                    .push(make(record, &hierarchy.mount_point, existing)?);
                 Ok(())
             })
             .and_then(|()| {
@@ -242,8 +267,21 @@ fn is_plain(name: &str) -> bool {
         })
 }
 
+/// What becomes of a directory that exists already.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Existing {
+    /// It is made anew, unless it is in use.
+    Replaced,
+    /// It is used as it is.
+    Taken,
+}
+
 /// Makes one directory and opens it.
-fn make(record: &DirectoryRecord, mount_point: &Path) -> Result<Directory, CgroupError> {
+fn make(
+    record: &DirectoryRecord,
+    mount_point: &Path,
+    existing: Existing,
+) -> Result<Directory, CgroupError> {
     let path = &record.path;
     let failed = |error| CgroupError::system("make cgroup", path, error);
     match mkdir(path, MODE) {
@@ -252,6 +290,7 @@ fn make(record: &DirectoryRecord, mount_point: &Path) -> Result<Directory, Cgrou
             make_parents(record, mount_point)?;
             mkdir(path, MODE).map_err(failed)?;
         }
+        Err(Errno::EXIST) if existing == Existing::Taken => {}
         Err(Errno::EXIST) => match rmdir(path).and_then(|()| mkdir(path, MODE)) {
             Ok(()) => {}
             Err(Errno::BUSY | Errno::NOTEMPTY | Errno::EXIST) => {
@@ -314,7 +353,7 @@ fn fill_cpuset(path: &Path, mount_point: &Path) -> Result<(), CgroupError> {
 
 fn inherit(path: &Path, name: &str, mount_point: &Path) -> Result<String, CgroupError> {
     let file = path.join(name);
-    let own = read_at(CWD, &file).map_err(|error| CgroupError::system("read", &file, error))?;
+    let own = read_text(&file).map_err(|error| CgroupError::system("read", &file, error))?;
     if !own.trim().is_empty() || path == mount_point {
         return Ok(own);
     }
@@ -378,7 +417,7 @@ fn enable(directory: &Directory, mount_point: &Path, limits: &Limits) -> Result<
         for path in ancestors {
             let file = path.join("cgroup.subtree_control");
             // Writing needs permission even where the controller is enabled already.
-            let enabled = read_at(CWD, &file)
+            let enabled = read_text(&file)
                 .is_ok_and(|text| text.split_ascii_whitespace().any(|has| has == name));
             let result = if enabled {
                 Ok(())

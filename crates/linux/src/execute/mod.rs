@@ -4,7 +4,7 @@ pub(crate) mod control;
 pub(crate) mod helper;
 mod id_maps;
 mod reap;
-mod spawn;
+pub(crate) mod spawn;
 mod streams;
 mod times;
 mod verify;
@@ -54,6 +54,8 @@ pub(crate) trait Witness {
     fn hooks(&mut self, pid: u32) -> Result<[OwnedFd; 2]>;
     /// The process is as planned and about to be let go; it waits.
     fn releasing(&mut self) -> Result<()>;
+    /// The process has its seccomp filter, with this listener, and goes on to execute its program.
+    fn listener(&mut self, pid: u32, listener: OwnedFd) -> Result<()>;
     /// What a hook of the process's own namespaces has written, where one failed.
     fn hook_output(&self) -> Option<String>;
 }
@@ -61,7 +63,8 @@ pub(crate) trait Witness {
 /// What a start needs beside the plan.
 pub(crate) struct Start<'a> {
     pub(crate) plan: &'a Plan,
-    pub(crate) features: &'a HostFeatures,
+    /// What this host can do; looked at when a failure is to be explained.
+    pub(crate) features: &'a dyn Fn() -> Result<&'a HostFeatures>,
     /// The descriptors that are there already.
     pub(crate) descriptors: &'a [OwnedFd],
     pub(crate) tracer: &'a mut Tracer,
@@ -205,6 +208,10 @@ impl Start<'_> {
                 MessageKind::Ready => ready = true,
                 MessageKind::Hooks => asks_for_hooks = true,
                 MessageKind::Console => streams.console = Some(self.console(descriptor)?.into()),
+                MessageKind::Listener => match (process.as_ref(), descriptor) {
+                    (Some((pid, _)), Some(listener)) => self.witness.listener(*pid, listener)?,
+                    _ => return Err(died("the helper")),
+                },
                 MessageKind::Failed => return Ok(End::Failed(self.explain(&message))),
                 MessageKind::LoseOwner if self.plan.loses_owner() => {
                     let _ = rustix::process::kill_process(rustix::process::getpid(), Signal::KILL);
@@ -255,6 +262,7 @@ impl Start<'_> {
 
     fn explain(&self, message: &Message) -> Error {
         let call = Call::from_code(message.call).unwrap_or(Call::None);
+        let features = (self.features)().ok();
         // The init process does not know the index of the step that made it: that is the last one.
         let mut steps = self.plan.program.iter();
         let step = match message.step {
@@ -263,7 +271,7 @@ impl Start<'_> {
         };
         match step {
             Some(step @ Step::RunHook { .. }) => {
-                let error = explain(&step, call, message.errno, self.features);
+                let error = explain(&step, call, message.errno, features);
                 match self
                     .witness
                     .hook_output()
@@ -273,7 +281,7 @@ impl Start<'_> {
                     None => error,
                 }
             }
-            Some(step) => explain(&step, call, message.errno, self.features),
+            Some(step) => explain(&step, call, message.errno, features),
             None => died("the helper").code(OsCode::Errno(message.errno)),
         }
     }

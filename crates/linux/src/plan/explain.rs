@@ -1,5 +1,7 @@
 //! From a failed step to an error that says what was tried, why it failed and what to do.
 
+use std::ffi::CStr;
+
 use hoist_compute::{Error, ErrorKind, OsCode, Phase};
 use hoist_init::wire::{Call, List, Message, Step};
 
@@ -20,8 +22,13 @@ const ENOSYS: i32 = 38;
 const ELOOP: i32 = 40;
 const EUSERS: i32 = 87;
 
-/// The error for `step`, which failed in `call` with `errno`.
-pub(crate) fn explain(step: &Step<'_>, call: Call, errno: i32, features: &HostFeatures) -> Error {
+/// The error for `step`, which failed in `call` with `errno`; with a remedy where it is known what the host can do.
+pub(crate) fn explain(
+    step: &Step<'_>,
+    call: Call,
+    errno: i32,
+    features: Option<&HostFeatures>,
+) -> Error {
     if let Some(error) = explain_hook(step, call, errno) {
         return error;
     }
@@ -44,7 +51,7 @@ pub(crate) fn explain(step: &Step<'_>, call: Call, errno: i32, features: &HostFe
     if let Some(subject) = subject(step) {
         error = error.about(subject);
     }
-    match remedy(step, call, errno, features) {
+    match features.and_then(|features| remedy(step, call, errno, features)) {
         Some(remedy) => error.remedy(remedy),
         None => error,
     }
@@ -102,7 +109,7 @@ pub(crate) fn explain_late(
             },
             call,
             message.errno,
-            features,
+            Some(features),
         ),
         _ => Error::new(ErrorKind::System, Phase::Start, "set the process up")
             .call(call.name())
@@ -147,6 +154,14 @@ fn subject(step: &Step<'_>) -> Option<String> {
         _ => return None,
     };
     Some(text(path).into_owned())
+}
+
+/// Whether one of the pairs has this option.
+fn has_option(options: List<'_>, name: &CStr) -> bool {
+    options
+        .iter::<&CStr>()
+        .step_by(2)
+        .any(|option| option == name)
 }
 
 fn remedy(step: &Step<'_>, call: Call, errno: i32, features: &HostFeatures) -> Option<String> {
@@ -209,6 +224,17 @@ fn remedy(step: &Step<'_>, call: Call, errno: i32, features: &HostFeatures) -> O
         }
         (Step::WriteOwnProcess { .. }, _, EACCES) => {
             "lowering the OOM score needs CAP_SYS_RESOURCE"
+        }
+        (Step::SetMemoryPolicy { .. }, _, ENOSYS) => {
+            "this kernel knows no NUMA nodes (CONFIG_NUMA)"
+        }
+        (Step::SetMemoryPolicy { .. }, _, EINVAL) => {
+            "this kernel does not know the mode, or this machine has none of the nodes"
+        }
+        (Step::Mount { options, .. }, Call::Fsconfig, EINVAL)
+            if has_option(*options, c"context") =>
+        {
+            "a mount label needs SELinux, and this host's kernel runs without"
         }
         (Step::SetLimit { .. }, _, EPERM) => "raising a hard limit needs CAP_SYS_RESOURCE",
         (Step::Execute { .. }, _, ENOENT) => {
