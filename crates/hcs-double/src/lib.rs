@@ -19,3 +19,5 @@ mod processes;
 mod protocol;
 #[cfg(windows)]
 mod service;
+#[cfg(windows)]
+mod state;

@@ -1,13 +1,10 @@
-//! The service behind the exports: systems, their processes, who has them open and who is to be called back.
+//! The service behind the exports, call by call.
 
 use std::{
-    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard},
     thread,
     time::Duration,
 };
-
-use std::os::windows::io::OwnedHandle;
 
 use serde_json::json;
 
@@ -16,6 +13,7 @@ use crate::{
     faults::Faults,
     processes::{self, Job},
     protocol::{Notice, Reply, Request},
+    state::{Callback, Object, Phase, Process, State, System, Tell},
 };
 
 pub(crate) const OK: i32 = 0;
@@ -36,62 +34,6 @@ const START_COMPLETED: u32 = 0x3;
 const PAUSE_COMPLETED: u32 = 0x4;
 const RESUME_COMPLETED: u32 = 0x5;
 const PROCESS_EXITED: u32 = 0x1_0000;
-
-/// How a client is told of notifications.
-pub(crate) type Tell = Arc<dyn Fn(Notice) + Send + Sync>;
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    Created,
-    Running,
-    Paused,
-    Stopped,
-}
-
-struct System {
-    id: String,
-    owner: String,
-    phase: Phase,
-    /// Its end was told.
-    told: bool,
-    job: Job,
-}
-
-struct Process {
-    system: usize,
-    pid: u32,
-    handle: OwnedHandle,
-    code: Option<u32>,
-}
-
-#[derive(Clone, Copy)]
-enum Object {
-    System(usize),
-    Process(usize),
-}
-
-struct Open {
-    object: Object,
-    client: u32,
-    /// The creation of the system was pending, and who has it open was not told yet that it is done.
-    creating: bool,
-}
-
-struct Callback {
-    client: u32,
-    handle: usize,
-    number: usize,
-}
-
-#[derive(Default)]
-struct State {
-    systems: HashMap<usize, System>,
-    processes: HashMap<usize, Process>,
-    handles: HashMap<usize, Open>,
-    callbacks: Vec<Callback>,
-    clients: HashMap<u32, Tell>,
-    next: usize,
-}
 
 /// The service.
 pub(crate) struct Service {
@@ -118,106 +60,6 @@ fn answer(text: String) -> Reply {
     Reply {
         answer: Some(text),
         ..Reply::default()
-    }
-}
-
-impl Phase {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Created => "Created",
-            Self::Running => "Running",
-            Self::Paused => "Paused",
-            Self::Stopped => "Stopped",
-        }
-    }
-}
-
-impl State {
-    fn number(&mut self) -> usize {
-        self.next += 1;
-        self.next
-    }
-
-    fn open(&mut self, object: Object, client: u32, creating: bool) -> usize {
-        let handle = self.number();
-        self.handles.insert(
-            handle,
-            Open {
-                object,
-                client,
-                creating,
-            },
-        );
-        handle
-    }
-
-    fn system(&mut self, handle: usize) -> Option<(usize, &mut System)> {
-        match self.handles.get(&handle)?.object {
-            Object::System(key) => self.systems.get_mut(&key).map(|system| (key, system)),
-            Object::Process(_) => None,
-        }
-    }
-
-    fn process(&mut self, handle: usize) -> Option<&mut Process> {
-        match self.handles.get(&handle)?.object {
-            Object::Process(key) => self.processes.get_mut(&key),
-            Object::System(_) => None,
-        }
-    }
-
-    fn close(&mut self, handle: usize) -> bool {
-        let Some(open) = self.handles.remove(&handle) else {
-            return false;
-        };
-        self.callbacks.retain(|callback| callback.handle != handle);
-        let is_open = |handles: &HashMap<usize, Open>, wanted: Object| {
-            handles.values().any(|open| match (open.object, wanted) {
-                (Object::System(one), Object::System(other))
-                | (Object::Process(one), Object::Process(other)) => one == other,
-                _ => false,
-            })
-        };
-        match open.object {
-            Object::System(key) => {
-                let stopped = self
-                    .systems
-                    .get(&key)
-                    .is_some_and(|system| system.phase == Phase::Stopped);
-                if stopped && !is_open(&self.handles, open.object) {
-                    self.systems.remove(&key);
-                }
-            }
-            Object::Process(key) => {
-                let ended = self
-                    .processes
-                    .get(&key)
-                    .is_some_and(|process| process.code.is_some());
-                if ended && !is_open(&self.handles, open.object) {
-                    self.processes.remove(&key);
-                }
-            }
-        }
-        true
-    }
-
-    /// Who is to be told of what happens to an object.
-    fn listeners(&self, object: Object) -> Vec<(Tell, usize)> {
-        let heard = |callback: &&Callback| {
-            let open = self.handles.get(&callback.handle);
-            match (open.map(|open| open.object), object) {
-                (Some(Object::System(one)), Object::System(other))
-                | (Some(Object::Process(one)), Object::Process(other)) => one == other,
-                _ => false,
-            }
-        };
-        self.callbacks
-            .iter()
-            .filter(heard)
-            .filter_map(|callback| {
-                let tell = self.clients.get(&callback.client)?;
-                Some((Arc::clone(tell), callback.number))
-            })
-            .collect()
     }
 }
 

@@ -28,7 +28,8 @@ use crate::{
 pub struct Limits {
     /// Creating, starting, pausing and resuming a system.
     pub operation: Duration,
-    /// How often a process is asked whether it has ended, in case the notification was lost.
+    /// How often a process is asked whether it has ended, and a system how far a pending operation has come, in case the notification
+    /// was lost.
     pub poll: Duration,
 }
 
