@@ -33,8 +33,8 @@ pub use stop::{Ended, StopOutcome, StopRequest, TERMINATE_LIMIT};
 #[derive(Clone, Debug, Default)]
 pub struct EngineOptions {
     /// Where containers are recorded; engines with the same state root see the same containers. By default
-    /// `/run/hoist` for root, and for a user `$XDG_RUNTIME_DIR/hoist` or else `/tmp/hoist-UID`. It is made with mode 0700 where it
-    /// is not there yet.
+    /// `/run/hoist` for root, and for a user `$XDG_RUNTIME_DIR/hoist` or else `/tmp/hoist-UID`; `%ProgramData%\hoist` on Windows. It is
+    /// made, with mode 0700, where it is not there yet.
     pub state_root: Option<PathBuf>,
     /// Where logs are kept. By default the state root, where one is given, else `/var/lib/hoist` for root and for a user
     /// `$XDG_DATA_HOME/hoist` or `~/.local/share/hoist`. It is made with mode 0700 where it is not there yet.
@@ -45,7 +45,8 @@ pub struct EngineOptions {
     /// sees to it that each is reaped at its end, and its status written down.
     pub waits_for_each: bool,
     /// The containers that this engine starts are ended by force when the thread that has started them ends, however it does:
-    /// nothing runs on that nobody owns. For programs that start containers in their main thread alone.
+    /// nothing runs on that nobody owns. For programs that start containers in their main thread alone. Refused on Windows, whose service
+    /// runs on.
     pub takes_containers_along: bool,
 }
 

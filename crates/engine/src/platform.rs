@@ -3,7 +3,10 @@
 #[cfg(target_os = "linux")]
 #[path = "platform/linux.rs"]
 mod chosen;
-#[cfg(not(target_os = "linux"))]
+#[cfg(windows)]
+#[path = "platform/windows.rs"]
+mod chosen;
+#[cfg(not(any(target_os = "linux", windows)))]
 #[path = "platform/unsupported.rs"]
 mod chosen;
 

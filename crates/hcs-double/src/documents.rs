@@ -83,6 +83,64 @@ pub struct Modify {
     pub close_handle: Option<Value>,
 }
 
+/// Options of a signal.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "PascalCase")]
+#[allow(missing_docs, reason = "the fields are the service's own")]
+pub struct Signal {
+    pub signal: String,
+}
+
+/// Which properties of a system to tell.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "PascalCase", default)]
+#[allow(missing_docs, reason = "the fields are the service's own")]
+pub struct PropertyQuery {
+    pub property_types: Vec<String>,
+}
+
+/// Which systems to list.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "PascalCase", default)]
+#[allow(missing_docs, reason = "the fields are the service's own")]
+pub struct SystemQuery {
+    pub ids: Vec<String>,
+    pub types: Vec<String>,
+    pub owners: Vec<String>,
+}
+
+/// A document that changes a system.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "PascalCase")]
+#[allow(missing_docs, reason = "the fields are the service's own")]
+pub struct ModifySystem {
+    #[serde(default)]
+    pub resource_path: Option<String>,
+    #[serde(default)]
+    pub resource_type: Option<String>,
+    #[serde(default)]
+    pub request_type: Option<String>,
+    #[serde(default)]
+    pub settings: Option<Value>,
+}
+
+/// Reads a document of which nothing but its form is checked.
+macro_rules! read_plainly {
+    ($($name:ident)*) => {$(
+        impl $name {
+            /// Reads it.
+            ///
+            /// # Errors
+            /// What is wrong, in words.
+            pub fn read(text: &str) -> Result<Self, String> {
+                serde_json::from_str(text).map_err(|error| error.to_string())
+            }
+        }
+    )*};
+}
+
+read_plainly! { Modify ModifySystem PropertyQuery Signal SystemQuery }
+
 impl Container {
     /// Reads it, and checks what the service would.
     ///
@@ -114,16 +172,6 @@ impl Process {
     }
 }
 
-impl Modify {
-    /// Reads it.
-    ///
-    /// # Errors
-    /// What is wrong, in words.
-    pub fn read(text: &str) -> Result<Self, String> {
-        serde_json::from_str(text).map_err(|error| error.to_string())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,5 +189,8 @@ mod tests {
             Modify::read(r#"{"Operation":"CloseHandle","CloseHandle":{"Handle":"StdIn"}}"#).is_ok()
         );
         assert!(Modify::read(r#"{"operation":"x"}"#).is_err());
+        assert!(PropertyQuery::read("{}").is_ok());
+        assert!(PropertyQuery::read(r#"{"PropertyType":["Statistics"]}"#).is_err());
+        assert!(Signal::read(r#"{"Signal":"CtrlC"}"#).is_ok() && Signal::read("{}").is_err());
     }
 }

@@ -1,51 +1,74 @@
-//! What the double keeps: systems, their processes, and who is to be called back.
+//! What the service keeps: systems, their processes, who has them open, and who is to be called back.
 
-use std::{
-    collections::HashMap,
-    os::windows::process::CommandExt,
-    process::{Child, Command, Stdio},
-    sync::{LazyLock, Mutex, MutexGuard},
-    thread,
-};
+use std::{collections::HashMap, os::windows::io::OwnedHandle, sync::Arc};
 
-use crate::documents;
+use crate::{processes::Job, protocol::Notice};
 
-/// `NOTIFICATION_CALLBACK` with its context as a number.
-#[derive(Clone, Copy)]
-pub(crate) struct Callback {
-    pub(crate) handle: usize,
-    pub(crate) function: extern "system" fn(u32, *const std::ffi::c_void, i32, *const u16) -> i32,
-    pub(crate) context: usize,
+/// How a client is told of notifications.
+pub(crate) type Tell = Arc<dyn Fn(Notice) + Send + Sync>;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Created,
+    Running,
+    Paused,
+    Stopped,
 }
 
 pub(crate) struct System {
     pub(crate) id: String,
     pub(crate) owner: String,
-    pub(crate) alive: bool,
-    pub(crate) callback: Option<Callback>,
+    pub(crate) phase: Phase,
+    /// Its end was told.
+    pub(crate) told: bool,
+    pub(crate) job: Job,
 }
 
 pub(crate) struct Process {
     pub(crate) system: usize,
     pub(crate) pid: u32,
-    pub(crate) child: Option<Child>,
+    pub(crate) handle: OwnedHandle,
     pub(crate) code: Option<u32>,
-    pub(crate) callback: Option<Callback>,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum Object {
+    System(usize),
+    Process(usize),
+}
+
+pub(crate) struct Open {
+    pub(crate) object: Object,
+    pub(crate) client: u32,
+    /// The creation of the system was pending, and who has it open was not told yet that it is done.
+    pub(crate) creating: bool,
+}
+
+pub(crate) struct Callback {
+    pub(crate) client: u32,
+    pub(crate) handle: usize,
+    pub(crate) number: usize,
 }
 
 #[derive(Default)]
 pub(crate) struct State {
     pub(crate) systems: HashMap<usize, System>,
     pub(crate) processes: HashMap<usize, Process>,
-    next: usize,
+    pub(crate) handles: HashMap<usize, Open>,
+    pub(crate) callbacks: Vec<Callback>,
+    pub(crate) clients: HashMap<u32, Tell>,
+    pub(crate) next: usize,
 }
 
-static STATE: LazyLock<Mutex<State>> = LazyLock::new(Mutex::default);
-
-pub(crate) fn state() -> MutexGuard<'static, State> {
-    STATE
-        .lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner())
+impl Phase {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Created => "Created",
+            Self::Running => "Running",
+            Self::Paused => "Paused",
+            Self::Stopped => "Stopped",
+        }
+    }
 }
 
 impl State {
@@ -53,89 +76,86 @@ impl State {
         self.next += 1;
         self.next
     }
-}
 
-/// Calls back on a thread of the double's own.
-pub(crate) fn notify(callback: Option<Callback>, kind: u32) {
-    if let Some(callback) = callback {
-        thread::spawn(move || {
-            (callback.function)(
-                kind,
-                std::ptr::without_provenance(callback.context),
-                0,
-                std::ptr::null(),
-            )
-        });
+    pub(crate) fn open(&mut self, object: Object, client: u32, creating: bool) -> usize {
+        let handle = self.number();
+        self.handles.insert(
+            handle,
+            Open {
+                object,
+                client,
+                creating,
+            },
+        );
+        handle
     }
-}
 
-/// Starts a process of this machine.
-pub(crate) fn start(document: &documents::Process) -> std::io::Result<Child> {
-    let line = document.command_line.trim_start();
-    let (program, arguments) = match line.strip_prefix('"') {
-        Some(rest) => rest.split_once('"').unwrap_or((rest, "")),
-        None => line.split_once(' ').unwrap_or((line, "")),
-    };
-    let piped = |wanted| {
-        if wanted {
-            Stdio::piped()
-        } else {
-            Stdio::null()
+    pub(crate) fn system(&mut self, handle: usize) -> Option<(usize, &mut System)> {
+        match self.handles.get(&handle)?.object {
+            Object::System(key) => self.systems.get_mut(&key).map(|system| (key, system)),
+            Object::Process(_) => None,
         }
-    };
-    let mut command = Command::new(program);
-    command
-        .raw_arg(arguments.trim_start())
-        .envs(&document.environment)
-        .stdin(piped(document.create_std_in_pipe))
-        .stdout(piped(document.create_std_out_pipe))
-        .stderr(piped(document.create_std_err_pipe));
-    if !document.working_directory.is_empty() {
-        command.current_dir(&document.working_directory);
     }
-    command.spawn()
-}
 
-/// Watches a process until it ends.
-pub(crate) fn watch(process: usize) {
-    thread::spawn(move || {
-        loop {
-            let mut state = state();
-            let Some(known) = state.processes.get_mut(&process) else {
-                return;
-            };
-            let Some(child) = &mut known.child else {
-                return;
-            };
-            if let Ok(Some(status)) = child.try_wait() {
-                known.code = Some(status.code().unwrap_or(-1).cast_unsigned());
-                known.child = None;
-                let callback = known.callback;
-                drop(state);
-                notify(callback, 0x1_0000);
-                return;
+    pub(crate) fn process(&mut self, handle: usize) -> Option<&mut Process> {
+        match self.handles.get(&handle)?.object {
+            Object::Process(key) => self.processes.get_mut(&key),
+            Object::System(_) => None,
+        }
+    }
+
+    pub(crate) fn close(&mut self, handle: usize) -> bool {
+        let Some(open) = self.handles.remove(&handle) else {
+            return false;
+        };
+        self.callbacks.retain(|callback| callback.handle != handle);
+        let is_open = |handles: &HashMap<usize, Open>, wanted: Object| {
+            handles.values().any(|open| match (open.object, wanted) {
+                (Object::System(one), Object::System(other))
+                | (Object::Process(one), Object::Process(other)) => one == other,
+                _ => false,
+            })
+        };
+        match open.object {
+            Object::System(key) => {
+                let stopped = self
+                    .systems
+                    .get(&key)
+                    .is_some_and(|system| system.phase == Phase::Stopped);
+                if stopped && !is_open(&self.handles, open.object) {
+                    self.systems.remove(&key);
+                }
             }
-            drop(state);
-            thread::sleep(std::time::Duration::from_millis(5));
+            Object::Process(key) => {
+                let ended = self
+                    .processes
+                    .get(&key)
+                    .is_some_and(|process| process.code.is_some());
+                if ended && !is_open(&self.handles, open.object) {
+                    self.processes.remove(&key);
+                }
+            }
         }
-    });
-}
-
-/// Ends a system and its processes.
-pub(crate) fn end(system: usize) {
-    let mut state = state();
-    for process in state.processes.values_mut() {
-        if process.system == system
-            && let Some(child) = &mut process.child
-        {
-            // It may have ended by itself.
-            let _ = child.kill();
-        }
+        true
     }
-    let callback = state.systems.get_mut(&system).and_then(|system| {
-        system.alive = false;
-        system.callback
-    });
-    drop(state);
-    notify(callback, 0x1);
+
+    /// Who is to be told of what happens to an object.
+    pub(crate) fn listeners(&self, object: Object) -> Vec<(Tell, usize)> {
+        let heard = |callback: &&Callback| {
+            let open = self.handles.get(&callback.handle);
+            match (open.map(|open| open.object), object) {
+                (Some(Object::System(one)), Object::System(other))
+                | (Some(Object::Process(one)), Object::Process(other)) => one == other,
+                _ => false,
+            }
+        };
+        self.callbacks
+            .iter()
+            .filter(heard)
+            .filter_map(|callback| {
+                let tell = self.clients.get(&callback.client)?;
+                Some((Arc::clone(tell), callback.number))
+            })
+            .collect()
+    }
 }

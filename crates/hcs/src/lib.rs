@@ -4,6 +4,7 @@
 //!   [`documents`] of it, and [`Plan`] the whole list of calls. All of that is pure and works on every platform.
 //! - [`calls`] are the exports of `vmcompute.dll` as two traits, the flat ones of the first builds and the `Hcs*` ones, and
 //!   one trait over both on which the [`driver`] stands.
+//! - [`service`] is the contract of `hoist-compute` over the `Hcs*` calls.
 //! - `sys`, on Windows, is the DLL itself.
 //!
 //! What the driver does, and where it does better than the original ones, is in `docs/windows.md`.
@@ -13,7 +14,6 @@ pub mod command_line;
 mod dialect;
 pub mod documents;
 pub mod driver;
-
 pub mod environment;
 mod guid;
 mod hresult;
@@ -21,6 +21,7 @@ pub mod lower;
 mod path;
 mod plan;
 pub mod request;
+pub mod service;
 mod sha1;
 #[cfg(windows)]
 pub mod sys;
@@ -29,3 +30,4 @@ pub use dialect::{Dialect, Settings};
 pub use guid::{Guid, InvalidGuid};
 pub use hresult::{Hresult, Meaning};
 pub use plan::{Plan, Step};
+pub use service::{HcsService, Patience};

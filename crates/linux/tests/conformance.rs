@@ -26,6 +26,9 @@ fn lacks(ability: Ability) -> Option<String> {
         | Ability::Signals
         | Ability::Isolation
         | Ability::Reset
-        | Ability::Files => None,
+        | Ability::Files
+        | Ability::Modes
+        | Ability::Descriptors
+        | Ability::GivenDescriptors => None,
     }
 }

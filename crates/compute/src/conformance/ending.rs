@@ -29,7 +29,7 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     Behaviour {
         name: "a signal after the end is an invalid state, whoever sends it",
         covers: &["signal.not-running", "process.signal-after"],
-        needs: &[Ability::Signals],
+        needs: &[],
         run: a_signal_after_the_end,
     },
     Behaviour {
@@ -326,7 +326,7 @@ fn kill_races(fixture: &dyn Fixture) -> Outcome {
 }
 
 fn terminate_races(fixture: &dyn Fixture) -> Outcome {
-    for round in 0..50_u64 {
+    for round in 0..kit::rounds(fixture, 50) {
         let running = ready(fixture, &["say", "ready", "+", "exit", "7"])?;
         thread::sleep(Duration::from_micros(round * 20));
         running.container.terminate()?;

@@ -67,7 +67,7 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
 ];
 
 fn arguments_arrive(fixture: &dyn Fixture) -> Outcome {
-    let long = "x".repeat(100_000);
+    let long = "x".repeat(fixture.longest_text());
     let odd = [
         "",
         " ",
@@ -101,21 +101,34 @@ fn arguments_arrive(fixture: &dyn Fixture) -> Outcome {
 }
 
 /// That a report tells of these variables, and of nothing that Hoist or the caller would have added.
-pub(super) fn expect_variables(report: &Value, variables: &[&str]) -> Outcome {
+pub(super) fn expect_variables(
+    fixture: &dyn Fixture,
+    report: &Value,
+    variables: &[&str],
+) -> Outcome {
     let mut found: Vec<&str> = report["environment"]
         .as_array()
         .ok_or("no environment is reported")?
         .iter()
         .filter_map(Value::as_str)
         .collect();
-    // The one addition that docker and its peers make, and programs rely on.
-    found.retain(|variable| !variable.starts_with("HOME=") || variables.contains(variable));
+    let is_added = |variable: &str| {
+        let name = variable.split('=').next().unwrap_or_default();
+        fixture.adds_variable(name)
+    };
+    found.retain(|variable| !is_added(variable) || variables.contains(variable));
+    let mut variables = variables.to_vec();
+    if cfg!(windows) {
+        // Windows has them in an order of its own.
+        found.sort_unstable();
+        variables.sort_unstable();
+    }
     ensure_eq!(found, variables, "the environment");
     Ok(())
 }
 
 fn variables_arrive(fixture: &dyn Fixture) -> Outcome {
-    let long = format!("LONG={}", "y".repeat(100_000));
+    let long = format!("LONG={}", "y".repeat(fixture.longest_text()));
     let variables = [
         "PATH=/bin",
         "A=1",
@@ -135,13 +148,13 @@ fn variables_arrive(fixture: &dyn Fixture) -> Outcome {
                 .collect(),
         ));
     });
-    expect_variables(&run_from(fixture, &spec)?.json()?, &variables)
+    expect_variables(fixture, &run_from(fixture, &spec)?.json()?, &variables)
 }
 
 fn the_working_directory(fixture: &dyn Fixture) -> Outcome {
-    for directory in ["/", "/tmp", "/bin"] {
+    for directory in ["/", "/tmp", "/bin"].map(|directory| fixture.path(directory)) {
         let spec = with_process(fixture.spec(&["report"]), |process| {
-            process.set_cwd(PathBuf::from(directory));
+            process.set_cwd(PathBuf::from(&directory));
         });
         ensure_eq!(
             run_from(fixture, &spec)?.json()?["working_directory"],
@@ -153,7 +166,10 @@ fn the_working_directory(fixture: &dyn Fixture) -> Outcome {
 }
 
 fn the_path_of_the_spec(fixture: &dyn Fixture) -> Outcome {
-    let with_path = |path: &str| {
+    let with_path = |folders: &[&str]| {
+        let folders: Vec<String> = folders.iter().map(|folder| fixture.path(folder)).collect();
+        let folders: Vec<&str> = folders.iter().map(String::as_str).collect();
+        let path = fixture.search_path(&folders);
         with_process(fixture.spec(&[]), |process| {
             process.set_args(Some(
                 ["probe", "probe", "say", "found"]
@@ -165,11 +181,11 @@ fn the_path_of_the_spec(fixture: &dyn Fixture) -> Outcome {
     };
     // A directory that does not exist, one without the program, and the one that has it.
     ensure_eq!(
-        run_from(fixture, &with_path("/no/such:/tmp:/"))?.text(),
+        run_from(fixture, &with_path(&["/no/such", "/tmp", "/"]))?.text(),
         "found\n",
         "it said"
     );
-    let container = super::kit::create_from(fixture, &with_path("/tmp:/bin"))?;
+    let container = super::kit::create_from(fixture, &with_path(&["/tmp", "/bin"]))?;
     super::lifecycle::expect_execute_error(
         container.start(crate::Stdio::null()),
         "probe",

@@ -6,8 +6,10 @@ use serde_json::Value;
 
 use super::{
     Ability, Behaviour, Fixture, Outcome,
-    kit::{self, Container, Ran, exec, exec_from, expect_state, idle, in_and_out, ready, together},
-    lifecycle::{NO_PROGRAMS, expect_execute_error},
+    kit::{
+        self, Container, Ran, exec, exec_from, expect_state, idle, in_and_out, obedient, together,
+    },
+    lifecycle::{expect_execute_error, no_programs},
 };
 use crate::{ErrorKind, Phase, Query, State, Stdio};
 
@@ -55,7 +57,7 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     Behaviour {
         name: "a further process that races with the end of the container has a true status or is refused",
         covers: &["exec.not-running", "process.wait"],
-        needs: &[Ability::Signals],
+        needs: &[],
         run: it_races_with_the_end,
     },
     Behaviour {
@@ -111,14 +113,18 @@ fn its_own_environment(fixture: &dyn Fixture) -> Outcome {
         "ONLY=here=there".to_owned(),
         "EMPTY=".to_owned(),
     ]));
-    process.oci.set_cwd(PathBuf::from("/tmp"));
+    process.oci.set_cwd(PathBuf::from(fixture.path("/tmp")));
     let report = exec_from(&*running.container, &process)?.json()?;
-    ensure_eq!(report["working_directory"], "/tmp", "its working directory");
-    super::environment::expect_variables(&report, &["ONLY=here=there", "EMPTY="])?;
+    ensure_eq!(
+        report["working_directory"],
+        fixture.path("/tmp"),
+        "its working directory"
+    );
+    super::environment::expect_variables(fixture, &report, &["ONLY=here=there", "EMPTY="])?;
     let report = exec(fixture, &*running.container, &["report"])?.json()?;
     ensure_eq!(
         report["working_directory"],
-        "/",
+        fixture.path("/"),
         "the next one's working directory"
     );
     ensure!(
@@ -184,12 +190,12 @@ fn a_failure_changes_nothing(fixture: &dyn Fixture) -> Outcome {
     // Row 9 of the failures that engines are known for: a failed exec takes the container's cgroup with it.
     let running = idle(fixture)?;
     let before = look(fixture, &running.container)?;
-    for (program, kind) in NO_PROGRAMS {
+    for (program, kind) in no_programs(fixture) {
         let mut process = fixture.process(&[]);
-        process.oci.set_args(Some(vec![program.to_owned()]));
+        process.oci.set_args(Some(vec![program.clone()]));
         expect_execute_error(
             running.container.create_process(&process, Stdio::pipes()),
-            program,
+            &program,
             kind,
         )?;
         ensure_eq!(
@@ -198,7 +204,7 @@ fn a_failure_changes_nothing(fixture: &dyn Fixture) -> Outcome {
             "after a failure to execute {program} the container is"
         );
     }
-    let broken = [
+    let mut broken = vec![
         ("no program", Phase::Plan, {
             let mut process = fixture.process(&[]);
             process.oci.set_args(Some(Vec::new()));
@@ -211,15 +217,17 @@ fn a_failure_changes_nothing(fixture: &dyn Fixture) -> Outcome {
         }),
         ("a working directory that is a file", Phase::Start, {
             let mut process = fixture.process(&["exit", "0"]);
-            process.oci.set_cwd(PathBuf::from("/bin/text"));
             process
-        }),
-        ("a user that does not exist", Phase::Plan, {
-            let mut process = fixture.process(&["exit", "0"]);
-            process.user = Some("nobody-here".to_owned());
+                .oci
+                .set_cwd(PathBuf::from(fixture.path("/bin/text")));
             process
         }),
     ];
+    if fixture.lacks(Ability::Users).is_none() {
+        let mut process = fixture.process(&["exit", "0"]);
+        process.user = Some("nobody-here".to_owned());
+        broken.push(("a user that does not exist", Phase::Plan, process));
+    }
     for (what, latest, process) in broken {
         match running.container.create_process(&process, Stdio::null()) {
             Ok(_) => return Err(format!("{what} was accepted").into()),
@@ -293,13 +301,12 @@ fn it_ends_with_the_container(fixture: &dyn Fixture) -> Outcome {
 }
 
 fn it_races_with_the_end(fixture: &dyn Fixture) -> Outcome {
-    for round in 0..20_u64 {
-        let running = ready(fixture, &["trap", "10", "0"])?;
+    for round in 0..kit::rounds(fixture, 20) {
+        let running = obedient(fixture, "0")?;
         let results = together(5, |index| -> Outcome {
             if index == 4 {
                 std::thread::sleep(std::time::Duration::from_micros(round * 200));
-                running.container.signal(hoist_spec::Signal::USR1)?;
-                return Ok(());
+                return running.tell_to_end();
             }
             match running
                 .container

@@ -30,7 +30,7 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     Behaviour {
         name: "a container ended by SIGKILL from outside says so, and no memory limit is blamed",
         covers: &["exit.signal", "exit.oom", "signal.sends"],
-        needs: &[Ability::Signals],
+        needs: &[],
         run: killed_from_outside,
     },
     Behaviour {
@@ -54,7 +54,7 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
 ];
 
 fn every_exit_code(fixture: &dyn Fixture) -> Outcome {
-    for code in 0..=255 {
+    for code in kit::codes(fixture) {
         let container = create(fixture, &["exit", &code.to_string()])?;
         let process = container.start(Stdio::null())?;
         let status = process.wait(Some(kit::DEADLINE))?;
@@ -72,7 +72,7 @@ fn every_exit_code(fixture: &dyn Fixture) -> Outcome {
 
 fn every_exit_code_of_a_further_process(fixture: &dyn Fixture) -> Outcome {
     let running = idle(fixture)?;
-    for code in 0..=255 {
+    for code in kit::codes(fixture) {
         let status = exec(fixture, &*running.container, &["exit", &code.to_string()])?.status;
         ensure_eq!(
             (status.code, status.signal),

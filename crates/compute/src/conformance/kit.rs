@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, Read},
+    io::{self, Read, Write},
     ops::Deref,
     sync::atomic::{AtomicU32, Ordering},
     thread,
@@ -68,6 +68,19 @@ pub(super) struct Running {
     pub(super) stdin: Option<File>,
     pub(super) stdout: File,
     pub(super) container: Container,
+}
+
+impl Running {
+    /// Has a container that is [`obedient`] end.
+    pub(super) fn tell_to_end(&self) -> Outcome {
+        let mut stdin = self.stdin.as_ref().ok_or("no standard input")?;
+        Ok(stdin.write_all(b"\n")?)
+    }
+}
+
+/// A running container that ends with `code` when it is told to.
+pub(super) fn obedient(fixture: &dyn Fixture, code: &str) -> Outcome<Running> {
+    ready(fixture, &["say", "ready", "+", "line", "+", "exit", code])
 }
 
 /// Standard input and output as pipes.
@@ -286,9 +299,33 @@ pub(super) fn together<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) 
     })
 }
 
+/// Exit codes to be tried.
+pub(super) fn codes(fixture: &dyn Fixture) -> Vec<i32> {
+    let all = 0..=255;
+    if fixture.is_bounded() {
+        return all
+            .filter(|code| [0, 1, 2, 3, 90, 126, 127, 128, 137, 254, 255].contains(code))
+            .collect();
+    }
+    all.collect()
+}
+
+/// So many rounds, or a few.
+pub(super) fn rounds(fixture: &dyn Fixture, all: u64) -> u64 {
+    if fixture.is_bounded() { all / 5 } else { all }
+}
+
+/// Powers of two around which sizes are to be tried.
+pub(super) fn powers(fixture: &dyn Fixture) -> Vec<u32> {
+    if fixture.is_bounded() {
+        return vec![0, 12, 16, 21];
+    }
+    (0..=21).collect()
+}
+
 /// The numbers two to the power of `powers`, one less and one more.
-pub(super) fn sizes(powers: std::ops::RangeInclusive<u32>) -> impl Iterator<Item = u64> {
-    powers.flat_map(|power| {
+pub(super) fn sizes(powers: impl IntoIterator<Item = u32>) -> impl Iterator<Item = u64> {
+    powers.into_iter().flat_map(|power| {
         let middle = 1_u64 << power;
         [middle - 1, middle, middle + 1]
     })

@@ -7,8 +7,8 @@ use hoist_spec::{ContainerSpec, RootSource, Signal};
 use super::{
     Ability, Behaviour, Fixture, Outcome,
     kit::{
-        self, Container, create, create_from, expect_state, idle, new_id, ready, refused, together,
-        with_arguments, with_process,
+        self, Container, create, create_from, expect_state, idle, new_id, obedient, ready, refused,
+        together, with_arguments, with_process,
     },
 };
 use crate::{Error, ErrorKind, Phase, State, Stdio};
@@ -247,9 +247,9 @@ fn created_allows(fixture: &dyn Fixture) -> Outcome {
 }
 
 fn running_allows(fixture: &dyn Fixture) -> Outcome {
-    let running = ready(fixture, &["trap", "10", "4"])?;
+    let running = obedient(fixture, "4")?;
     refuses(fixture, &running.container, &["start", "resume", "delete"])?;
-    running.container.signal(Signal::USR1)?;
+    running.tell_to_end()?;
     ensure_eq!(
         running.process.wait(Some(kit::DEADLINE))?.code,
         Some(4),
@@ -336,7 +336,7 @@ fn an_id_is_free_again(fixture: &dyn Fixture) -> Outcome {
 
 fn a_bad_spec_is_refused(fixture: &dyn Fixture) -> Outcome {
     let good = || fixture.spec(&["exit", "0"]);
-    let cases: [(&str, &str, ContainerSpec); 5] = [
+    let mut cases: Vec<(&str, &str, ContainerSpec)> = vec![
         (
             "no program",
             "",
@@ -360,19 +360,21 @@ fn a_bad_spec_is_refused(fixture: &dyn Fixture) -> Outcome {
             },
         ),
         (
+            "an argument with a zero byte",
+            "",
+            with_arguments(good(), &["/probe", "a\0b"]),
+        ),
+    ];
+    if fixture.lacks(Ability::Users).is_none() {
+        cases.push((
             "a user that does not exist",
             "nobody-here",
             ContainerSpec {
                 user: Some("nobody-here".to_owned()),
                 ..good()
             },
-        ),
-        (
-            "an argument with a zero byte",
-            "",
-            with_arguments(good(), &["/probe", "a\0b"]),
-        ),
-    ];
+        ));
+    }
     for (what, named, spec) in cases {
         let service = fixture.service();
         let id = new_id(fixture)?;
@@ -523,14 +525,21 @@ fn features_are_told(fixture: &dyn Fixture) -> Outcome {
 }
 
 /// Programs that cannot be executed, and as what that is told where the kernel has one word for it.
-pub(super) const NO_PROGRAMS: [(&str, Option<ErrorKind>); 6] = [
-    ("/no/such/program", Some(ErrorKind::NotFound)),
-    ("no-such-program-on-path", Some(ErrorKind::NotFound)),
-    ("/bin/orphan-script", Some(ErrorKind::NotFound)),
-    ("/bin/text", Some(ErrorKind::PermissionDenied)),
-    ("/tmp", Some(ErrorKind::PermissionDenied)),
-    ("/bin/garbage", None),
-];
+pub(super) fn no_programs(fixture: &dyn Fixture) -> Vec<(String, Option<ErrorKind>)> {
+    let by_mode = |kind| fixture.lacks(Ability::Modes).is_none().then_some(kind);
+    let file = |path: &str, kind| (fixture.path(path), kind);
+    vec![
+        file("/no/such/program", Some(ErrorKind::NotFound)),
+        (
+            "no-such-program-on-path".to_owned(),
+            Some(ErrorKind::NotFound),
+        ),
+        file("/bin/orphan-script", by_mode(ErrorKind::NotFound)),
+        file("/bin/text", by_mode(ErrorKind::PermissionDenied)),
+        file("/tmp", by_mode(ErrorKind::PermissionDenied)),
+        file("/bin/garbage", None),
+    ]
+}
 
 /// That this is the error of a program that cannot be executed.
 pub(super) fn expect_execute_error<T>(
@@ -558,12 +567,12 @@ pub(super) fn expect_execute_error<T>(
 }
 
 fn a_program_that_cannot_be_executed(fixture: &dyn Fixture) -> Outcome {
-    for (program, kind) in NO_PROGRAMS {
-        let spec = with_arguments(fixture.spec(&[]), &[program, "argument"]);
+    for (program, kind) in no_programs(fixture) {
+        let spec = with_arguments(fixture.spec(&[]), &[&program, "argument"]);
         let container = create_from(fixture, &spec)?;
         // Twice: a failed start leaves nothing that could disturb the next.
         for _ in 0..2 {
-            expect_execute_error(container.start(Stdio::null()), program, kind)?;
+            expect_execute_error(container.start(Stdio::null()), &program, kind)?;
             expect_state(&*container, State::Created)?;
         }
         container.delete()?;

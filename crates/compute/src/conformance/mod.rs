@@ -82,6 +82,12 @@ pub enum Ability {
     Reset,
     /// Files can be copied into and out of a container.
     Files,
+    /// Whether a file can be executed is told by its mode.
+    Modes,
+    /// A process can tell which descriptors it has.
+    Descriptors,
+    /// A process gets the very descriptors that the caller gives.
+    GivenDescriptors,
 }
 
 /// What a backend's tests give the behaviours.
@@ -100,6 +106,32 @@ pub trait Fixture: Send + Sync {
     /// `/etc/group` the user `tester` (1000), its group of the same name (1001), and `helpers` (1002), of which it
     /// is a member.
     fn spec(&self, probe: &[&str]) -> ContainerSpec;
+
+    /// A path in such a container, from one with slashes below its root.
+    fn path(&self, path: &str) -> String {
+        path.to_owned()
+    }
+
+    /// Folders as one value of `PATH`.
+    fn search_path(&self, folders: &[&str]) -> String {
+        folders.join(":")
+    }
+
+    /// How long an argument or a variable's value can be, beside few others.
+    fn longest_text(&self) -> usize {
+        100_000
+    }
+
+    /// Whether a process has a variable of this name though nobody asked for it: what docker and its peers add, and programs
+    /// rely on.
+    fn adds_variable(&self, name: &str) -> bool {
+        name == "HOME"
+    }
+
+    /// Whether long rows of like cases are to be shortened: where it takes long to start a process.
+    fn is_bounded(&self) -> bool {
+        false
+    }
 
     /// A further process for such a container: the probe again.
     fn process(&self, probe: &[&str]) -> ProcessSpec;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    Behaviour, Fixture, Outcome,
+    Ability, Behaviour, Fixture, Outcome,
     kit::{self, create, expect_line, finish, idle, in_and_out, run, sizes, start},
     pattern,
 };
@@ -70,7 +70,7 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     Behaviour {
         name: "a given descriptor is used itself, without a copy",
         covers: &["stream.given"],
-        needs: &[],
+        needs: &[Ability::GivenDescriptors],
         run: a_given_descriptor,
     },
     Behaviour {
@@ -94,14 +94,14 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     Behaviour {
         name: "a process has its three streams and no other descriptor",
         covers: &["stream.given", "stream.pipe"],
-        needs: &[],
+        needs: &[Ability::Descriptors],
         run: no_other_descriptor,
     },
 ];
 
 fn output_arrives(fixture: &dyn Fixture) -> Outcome {
     let running = idle(fixture)?;
-    for size in sizes(0..=21) {
+    for size in sizes(kit::powers(fixture)) {
         let process = running.container.create_process(
             &fixture.process(&["write", "1", &size.to_string()]),
             in_and_out(),
@@ -137,7 +137,7 @@ fn expect_checked(stdout: &[u8], size: u64) -> Outcome {
 
 fn input_arrives(fixture: &dyn Fixture) -> Outcome {
     let running = idle(fixture)?;
-    for size in sizes(0..=21) {
+    for size in sizes(kit::powers(fixture)) {
         let process = running
             .container
             .create_process(&fixture.process(&["check"]), in_and_out())?;
@@ -213,7 +213,7 @@ fn output_and_error_are_two(fixture: &dyn Fixture) -> Outcome {
 }
 
 fn a_late_reader_loses_nothing(fixture: &dyn Fixture) -> Outcome {
-    for round in 0..20 {
+    for round in 0..kit::rounds(fixture, 20) {
         // Less than a pipe holds: the process ends long before anyone reads.
         let mut running = start(fixture, &["write", "1", "60000"])?;
         running.process.wait(Some(kit::DEADLINE))?;

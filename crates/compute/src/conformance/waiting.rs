@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    Ability, Behaviour, Fixture, Outcome, another,
-    kit::{self, create, exec, expect_state, idle, ready, refused, together},
+    Behaviour, Fixture, Outcome, another,
+    kit::{self, create, exec, expect_state, idle, obedient, refused, together},
 };
 use crate::{ErrorKind, ExitStatus, State, Stdio};
 
@@ -48,20 +48,20 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     Behaviour {
         name: "a wait for a created container lasts until it has run",
         covers: &["wait.waits"],
-        needs: &[Ability::Signals],
+        needs: &[],
         run: a_wait_for_a_created_container,
     },
 ];
 
 fn all_waits_agree(fixture: &dyn Fixture) -> Outcome {
-    let running = ready(fixture, &["trap", "10", "42"])?;
+    let running = obedient(fixture, "42")?;
     let handles = (0..16)
         .map(|_| fixture.service().open(running.container.id()))
         .collect::<Result<Vec<_>, _>>()?;
     let statuses = together(17, |index| -> Outcome<Option<ExitStatus>> {
         if index == 16 {
             // By now some wait already and some have not begun; both must do.
-            running.container.signal(hoist_spec::Signal::USR1)?;
+            running.tell_to_end()?;
             return Ok(None);
         }
         Ok(Some(match index % 3 {
@@ -99,11 +99,11 @@ fn all_waits_agree(fixture: &dyn Fixture) -> Outcome {
 }
 
 fn waits_of_other_processes_agree(fixture: &dyn Fixture) -> Outcome {
-    let running = ready(fixture, &["trap", "10", "17"])?;
+    let running = obedient(fixture, "17")?;
     let id = running.container.id().as_str();
     let mut early = another::spawn(fixture, &["wait", id])?;
     let mut second = another::spawn(fixture, &["wait", id])?;
-    running.container.signal(hoist_spec::Signal::USR1)?;
+    running.tell_to_end()?;
     let status = running.process.wait(Some(kit::DEADLINE))?;
     ensure_eq!(status.code, Some(17), "the status");
     for told in [

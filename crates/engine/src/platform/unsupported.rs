@@ -17,7 +17,7 @@ fn unsupported() -> Error {
         Phase::Plan,
         format!("run containers on {}", std::env::consts::OS),
     )
-    .remedy("use Linux")
+    .remedy("use Linux or Windows")
 }
 
 /// Where containers are recorded; here nowhere.

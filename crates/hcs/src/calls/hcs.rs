@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use hoist_spec::ConsoleSize;
@@ -17,6 +17,7 @@ use crate::{
     documents::{
         modify::{CloseHandle, Resize},
         process::ProcessStatus,
+        properties::SystemProperties,
         to_text,
     },
     lower::Pipes,
@@ -27,7 +28,8 @@ use crate::{
 pub struct Limits {
     /// Creating, starting, pausing and resuming a system.
     pub operation: Duration,
-    /// How often a process is asked whether it has ended, in case the notification was lost.
+    /// How often a process is asked whether it has ended, and a system how far a pending operation has come, in case the notification
+    /// was lost.
     pub poll: Duration,
 }
 
@@ -38,6 +40,15 @@ impl Default for Limits {
             poll: Duration::from_secs(10),
         }
     }
+}
+
+/// What the service says of a system, and of one of its processes where that was asked for.
+#[derive(Debug)]
+pub struct Look {
+    /// The system.
+    pub properties: SystemProperties,
+    /// The process.
+    pub process: Option<CallResult<ProcessStatus>>,
 }
 
 /// [`Calls`] over the `Hcs*` exports.
@@ -70,9 +81,14 @@ impl<E: HcsExports> System<E> {
         self.notified.wait_exit(limit).is_some()
     }
 
-    /// Whether it has ended, as far as was notified.
+    /// Whether it has ended, or nothing more will be heard of it.
     pub fn has_exited(&self) -> bool {
         self.notified.exit().is_some()
+    }
+
+    /// Whether its end was notified.
+    pub fn has_ended(&self) -> bool {
+        matches!(self.notified.exit(), Some(Exit::Exited(_)))
     }
 
     fn close(&self) {
@@ -85,6 +101,11 @@ impl<E: HcsExports> System<E> {
 }
 
 impl<E: HcsExports> Process<E> {
+    /// Whether it has ended, or nothing more will be heard of it.
+    pub fn has_exited(&self) -> bool {
+        self.notified.exit().is_some()
+    }
+
     /// Waits until it has ended; false where `limit` runs out first.
     pub fn wait_exit(&self, limit: Option<Duration>) -> bool {
         self.notified.wait_exit(limit).is_some()
@@ -219,11 +240,46 @@ impl<E: HcsExports> HcsCalls<E> {
         system.notified.expect(completion);
         let issued = call(&self.exports);
         if issued.hresult.is_pending() {
-            return system
-                .notified
-                .wait_for(completion, function, self.limits.operation);
+            return self.await_completion(system, completion, function);
         }
         succeeded(function, &issued)
+    }
+
+    /// Waits for a completion. The notification may be lost: where the system itself says that it has come that far, it has.
+    fn await_completion(
+        &self,
+        system: &System<E>,
+        completion: Notification,
+        function: &'static str,
+    ) -> CallResult {
+        let reached = match completion {
+            Notification::SystemCreateCompleted => "Created",
+            Notification::SystemPauseCompleted => "Paused",
+            _ => "Running",
+        };
+        let deadline = Instant::now() + self.limits.operation;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let slice = left.min(self.limits.poll);
+            match system.notified.wait_for(completion, function, slice) {
+                Err(error) if matches!(error.failure, Failure::TimedOut(_)) => {}
+                done => return done,
+            }
+            let state = self
+                .system_properties(system, "{}")
+                .ok()
+                .and_then(|text| SystemProperties::read(&text).ok())
+                .map(|properties| properties.state);
+            if state.as_deref() == Some(reached) {
+                return Ok(());
+            }
+            if left.is_zero() {
+                return Err(CallError::new(
+                    function,
+                    Failure::TimedOut(self.limits.operation),
+                ));
+            }
+        }
     }
 
     /// Opens a process of a system by its id.
@@ -269,15 +325,63 @@ impl<E: HcsExports> HcsCalls<E> {
         succeeded("HcsSignalProcess", &issued)
     }
 
-    /// The exit code of a process that has ended.
-    fn exit_code(&self, process: &Process<E>) -> CallResult<i32> {
+    /// What the service says of a process.
+    pub fn process_status(&self, process: &Process<E>) -> CallResult<ProcessStatus> {
+        self.status_by_handle(process.handle)
+    }
+
+    fn status_by_handle(&self, process: ProcessHandle) -> CallResult<ProcessStatus> {
         const FUNCTION: &str = "HcsGetProcessProperties";
         let text = self
             .exports
-            .process_properties(process.handle)
+            .process_properties(process)
             .map_err(|issued| failed(FUNCTION, &issued))?;
-        let status = ProcessStatus::read(&text)
+        ProcessStatus::read(&text)
+            .map_err(|error| CallError::new(FUNCTION, Failure::Answer(error.to_string())))
+    }
+
+    /// What the service says of a system that is opened for this alone, and of the process `pid` of it.
+    pub fn look(&self, id: &str, query: &str, pid: Option<u32>) -> CallResult<Look> {
+        let system = self
+            .exports
+            .open_compute_system(id)
+            .map_err(|issued| failed(OPEN, &issued))?;
+        let looked = self.look_at(system, query, pid);
+        self.exports.close_compute_system(system);
+        looked
+    }
+
+    fn look_at(&self, system: SystemHandle, query: &str, pid: Option<u32>) -> CallResult<Look> {
+        const FUNCTION: &str = "HcsGetComputeSystemProperties";
+        let text = self
+            .exports
+            .system_properties(system, query)
+            .map_err(|issued| failed(FUNCTION, &issued))?;
+        let properties = SystemProperties::read(&text)
             .map_err(|error| CallError::new(FUNCTION, Failure::Answer(error.to_string())))?;
+        let process = pid.map(|pid| {
+            let process = self
+                .exports
+                .open_process(system, pid)
+                .map_err(|issued| failed("HcsOpenProcess", &issued))?;
+            let status = self.status_by_handle(process);
+            self.exports.close_process(process);
+            status
+        });
+        Ok(Look {
+            properties,
+            process,
+        })
+    }
+
+    /// The exit code of a process that has ended.
+    pub fn exit_code(&self, process: &Process<E>) -> CallResult<i32> {
+        self.code_of(self.status_by_handle(process.handle)?)
+    }
+
+    /// The exit code in what the service said of a process.
+    pub fn code_of(&self, status: ProcessStatus) -> CallResult<i32> {
+        const FUNCTION: &str = "HcsGetProcessProperties";
         status.code().map_err(|reason| match reason {
             Some(hresult) => CallError::result(FUNCTION, hresult),
             None => CallError::new(
@@ -289,6 +393,7 @@ impl<E: HcsExports> HcsCalls<E> {
 }
 
 const CREATE: &str = "HcsCreateComputeSystem";
+const OPEN: &str = "HcsOpenComputeSystem";
 const START: &str = "HcsStartComputeSystem";
 
 impl<E: HcsExports> Calls for HcsCalls<E> {
@@ -324,11 +429,8 @@ impl<E: HcsExports> Calls for HcsCalls<E> {
             .map_err(|issued| failed(CREATE, &issued))?;
         let system = self.system(handle, CREATE)?;
         if hresult.is_pending()
-            && let Err(error) = system.notified.wait_for(
-                Notification::SystemCreateCompleted,
-                CREATE,
-                self.limits.operation,
-            )
+            && let Err(error) =
+                self.await_completion(&system, Notification::SystemCreateCompleted, CREATE)
         {
             // One that is still being made is ended; one whose making failed is not there.
             if matches!(error.failure, Failure::TimedOut(_)) {
@@ -341,7 +443,6 @@ impl<E: HcsExports> Calls for HcsCalls<E> {
     }
 
     fn open_system(&self, id: &str) -> CallResult<System<E>> {
-        const OPEN: &str = "HcsOpenComputeSystem";
         match self.exports.open_compute_system(id) {
             Ok(handle) => self.system(handle, OPEN),
             Err(issued) => Err(failed(OPEN, &issued)),

@@ -16,7 +16,7 @@ pub use exports::{
     NotificationSink, ProcessHandle, SystemHandle,
 };
 pub use flat::FlatCalls;
-pub use hcs::{HcsCalls, Limits};
+pub use hcs::{HcsCalls, Limits, Look, Process as HcsProcessHandle, System as HcsSystemHandle};
 
 use std::{fs::File, time::Duration};
 

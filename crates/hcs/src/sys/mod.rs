@@ -10,9 +10,13 @@
 )]
 
 mod callbacks;
+mod event;
 mod exports;
 mod library;
+mod lock;
 mod text;
 
+pub(crate) use event::Event;
 pub use exports::Vmcompute;
 pub use library::LoadError;
+pub(crate) use lock::lock_byte;

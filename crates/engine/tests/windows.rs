@@ -1,0 +1,217 @@
+//! The engine on Windows, over the `vmcompute.dll` of the system folder: under Wine that is the double, which `HOIST_TEST_HCS_INSTALLED=1`
+//! says. On other platforms there are no cases.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "this is test code: a panic is how a test fails"
+)]
+
+use std::process::ExitCode;
+
+#[cfg(not(windows))]
+fn main() -> ExitCode {
+    ExitCode::SUCCESS
+}
+
+#[cfg(windows)]
+fn main() -> ExitCode {
+    on_windows::main()
+}
+
+#[cfg(windows)]
+mod on_windows {
+    use std::{
+        fs,
+        io::{Read, Write},
+        path::PathBuf,
+        process::ExitCode,
+        thread,
+        time::Duration,
+    };
+
+    use hoist::{Ended, Engine, EngineOptions, Hooks, RunRequest, StopRequest, random_id};
+    use hoist_compute::{ErrorKind, State, Stdio};
+    use hoist_spec::{
+        ContainerId, ContainerSpec, ProcessSpec, RootSource, SeccompPolicy, StopPolicy,
+    };
+    use libtest_mimic::{Arguments, Completion, Trial};
+    use serde_json::{Value, json};
+
+    const INSTALLED: &str = "HOIST_TEST_HCS_INSTALLED";
+    const DEADLINE: Duration = Duration::from_secs(120);
+
+    type Case = fn(&Place);
+
+    const CASES: &[(&str, Case)] = &[
+        (
+            "the engine runs a program, and its output, code and end come back",
+            it_runs_a_program,
+        ),
+        (
+            "the engine executes in a container that runs, lists it, stops it and removes it",
+            it_works_on_a_container,
+        ),
+        (
+            "another engine finds what ran, with its code, by name",
+            another_engine_finds_it,
+        ),
+        (
+            "ending a container with its thread is refused, not forgotten",
+            taking_along_is_refused,
+        ),
+    ];
+
+    pub(super) fn main() -> ExitCode {
+        let arguments: Vec<String> = std::env::args().collect();
+        match arguments.as_slice() {
+            [_, first, text, code] if first == "say" => {
+                println!("{text}");
+                std::process::exit(code.parse().unwrap());
+            }
+            [_, first] if first == "sleep" => loop {
+                println!("ready");
+                std::io::stdout().flush().unwrap();
+                thread::sleep(Duration::from_secs(3600));
+            },
+            _ => {}
+        }
+        let trials = CASES
+            .iter()
+            .map(|(name, case)| {
+                Trial::ignorable_test(*name, move || {
+                    if std::env::var_os(INSTALLED).is_none() {
+                        let reason =
+                            format!("{INSTALLED} does not say that the double is installed");
+                        return Ok(Completion::ignored_with(reason));
+                    }
+                    let place = Place::new();
+                    case(&place);
+                    fs::remove_dir_all(&place.0).unwrap();
+                    Ok(Completion::Completed)
+                })
+            })
+            .collect();
+        let arguments = Arguments {
+            test_threads: Some(1),
+            ..Arguments::from_args()
+        };
+        libtest_mimic::run(&arguments, trials).exit_code()
+    }
+
+    struct Place(PathBuf);
+
+    impl Place {
+        fn new() -> Self {
+            let name = format!("engine-{}", random_id().unwrap());
+            Self(std::env::temp_dir().join(name))
+        }
+
+        fn engine(&self) -> Engine {
+            Engine::open(EngineOptions {
+                state_root: Some(self.0.clone()),
+                ..EngineOptions::default()
+            })
+            .unwrap()
+        }
+    }
+
+    fn process(arguments: &[&str]) -> Value {
+        let program = std::env::current_exe().unwrap();
+        let mut all = vec![program.to_string_lossy().into_owned()];
+        all.extend(arguments.iter().map(|&word| word.to_owned()));
+        json!({"args": all, "cwd": "C:\\", "user": {"uid": 0, "gid": 0}})
+    }
+
+    fn request(arguments: &[&str], name: Option<&str>) -> RunRequest {
+        let oci = json!({
+            "ociVersion": "1.2.0", "root": {"path": "C:\\"}, "process": process(arguments),
+        });
+        RunRequest {
+            id: random_id().unwrap(),
+            name: name.map(str::to_owned),
+            spec: ContainerSpec {
+                oci: serde_json::from_value(oci).unwrap(),
+                root: RootSource::Directory("C:\\".into()),
+                user: None,
+                seccomp: SeccompPolicy::Unconfined,
+                init: false,
+                stop: StopPolicy::default(),
+            },
+            remove: false,
+        }
+    }
+
+    fn run(engine: &Engine, request: &RunRequest) -> (String, Option<i32>) {
+        let mut said = String::new();
+        let mut hooks = Hooks::default();
+        let status = engine
+            .run_with(request, Stdio::pipes(), &mut hooks, |process| {
+                let streams = process.take_streams();
+                streams.stdout.unwrap().read_to_string(&mut said).unwrap();
+                process.wait(Some(DEADLINE))
+            })
+            .unwrap();
+        (said.replace("\r\n", "\n"), status.code)
+    }
+
+    fn it_runs_a_program(place: &Place) {
+        let engine = place.engine();
+        assert_eq!(engine.features().backend, "hcs");
+        let mut once = request(&["say", "hello", "42"], None);
+        once.remove = true;
+        assert_eq!(run(&engine, &once), ("hello\n".to_owned(), Some(42)));
+        assert!(engine.list(true).unwrap().is_empty());
+    }
+
+    fn it_works_on_a_container(place: &Place) {
+        let engine = place.engine();
+        let request = request(&["sleep"], Some("web"));
+        let container = engine.create(&request).unwrap();
+        let mut hooks = Hooks::default();
+        let first = engine.start(&container, Stdio::null(), &mut hooks).unwrap();
+        assert!(engine.is_running(&request.id).unwrap());
+        assert!(engine.pids(&request.id).unwrap().contains(&first.pid()));
+        let further = ProcessSpec {
+            oci: serde_json::from_value(process(&["say", "x", "7"])).unwrap(),
+            user: None,
+        };
+        let exec = engine
+            .exec(&request.id, &further, Stdio::null(), &mut hooks)
+            .unwrap();
+        assert_eq!(exec.wait(Some(DEADLINE)).unwrap().code, Some(7));
+        let refused = engine.clean(&request.id, false).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::InvalidState);
+        let asked = StopRequest {
+            signal: None,
+            grace: Some(DEADLINE),
+        };
+        let stopped = engine.stop(&request.id, asked).unwrap();
+        assert_eq!(stopped.how, Ended::Signalled);
+        engine.clean(&request.id, false).unwrap();
+        assert!(engine.list(true).unwrap().is_empty());
+    }
+
+    fn another_engine_finds_it(place: &Place) {
+        let request = request(&["say", "x", "5"], Some("job"));
+        run(&place.engine(), &request);
+        let other = place.engine();
+        let found: ContainerId = other.resolve("job").unwrap();
+        assert_eq!(found, request.id);
+        let summary = other.summary(&found).unwrap();
+        assert_eq!(summary.state, State::Stopped);
+        assert_eq!(summary.exit.unwrap().code, Some(5));
+        other.clean(&found, true).unwrap();
+    }
+
+    fn taking_along_is_refused(place: &Place) {
+        let options = EngineOptions {
+            state_root: Some(place.0.clone()),
+            takes_containers_along: true,
+            ..EngineOptions::default()
+        };
+        let error = Engine::open(options).err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        fs::create_dir_all(&place.0).unwrap();
+    }
+}

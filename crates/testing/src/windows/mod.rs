@@ -1,0 +1,8 @@
+//! The same on Windows: the probe, the behaviours' fixture, and the double of `vmcompute.dll` as a service of several processes.
+
+mod conformance;
+mod double;
+mod probe;
+
+pub use conformance::{Backend, main};
+pub use double::Double;
