@@ -132,8 +132,8 @@ fn cycle(call: &dyn Fn(&[&str]) -> Output, number: u32) -> Result<(), String> {
     let name = name(number);
     let (code, by_itself) = ((number % 200) as i32, number.is_multiple_of(2));
     let script = match by_itself {
-        true => format!("while [ ! -e /go ]; do sleep 0.05; done; exit {code}"),
-        false => "sleep 1000".to_owned(),
+        true => format!("trap 'exit {code}' USR1; touch /ready; while :; do sleep 0.05; done"),
+        false => "touch /ready; sleep 1000".to_owned(),
     };
     let expect = |what: &str, output: Output, code: i32| match output.status.code() {
         Some(found) if found == code => Ok(output),
@@ -152,18 +152,13 @@ fn cycle(call: &dyn Fn(&[&str]) -> Output, number: u32) -> Result<(), String> {
     ];
     expect("create", call(&create), 0)?;
     expect("start", call(&["start", &name]), 0)?;
-    expect(
-        "exec",
-        call(&["exec", &name, "sh", "-c", "touch /go; exit 5"]),
-        5,
-    )?;
-    let status = match by_itself {
-        true => code,
-        false => {
-            expect("kill", call(&["kill", &name]), 0)?;
-            137
-        }
+    let when_ready = "until [ -e /ready ]; do sleep 0.05; done; exit 5";
+    expect("exec", call(&["exec", &name, "sh", "-c", when_ready]), 5)?;
+    let (signal, status) = match by_itself {
+        true => ("USR1", code),
+        false => ("KILL", 137),
     };
+    expect("kill", call(&["kill", "--signal", signal, &name]), 0)?;
     let waited = expect("wait", call(&["wait", &name]), 0)?;
     if words(&waited) != status.to_string() {
         return Err(format!("wait: {waited:?}, not {status}"));

@@ -84,6 +84,8 @@ pub(crate) struct Docker {
     pub(crate) folder: TempDir,
     /// Keeps the namespaces.
     holder: Child,
+    /// Not the daemon's own, which would end with it.
+    containerd: Option<Child>,
     daemon: Option<Child>,
 }
 
@@ -103,12 +105,14 @@ impl Docker {
         let mut docker = Self {
             folder,
             holder,
+            containerd: None,
             daemon: None,
         };
         await_that("the namespaces", || {
             let program = fs::read_to_string(format!("/proc/{}/comm", docker.holder.id()));
             program.is_ok_and(|program| program.trim() == "sleep")
         });
+        docker.start_containerd();
         docker.start_daemon();
         let imported = docker.call(&["import", &archive.display().to_string(), IMAGE]);
         assert!(imported.status.success(), "{imported:?}");
@@ -145,6 +149,26 @@ impl Docker {
             .unwrap()
     }
 
+    fn start_containerd(&mut self) {
+        let quoted = |name: &str| format!("{:?}", self.path(name).display().to_string());
+        let config = format!(
+            "version = 2\nroot = {}\nstate = {}\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n[grpc]\naddress = {}\n",
+            quoted("containerd-root"),
+            quoted("containerd-state"),
+            quoted("containerd.sock"),
+        );
+        fs::write(self.path("containerd.toml"), config).unwrap();
+        let log = File::create(self.path("containerd.log")).unwrap();
+        let mut command = self.inside("containerd");
+        command
+            .arg("--config")
+            .arg(self.path("containerd.toml"))
+            .stdout(log.try_clone().unwrap())
+            .stderr(log);
+        self.containerd = Some(command.spawn().unwrap());
+        await_that("containerd", || self.path("containerd.sock").exists());
+    }
+
     /// Starts the daemon, or another one in its place.
     pub(crate) fn start_daemon(&mut self) {
         let log = File::options()
@@ -159,6 +183,8 @@ impl Docker {
             .arg(self.path("root"))
             .arg("--exec-root")
             .arg(self.path("exec"))
+            .arg("--containerd")
+            .arg(self.path("containerd.sock"))
             .arg("--pidfile")
             .arg(self.path("daemon.pid"))
             .arg("--add-runtime")
@@ -169,7 +195,13 @@ impl Docker {
             .stdout(log.try_clone().unwrap())
             .stderr(log);
         self.daemon = Some(command.spawn().unwrap());
-        await_that("the daemon", || self.call(&["version"]).status.success());
+        let deadline = Instant::now() + LONG;
+        while !self.call(&["version"]).status.success() {
+            let log = fs::read_to_string(self.path("daemon.log")).unwrap_or_default();
+            let end: Vec<&str> = log.lines().rev().take(8).collect();
+            assert!(Instant::now() < deadline, "no daemon came: {end:#?}");
+            thread::sleep(Duration::from_millis(50));
+        }
     }
 
     /// Kills the daemon; what it has started goes on.
@@ -228,13 +260,8 @@ impl Drop for Docker {
         if let Some(mut daemon) = self.daemon.take() {
             terminate(&mut daemon);
         }
-        // It outlives a daemon that was killed.
-        let pid = fs::read_to_string(self.path("exec/containerd/containerd.pid"));
-        if let Some(pid) = pid.ok().and_then(|text| text.trim().parse().ok())
-            && fs::read_to_string(format!("/proc/{pid}/cmdline"))
-                .is_ok_and(|words| words.contains(&self.folder.path().display().to_string()))
-        {
-            signal(pid, libc::SIGTERM);
+        if let Some(mut containerd) = self.containerd.take() {
+            terminate(&mut containerd);
         }
         let _ = self.holder.kill();
         let _ = self.holder.wait();
