@@ -14,7 +14,7 @@ pub struct Query {
     pub processes: bool,
 }
 
-/// One container in a list.
+/// One container in a list, or one exec of a container.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// Its id.
@@ -33,7 +33,7 @@ pub struct Summary {
     pub exit: Option<ExitStatus>,
 }
 
-/// What one container is doing.
+/// What one container, or one exec of it, is doing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Properties {
     /// What a list shows of it.

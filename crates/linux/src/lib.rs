@@ -16,6 +16,8 @@ pub mod user;
 #[cfg(target_os = "linux")]
 mod descriptors;
 #[cfg(target_os = "linux")]
+mod exec;
+#[cfg(target_os = "linux")]
 mod execute;
 #[cfg(target_os = "linux")]
 mod hooks;
@@ -51,6 +53,8 @@ mod service;
 mod start_socket;
 #[cfg(target_os = "linux")]
 mod system;
+#[cfg(target_os = "linux")]
+mod waiting;
 
 #[cfg(target_os = "linux")]
 pub use service::{LinuxOptions, LinuxService};

@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 
 use hoist_compute::{Error, ErrorKind, Phase, Result, Timestamp};
 
-use crate::cgroup::Cgroup;
+use crate::cgroup::{Cgroup, CgroupRecord};
 use crate::descriptors::{RuntimeDescriptors, Sources};
 use crate::execute::Witness;
 use crate::hooks;
@@ -47,17 +47,8 @@ impl Witness for Recorder<'_> {
     }
 
     fn cloned(&mut self, pid: u32) -> Result<()> {
-        let identity = |pid| {
-            ProcessIdentity::of(pid)
-                .map_err(|error| system(format!("look at process {pid}"), error))
-        };
-        let released = Released {
-            started_at: Timestamp::now(),
-            process: identity(pid)?,
-            owner: identity(std::process::id())?,
-            cgroup: self.sources().cgroup.map(Cgroup::record),
-            awaits_start: self.runtime.listener.is_some(),
-        };
+        let cgroup = self.sources().cgroup.map(Cgroup::record);
+        let released = released(pid, cgroup, self.runtime.listener.is_some())?;
         let draft = self.folder.draft_released(&released)?;
         self.released = Some((released, Some(draft)));
         Ok(())
@@ -84,11 +75,73 @@ impl Witness for Recorder<'_> {
 
     /// Only now others may enter it: before, it was not yet in its own root.
     fn releasing(&mut self) -> Result<()> {
-        match self.released.as_mut().and_then(|(_, draft)| draft.take()) {
-            Some(draft) => draft.publish(),
-            None => Ok(()),
+        let draft = self.released.as_mut().and_then(|(_, draft)| draft.take());
+        draft.map_or(Ok(()), Draft::publish)
+    }
+}
+
+/// What is known of a process that is about to be let go; this program is its owner.
+fn released(pid: u32, cgroup: Option<CgroupRecord>, awaits_start: bool) -> Result<Released> {
+    let identity = |pid| {
+        ProcessIdentity::of(pid).map_err(|error| system(format!("look at process {pid}"), error))
+    };
+    Ok(Released {
+        started_at: Timestamp::now(),
+        process: identity(pid)?,
+        owner: identity(std::process::id())?,
+        cgroup,
+        awaits_start,
+    })
+}
+
+/// Writes down what becomes of an exec.
+pub(crate) struct ExecRecorder<'a> {
+    folder: &'a Folder,
+    cgroup: Option<CgroupRecord>,
+    draft: Option<Draft>,
+}
+
+impl<'a> ExecRecorder<'a> {
+    /// Of the exec in `folder`, with a cgroup of its own.
+    pub(crate) fn new(folder: &'a Folder, cgroup: Option<CgroupRecord>) -> Self {
+        Self {
+            folder,
+            cgroup,
+            draft: None,
         }
     }
+}
+
+impl Witness for ExecRecorder<'_> {
+    fn helper_started(&mut self) -> Result<Vec<OwnedFd>> {
+        Ok(Vec::new())
+    }
+
+    fn cloned(&mut self, pid: u32) -> Result<()> {
+        let released = released(pid, self.cgroup.take(), false)?;
+        self.draft = Some(self.folder.draft_released(&released)?);
+        Ok(())
+    }
+
+    fn hooks(&mut self, _pid: u32) -> Result<[OwnedFd; 2]> {
+        Err(no_hooks())
+    }
+
+    fn releasing(&mut self) -> Result<()> {
+        self.draft.take().map_or(Ok(()), Draft::publish)
+    }
+
+    fn hook_output(&self) -> Option<String> {
+        None
+    }
+}
+
+fn no_hooks() -> Error {
+    Error::new(
+        ErrorKind::System,
+        Phase::Start,
+        "run hooks: a further process has none",
+    )
 }
 
 /// Of a further process nothing is made or written down.
@@ -104,11 +157,7 @@ impl Witness for Nobody {
     }
 
     fn hooks(&mut self, _pid: u32) -> Result<[OwnedFd; 2]> {
-        Err(Error::new(
-            ErrorKind::System,
-            Phase::Start,
-            "run hooks: a further process has none",
-        ))
+        Err(no_hooks())
     }
 
     fn releasing(&mut self) -> Result<()> {

@@ -6,6 +6,7 @@
 
 mod containers;
 mod exec;
+mod process;
 mod run;
 
 use std::{
@@ -22,7 +23,11 @@ pub(crate) use containers::{
     Attach, Completions, Containers, Format, Inspect, Kill, Logs, Man, Prune, Ps, Rename, Report,
     Rm, Start, Stats, Stop, TableFormat, Top, Update, Wait,
 };
-pub(crate) use exec::Exec;
+pub(crate) use exec::{Exec, Further};
+pub(crate) use process::{
+    AttachProcess, LsProcesses, ProcessAction, ProcessGroup, ResizeProcess, StartProcess,
+    StatsProcesses,
+};
 pub(crate) use run::{Plan, Run, Supervised};
 
 /// A command line that was understood.
@@ -40,6 +45,7 @@ pub(crate) enum Action {
     Run(Box<Run>),
     Create(Box<Run>),
     Exec(Exec),
+    Process(Box<ProcessAction>),
     Start(Start),
     Restart(Stop),
     Attach(Attach),
@@ -73,6 +79,11 @@ const COMMANDS: &[Definition] = &[
         "exec",
         "Run a command in a running container",
         arguments::<Exec>,
+    ),
+    (
+        "process",
+        "Make, start, watch and end further processes of containers, by ids of their own",
+        arguments::<ProcessGroup>,
     ),
     (
         "create",
@@ -255,6 +266,7 @@ pub(crate) fn parse(words: &[OsString]) -> Result<Invocation, clap::Error> {
     let action = match name.as_str() {
         "run" => Action::Run(Box::new(Run::from_arg_matches_mut(from)?)),
         "exec" => Action::Exec(Exec::from_arg_matches_mut(from)?),
+        "process" => Action::Process(Box::new(ProcessGroup::from_arg_matches_mut(from)?.action)),
         "create" => Action::Create(Box::new(Run::from_arg_matches_mut(from)?)),
         "start" => Action::Start(Start::from_arg_matches_mut(from)?),
         "restart" => Action::Restart(Stop::from_arg_matches_mut(from)?),
@@ -377,8 +389,8 @@ mod tests {
     fn options_of_exec_end_at_the_container() {
         match parse_words(&["exec", "-i", "web", "-t", "ls", "-l"]).map(|found| found.action) {
             Ok(Action::Exec(exec)) => {
-                assert!(exec.interactive && !exec.tty);
-                assert_eq!(exec.words, ["web", "-t", "ls", "-l"]);
+                assert!(exec.further.interactive && !exec.further.tty);
+                assert_eq!(exec.further.words, ["web", "-t", "ls", "-l"]);
             }
             Ok(_) => panic!("another command"),
             Err(error) => panic!("{error}"),

@@ -11,6 +11,7 @@ mod limits;
 mod logs;
 mod man;
 mod plan;
+mod process;
 mod prune;
 mod ps;
 mod rm;
@@ -50,6 +51,7 @@ pub(crate) fn carry_out(invocation: Invocation) -> Result<u8, Failure> {
         Action::Run(run) => run::run(*run, state_root),
         Action::Create(run) => run::create(*run, &open()?),
         Action::Exec(exec) => exec::run(exec, &open()?),
+        Action::Process(action) => process::run(*action, &open()?, json_errors),
         Action::Start(start) => start::run(&start, &open()?, json_errors),
         Action::Restart(stop) => each(&stop.containers, &start::restart(&stop)?),
         Action::Attach(attach) => attach::run(&attach, &open()?),
@@ -86,13 +88,20 @@ fn for_each(
     json: bool,
     act: Act<'_>,
 ) -> Result<u8, Failure> {
+    for_each_of(containers, json, &|reference| {
+        act(engine, &engine.resolve(reference)?, reference)
+    })
+}
+
+/// Acts on each thing that the caller names, whichever of the others fail; what fails is told at once.
+fn for_each_of(
+    references: &[String],
+    json: bool,
+    act: &dyn Fn(&str) -> Result<String, Failure>,
+) -> Result<u8, Failure> {
     let mut all_done = true;
-    for reference in containers {
-        let done = engine
-            .resolve(reference)
-            .map_err(Failure::from)
-            .and_then(|id| act(engine, &id, reference));
-        match done {
+    for reference in references {
+        match act(reference) {
             Ok(line) => output::print(&format!("{line}\n"))?,
             Err(failure) => {
                 failure.print(json);

@@ -132,7 +132,8 @@ fn supervised(
         keys: given.keys.clone(),
         is_foreground: true,
     };
-    supervised::stay(engine, &request.id, attachment, signals, manner)
+    let target = supervised::Target::Container(&request.id);
+    supervised::stay(engine, target, attachment, signals, manner)
 }
 
 /// Runs a container to its end.

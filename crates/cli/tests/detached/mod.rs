@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "this is test code")]
 
 mod attaching;
+mod execs;
 mod hoist;
 mod logs;
 mod restarts;
@@ -16,5 +17,6 @@ pub(crate) fn main() -> ExitCode {
     let suite = supervisor::add(suite);
     let suite = logs::add(suite);
     let suite = attaching::add(suite);
+    let suite = execs::add(suite);
     restarts::add(suite).run()
 }

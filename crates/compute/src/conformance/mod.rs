@@ -43,6 +43,7 @@ mod console;
 mod ending;
 mod environment;
 mod exec;
+mod exec_objects;
 mod exits;
 mod kit;
 mod lifecycle;
@@ -79,6 +80,8 @@ pub enum Ability {
     Isolation,
     /// A container that has ended can be started once more.
     Reset,
+    /// A further process can be an object with an id.
+    Execs,
 }
 
 /// What a backend's tests give the behaviours.
@@ -136,6 +139,7 @@ pub fn behaviours() -> Vec<Behaviour> {
         console::BEHAVIOURS,
         exec::BEHAVIOURS,
         limited::BEHAVIOURS,
+        exec_objects::BEHAVIOURS,
         environment::BEHAVIOURS,
         another::BEHAVIOURS,
         concurrent::BEHAVIOURS,

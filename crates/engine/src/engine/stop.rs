@@ -205,7 +205,7 @@ fn survivors(system: &Arc<dyn ComputeSystem>) -> Error {
 }
 
 /// Runs `work` in a thread of its own and waits for at most `limit`. Work that takes longer goes on, unattended.
-fn within<T: Send + 'static>(
+pub(super) fn within<T: Send + 'static>(
     limit: Duration,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<Option<T>> {
@@ -222,7 +222,7 @@ fn within<T: Send + 'static>(
     Ok(result.recv_timeout(limit).ok())
 }
 
-fn gone_is_done(result: Result<()>) -> Result<()> {
+pub(super) fn gone_is_done(result: Result<()>) -> Result<()> {
     match result {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         other => other,

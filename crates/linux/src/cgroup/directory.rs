@@ -27,6 +27,8 @@ pub(crate) struct Directory {
     pub(crate) controllers: Vec<String>,
     pub(crate) path: PathBuf,
     pub(crate) identity: Identity,
+    /// There were cgroups below it when it was opened.
+    pub(crate) has_children: bool,
 }
 
 impl Directory {
@@ -52,6 +54,7 @@ impl Directory {
             controllers: record.controllers.clone(),
             path: record.path.clone(),
             identity,
+            has_children: stat.st_nlink > 2,
         }))
     }
 
