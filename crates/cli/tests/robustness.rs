@@ -413,7 +413,8 @@ mod linux {
 
     fn nothing_piles_up() {
         let hoist = Hoist::new();
-        let id = hoist.detached(&["-i"], "exec sleep 1000");
+        // The workload's own orphans are for a first process that reaps: without one they would fill the machine's process ids.
+        let id = hoist.detached(&["-i", "--init"], "exec sleep 1000");
         let pid = hoist.supervisor(&id).unwrap();
         let count = |what: &str| fs::read_dir(format!("/proc/{pid}/{what}")).unwrap().count();
         let before = (count("fd"), count("task"));
@@ -442,5 +443,8 @@ mod linux {
         std::thread::sleep(Duration::from_millis(100));
         let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
         assert_eq!(children.split_whitespace().count(), 1, "{children}");
+        let inside = hoist.ok(&["exec", &id, "sh", "-c", "cat /proc/[0-9]*/stat"]);
+        let is_zombie = |stat: &&str| stat.contains(") Z ");
+        assert_eq!(inside.lines().find(is_zombie), None, "{inside}");
     }
 }
