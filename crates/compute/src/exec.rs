@@ -1,6 +1,6 @@
 //! What a further process is made from.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use hoist_spec::{ProcessSpec, oci::LinuxResources};
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,19 @@ pub struct Confinement {
     /// ([`ExitStatus::timed_out`](crate::ExitStatus::timed_out)).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Duration>,
+    /// A directory of the host that is its root, read-only, in a mount namespace of its own: so that one's own tools are there,
+    /// whatever the container has. The container's root is below it, at `/container`, or at `/mnt` where it lacks that
+    /// directory; the container's `/proc` and `/dev` are where it has directories for them. Everything else is as without:
+    /// the same namespaces, cgroup, identity, capabilities and filter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub root: Option<PathBuf>,
+}
+
+impl Confinement {
+    /// Whether it asks for nothing that needs a group of processes of its own.
+    pub fn has_no_bounds(&self) -> bool {
+        self.timeout.is_none() && self.limits == LinuxResources::default()
+    }
 }
 
 /// A further process to be made an object of its own.

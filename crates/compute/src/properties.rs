@@ -57,6 +57,9 @@ pub struct ProcessEntry {
     pub cpu_milliseconds: u64,
     /// When it was started.
     pub started_at: Timestamp,
+    /// Where in the kernel it waits in a way that no signal ends (Linux, state `D` of ps(1)): the name of the kernel's function.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_in_kernel: Option<String>,
     /// Its command line, or its name in brackets where it has none.
     pub command: String,
 }

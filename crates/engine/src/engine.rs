@@ -18,6 +18,7 @@ mod detached;
 #[cfg(target_os = "linux")]
 mod detached_execs;
 mod execs;
+mod kept_root;
 mod limits;
 mod query;
 mod resolve;

@@ -7,20 +7,22 @@ use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use hoist_compute::{
-    Confinement, Error, ErrorKind, Exec, ExecSpec, ExitStatus, Phase, Process, Properties, Query,
-    Result, State, Stdio, Summary,
+    Error, ErrorKind, Exec, ExecSpec, ExitStatus, Phase, Process, Properties, Query, Result, State,
+    Stdio, Summary,
 };
 use hoist_spec::{ContainerId, ExecId, Signal};
 
 use crate::cgroup::{Cgroup, CgroupRecord};
+use crate::descriptors::RuntimeDescriptors;
 use crate::oom::oom_kill_of_process;
+use crate::own_root;
 use crate::process::{OnExit, OwnedProcess, not_running, send};
 use crate::process_cgroup::{ProcessCgroup, end_after};
 use crate::record::{Created, Folder, Record};
 use crate::recorder::ExecRecorder;
 use crate::removal;
 use crate::service::{boot_id, system};
-use crate::system::{LinuxSystem, entries, open_cgroup, operate};
+use crate::system::{Further, LinuxSystem, entries, open_cgroup, operate};
 use crate::waiting::{Recorded, is_running, open_process};
 
 /// How long its end by force may take.
@@ -130,7 +132,7 @@ impl LinuxExec {
                 let made = ProcessCgroup::make(container, &name, &confinement.limits)?;
                 Ok(Some(Arc::new(made)))
             }
-            None if *confinement == Confinement::default() => Ok(None),
+            None if confinement.has_no_bounds() => Ok(None),
             None => Err(self.container.no_cgroup("confine a process in")()),
         }
     }
@@ -183,10 +185,16 @@ impl Exec for LinuxExec {
         let own = self.make_cgroup(cgroup.as_ref())?;
         let own_cgroup = own.as_ref().map(|own| &own.0);
         let mut recorder = ExecRecorder::new(&self.folder, own_cgroup.map(Cgroup::record));
-        let process = &self.spec.process;
+        let options = own_root::options(&self.spec.confinement)?;
+        let further = Further {
+            process: &self.spec.process,
+            options: &options,
+            runtime: &RuntimeDescriptors::default(),
+            own: own_cgroup,
+        };
         let started = self
             .container
-            .launch_confined(process, stdio, own_cgroup, &mut recorder)
+            .launch_further(&further, stdio, &mut recorder)
             .inspect_err(|_| self.folder.forget_released())?;
         let on_exit = self.on_exit(own.clone(), cgroup);
         // Held while it is noted: one that ends at once takes itself out after that.

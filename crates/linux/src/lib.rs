@@ -28,6 +28,8 @@ mod making;
 #[cfg(target_os = "linux")]
 mod oom;
 #[cfg(target_os = "linux")]
+mod own_root;
+#[cfg(target_os = "linux")]
 mod proc_pid;
 #[cfg(target_os = "linux")]
 mod process;

@@ -30,7 +30,7 @@ use crate::root_facts::RootFacts;
 use crate::service::{Shared, not_found, system};
 pub(crate) use crate::waiting::open_process;
 use crate::waiting::{OWNER_PATIENCE, Recorded, is_running};
-use crate::{proc_pid, reaper, removal, start_socket};
+use crate::{own_root, proc_pid, reaper, removal, start_socket};
 
 /// How long a container may take to end by force, to freeze, or to thaw.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -224,7 +224,12 @@ impl ComputeSystem for LinuxSystem {
     }
 
     fn create_process(&self, process: &ProcessSpec, stdio: Stdio) -> Result<Box<dyn Process>> {
-        let started = self.launch_confined(process, stdio, None, &mut Nobody)?;
+        let started = self.launch_process(
+            process,
+            stdio,
+            &RuntimeOptions::default(),
+            &RuntimeDescriptors::default(),
+        )?;
         self.own_further(started)
     }
 
@@ -235,15 +240,28 @@ impl ComputeSystem for LinuxSystem {
         stdio: Stdio,
     ) -> Result<Box<dyn Process>> {
         let (_, cgroup) = self.in_state(&[State::Running], "start a process in")?;
-        let cgroup = cgroup.ok_or_else(self.no_cgroup("confine a process in"))?;
-        let name = ProcessCgroup::new_name();
-        let own = Arc::new(ProcessCgroup::make(&cgroup, &name, &confinement.limits)?);
-        let started = self.launch_confined(process, stdio, Some(&own.0), &mut Nobody)?;
+        // With nothing but a root of its own it is where every other process of the container is.
+        let own = match confinement.root.is_some() && confinement.has_no_bounds() {
+            true => None,
+            false => {
+                let cgroup = cgroup.ok_or_else(self.no_cgroup("confine a process in"))?;
+                let name = ProcessCgroup::new_name();
+                let made = ProcessCgroup::make(&cgroup, &name, &confinement.limits)?;
+                Some(Arc::new(made))
+            }
+        };
+        let further = Further {
+            process,
+            options: &own_root::options(confinement)?,
+            runtime: &RuntimeDescriptors::default(),
+            own: own.as_ref().map(|own| &own.0),
+        };
+        let started = self.launch_further(&further, stdio, &mut Nobody)?;
         let (owned, process) = self.own_process(started, None)?;
-        if let Some(timeout) = confinement.timeout {
-            end_after(timeout, &owned, &own)?;
+        if let (Some(timeout), Some(own)) = (confinement.timeout, &own) {
+            end_after(timeout, &owned, own)?;
         }
-        Ok(Box::new(process.with_cgroup(Some(own))))
+        Ok(Box::new(process.with_cgroup(own)))
     }
 
     fn create_exec(&self, id: &ExecId, spec: &ExecSpec) -> Result<Box<dyn Exec>> {
@@ -543,24 +561,8 @@ impl LinuxSystem {
         self.launch_further(&further, stdio, &mut Nobody)
     }
 
-    /// As [`Self::launch_process`]; in `own`, a cgroup within the container's, where there is one.
-    pub(crate) fn launch_confined(
-        &self,
-        process: &ProcessSpec,
-        stdio: Stdio,
-        own: Option<&Cgroup>,
-        witness: &mut dyn Witness,
-    ) -> Result<Started> {
-        let further = Further {
-            process,
-            options: &RuntimeOptions::default(),
-            runtime: &RuntimeDescriptors::default(),
-            own,
-        };
-        self.launch_further(&further, stdio, witness)
-    }
-
-    fn launch_further(
+    /// As [`Self::launch_process`]; `witness` is told how far it has come.
+    pub(crate) fn launch_further(
         &self,
         further: &Further<'_>,
         stdio: Stdio,
@@ -637,12 +639,12 @@ impl LinuxSystem {
 }
 
 /// A further process that is to be started.
-struct Further<'a> {
-    process: &'a ProcessSpec,
-    options: &'a RuntimeOptions,
-    runtime: &'a RuntimeDescriptors,
+pub(crate) struct Further<'a> {
+    pub(crate) process: &'a ProcessSpec,
+    pub(crate) options: &'a RuntimeOptions,
+    pub(crate) runtime: &'a RuntimeDescriptors,
     /// Its own cgroup within the container's.
-    own: Option<&'a Cgroup>,
+    pub(crate) own: Option<&'a Cgroup>,
 }
 
 /// Where a further process is started.

@@ -19,7 +19,11 @@ fn main() -> ExitCode {
 fn lacks(ability: Ability) -> Option<String> {
     let missing = Need::Root.missing();
     match ability {
-        Ability::Pause | Ability::Limits | Ability::ProcessLimits | Ability::Users => missing,
+        Ability::Pause
+        | Ability::Limits
+        | Ability::ProcessLimits
+        | Ability::OwnRoot
+        | Ability::Users => missing,
         Ability::Console
         | Ability::Signals
         | Ability::Isolation

@@ -48,6 +48,10 @@ pub(crate) struct Further {
     /// Limit of processes and threads of the command and all it starts
     #[arg(long, value_name = "NUMBER")]
     pub pids_limit: Option<String>,
+    /// Take DIR of this machine, read-only, as the command's root, so that one's own tools are there; the container's root is at
+    /// /container in it, or at /mnt. Also for a container that has ended
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub with_root: Option<PathBuf>,
     /// Container, then the program to run in it and its arguments
     #[arg(value_name = "CONTAINER COMMAND", num_args = 2.., required = true, trailing_var_arg = true)]
     pub words: Vec<String>,

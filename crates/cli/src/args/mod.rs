@@ -16,7 +16,7 @@ use std::{
 
 use clap::{
     Arg, ArgAction, Args, Command, FromArgMatches as _, ValueHint,
-    builder::{Resettable, ValueParser},
+    builder::{EnumValueParser, Resettable, ValueParser},
 };
 
 pub(crate) use containers::{
@@ -30,10 +30,14 @@ pub(crate) use process::{
 };
 pub(crate) use run::{Plan, Run, Supervised};
 
+use crate::log::Level;
+
 /// A command line that was understood.
 pub(crate) struct Invocation {
     /// Where containers are recorded, instead of the usual place.
     pub state_root: Option<PathBuf>,
+    /// How much is told beside failures.
+    pub log_level: Level,
     /// Write errors as JSON.
     pub json_errors: bool,
     /// What to do.
@@ -210,7 +214,7 @@ pub(crate) fn command(only: Option<&OsStr>) -> Command {
 }
 
 /// The options that stand before or after the command's name.
-fn global_options() -> [Arg; 2] {
+fn global_options() -> [Arg; 3] {
     [
         Arg::new("state-root")
             .long("state-root")
@@ -228,6 +232,14 @@ fn global_options() -> [Arg; 2] {
             .global(true)
             .display_order(1001)
             .help("How errors are written: text (default) or json"),
+        Arg::new("log-level")
+            .long("log-level")
+            .value_name("LEVEL")
+            .value_parser(EnumValueParser::<Level>::new())
+            .hide_possible_values(true)
+            .global(true)
+            .display_order(1002)
+            .help("How much is told on standard error: debug, info (default), warn or error"),
     ]
 }
 
@@ -262,6 +274,7 @@ pub(crate) fn parse(words: &[OsString]) -> Result<Invocation, clap::Error> {
     let json_errors = arguments
         .get_one::<String>("log-format")
         .is_some_and(|format| format == "json");
+    let log_level = arguments.remove_one("log-level").unwrap_or_default();
     let from = &mut arguments;
     let action = match name.as_str() {
         "run" => Action::Run(Box::new(Run::from_arg_matches_mut(from)?)),
@@ -294,6 +307,7 @@ pub(crate) fn parse(words: &[OsString]) -> Result<Invocation, clap::Error> {
     };
     Ok(Invocation {
         state_root,
+        log_level,
         json_errors,
         action,
     })

@@ -3,17 +3,17 @@
 use std::time::Duration;
 
 use hoist::foreground::SignalFd;
-use hoist::{Engine, Hooks};
-use hoist_compute::{Confinement, ExecSpec};
+use hoist::{Engine, Hooks, RunRequest, random_id};
+use hoist_compute::{Confinement, Error, ExecSpec, ExitStatus, Process, State, Stdio};
 use hoist_spec::options::{ExecOptions, UpdateOptions};
-use hoist_spec::{ContainerId, Fault, Faults};
+use hoist_spec::{ContainerId, Fault, Faults, ProcessConfig, ProcessSpec};
 
 use super::facts::with_facts;
 use super::run::{attend, stdio};
 use super::supervised::launch;
 use crate::args::{Exec, Further};
 use crate::failure::Failure;
-use crate::{output, supervisor};
+use crate::{log, output, supervisor};
 
 /// The exit code of a command that took too long, as timeout(1) has it.
 pub(crate) const TOOK_TOO_LONG: u8 = 124;
@@ -29,19 +29,52 @@ pub(crate) fn run(exec: Exec, engine: &Engine) -> Result<u8, Failure> {
         return Ok(0);
     }
     let stdio = stdio(interactive, tty)?;
+    if spec.confinement.root.is_some() && engine.summary(&id)?.state == State::Stopped {
+        return in_kept_root(engine, &id, &spec, stdio, |process, failures| {
+            attend(process, interactive, tty, &mut signals, failures)
+        });
+    }
     let process = match spec.confinement == Confinement::default() {
         true => engine.exec(&id, &spec.process, stdio, &mut Hooks::default())?,
         false => engine.exec_confined(&id, &spec.process, &spec.confinement, stdio)?,
     };
+    log::steps();
+    log::debug(|| format!("container {id}: process {} runs", process.pid()));
     let mut failures = Vec::new();
     let status = attend(&*process, interactive, tty, &mut signals, &mut failures);
+    told(&status?, failures)
+}
+
+/// Runs a process beside the root of a container that has ended.
+fn in_kept_root(
+    engine: &Engine,
+    id: &ContainerId,
+    spec: &ExecSpec,
+    stdio: Stdio,
+    attend: impl FnOnce(&dyn Process, &mut Vec<Error>) -> hoist_compute::Result<ExitStatus>,
+) -> Result<u8, Failure> {
+    let request = RunRequest {
+        id: random_id()?,
+        name: None,
+        spec: engine.spec_beside_kept_root(id, spec)?,
+        remove: true,
+    };
+    let mut hooks = Hooks::default();
+    let mut failures = Vec::new();
+    let status = engine.run_with(&request, stdio, &mut hooks, |process| {
+        attend(process, &mut failures)
+    })?;
+    failures.append(&mut hooks.failures);
+    told(&status, failures)
+}
+
+/// Tells how a process has ended; the result is the exit code.
+fn told(status: &ExitStatus, failures: Vec<Error>) -> Result<u8, Failure> {
     for failure in failures {
-        Failure::from(failure).print(false);
+        Failure::from(failure).warn();
     }
-    let status = status?;
     if status.timed_out {
-        Failure::message("the command took too long and was ended with all it had started")
-            .print(false);
+        Failure::message("the command took too long and was ended with all it had started").warn();
         return Ok(TOOK_TOO_LONG);
     }
     Ok(status.shell_code() as u8)
@@ -50,6 +83,7 @@ pub(crate) fn run(exec: Exec, engine: &Engine) -> Result<u8, Failure> {
 /// The container and the further process that the options describe.
 pub(crate) fn read(given: Further, engine: &Engine) -> Result<(ContainerId, ExecSpec), Failure> {
     let confinement = confinement(&given)?;
+    let has_own_root = confinement.root.is_some();
     let mut words = given.words.into_iter();
     let id = engine.resolve(&words.next().unwrap_or_default())?;
     let options = ExecOptions {
@@ -62,11 +96,25 @@ pub(crate) fn read(given: Further, engine: &Engine) -> Result<(ContainerId, Exec
     };
     let config = with_facts(|facts| Ok(options.into_process(facts)?))?;
     let spec = ExecSpec {
-        process: engine.container(&id)?.spec().exec_process(&config)?,
+        process: process(engine, &id, &config, has_own_root)?,
         confinement,
         interactive: given.interactive,
     };
     Ok((id, spec))
+}
+
+/// The further process; with a root of its own it begins there, unless told otherwise.
+fn process(
+    engine: &Engine,
+    id: &ContainerId,
+    config: &ProcessConfig,
+    has_own_root: bool,
+) -> Result<ProcessSpec, Failure> {
+    let mut process = engine.container(id)?.spec().exec_process(config)?;
+    if has_own_root && config.working_dir.is_empty() {
+        process.oci.set_cwd("/".into());
+    }
+    Ok(process)
 }
 
 /// What the process has for itself.
@@ -90,8 +138,13 @@ fn confinement(given: &Further) -> Result<Confinement, Faults> {
         pids_limit: given.pids_limit.clone(),
         ..UpdateOptions::default()
     };
+    let root = given.with_root.as_deref().map(std::path::absolute);
     let mut confinement = Confinement {
         timeout,
+        root: root.transpose().unwrap_or_else(|error| {
+            faults.push(Fault::new("--with-root", error.to_string()));
+            None
+        }),
         ..Confinement::default()
     };
     if options != UpdateOptions::default() {

@@ -29,19 +29,24 @@ use hoist_spec::ContainerId;
 
 use crate::args::{self, Action, Invocation};
 use crate::failure::Failure;
-use crate::output;
+use crate::{log, output};
 
 /// Does what the command line asks for; the result is the exit code.
 pub(crate) fn carry_out(invocation: Invocation) -> Result<u8, Failure> {
     let Invocation {
         state_root,
+        log_level: _,
         json_errors,
         action,
     } = invocation;
+    // Of a debug exec's own container, where there is one.
+    let takes_containers_along = matches!(action, Action::Exec(_));
     let open = || {
         Engine::open(EngineOptions {
             state_root: state_root.clone(),
+            timeline: log::recorder(),
             waits_for_each: true,
+            takes_containers_along,
             ..EngineOptions::default()
         })
     };
@@ -89,7 +94,9 @@ fn for_each(
     act: Act<'_>,
 ) -> Result<u8, Failure> {
     for_each_of(containers, json, &|reference| {
-        act(engine, &engine.resolve(reference)?, reference)
+        let id = engine.resolve(reference)?;
+        log::debug(|| format!("{reference} is container {id}"));
+        act(engine, &id, reference)
     })
 }
 

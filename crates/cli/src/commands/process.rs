@@ -65,7 +65,7 @@ pub(crate) fn run(action: ProcessAction, engine: &Engine, json: bool) -> Result<
                 Failure::message(format!(
                     "the exit status of process {id} is unknown: {reason}"
                 ))
-                .print(false);
+                .warn();
             }
             let code = match status.timed_out {
                 true => exec::TOOK_TOO_LONG.into(),

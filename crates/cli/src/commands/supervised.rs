@@ -19,6 +19,7 @@ use hoist_spec::{ConsoleSize, ContainerId, Fault, Faults, Signal};
 use super::exec::TOOK_TOO_LONG;
 use crate::args::Supervised;
 use crate::failure::Failure;
+use crate::log;
 
 /// How long the record of a container or process whose supervisor was lost may take.
 const LOST_LIMIT: Duration = Duration::from_secs(15);
@@ -188,18 +189,18 @@ pub(crate) fn stay(
     // A supervisor that has something left for this command waits no longer.
     drop(attachment);
     for failure in failures {
-        Failure::from(failure).print(false);
+        Failure::from(failure).warn();
     }
     let status = match end {
         AttachedEnd::Exited(status) => status,
         AttachedEnd::Detached => {
-            eprintln!("hoist: detached from {target}, which runs on");
+            log::info(&format!("detached from {target}, which runs on"));
             return Ok(0);
         }
         AttachedEnd::SupervisorLost => target.wait(engine)?,
     };
     if let Some(reason) = &status.unknown {
-        Failure::message(format!("the exit status is unknown: {reason}")).print(false);
+        Failure::message(format!("the exit status is unknown: {reason}")).warn();
     }
     Ok(match status.timed_out {
         true => TOOK_TOO_LONG,

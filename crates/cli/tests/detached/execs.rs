@@ -36,6 +36,12 @@ pub(super) fn add(suite: Suite) -> Suite {
             namespaces,
             resized,
         )
+        // Row 7.
+        .test(
+            "what a process in the background leaves behind writes on, and nobody waits for it",
+            namespaces,
+            left_behind,
+        )
         .test(
             "stop asks a process and then ends it with all it has started",
             limits,
@@ -231,6 +237,28 @@ fn resized() {
     hoist.ok(&["process", "rm", "-f", &process, &plain]);
 }
 
+fn left_behind() {
+    let hoist = Hoist::new();
+    let id = hoist.detached(&[], "exec sleep 1000");
+    let script = "(while :; do echo x || exit; echo y >> /tmp/written; sleep 0.1; done) & exit 3";
+    let process = exec(&hoist, &id, script);
+    let begun = Instant::now();
+    assert_eq!(hoist.ok(&["process", "wait", &process]), "3");
+    assert!(begun.elapsed() < DEADLINE);
+    let written = || {
+        let output = hoist.output(&["exec", &id, "wc", "-l", "/tmp/written"]);
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.split(' ')
+            .next()
+            .and_then(|count| count.trim().parse::<u32>().ok())
+    };
+    // For longer than output is waited for after an end.
+    std::thread::sleep(Duration::from_secs(2));
+    let before = written().unwrap();
+    until("it still writes", || written().unwrap() > before + 3);
+    hoist.ok(&["process", "rm", "-f", &process]);
+}
+
 fn stopped() {
     let hoist = Hoist::new();
     let id = hoist.detached(&[], "exec sleep 1000");
@@ -329,7 +357,7 @@ fn limited() {
 
 fn ends_with_the_container() {
     let hoist = Hoist::new();
-    for round in 0..hoist_testing::full().then_some(20).unwrap_or(3) {
+    for round in 0..if hoist_testing::full() { 20 } else { 3 } {
         let id = hoist.detached(&[], "exec sleep 1000");
         let mut all: Vec<String> = Vec::new();
         for number in 0..40 {

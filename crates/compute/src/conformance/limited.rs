@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hoist_spec::Signal;
+use hoist_spec::{RootSource, Signal};
 use serde_json::json;
 
 use super::{
@@ -38,6 +38,12 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
         run: an_impossible_limit,
     },
     Behaviour {
+        name: "a process with a root of its own has that read-only, the container's below it, and all else from the container",
+        covers: &["confinement.root"],
+        needs: &[Ability::OwnRoot, Ability::Isolation],
+        run: its_own_root,
+    },
+    Behaviour {
         name: "terminating a process that has ended is success",
         covers: &["process.terminate"],
         needs: &[],
@@ -48,7 +54,7 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
 fn limits(json: serde_json::Value) -> Outcome<Confinement> {
     Ok(Confinement {
         limits: serde_json::from_value(json)?,
-        timeout: None,
+        ..Confinement::default()
     })
 }
 
@@ -134,6 +140,52 @@ fn its_limit_holds(fixture: &dyn Fixture) -> Outcome {
         "another gives"
     );
     expect_state(&*running.container, State::Running)
+}
+
+fn its_own_root(fixture: &dyn Fixture) -> Outcome {
+    let running = idle(fixture)?;
+    let container = &*running.container;
+    let RootSource::Directory(tools) = &container.spec().root else {
+        return Err("the container's root is no directory".into());
+    };
+    // The same root once more: it has the probe, and a directory for the container's.
+    let own = Confinement {
+        root: Some(tools.clone()),
+        ..Confinement::default()
+    };
+    let run = |probe: &[&str]| {
+        let spec = fixture.process(probe);
+        kit::finish(&*container.create_confined_process(&spec, &own, Stdio::pipes())?)
+    };
+    let seen = run(&["list", "/mnt"])?.json()?;
+    let names = seen.as_array().ok_or("no list")?;
+    ensure!(
+        names.iter().any(|name| name == "probe"),
+        "below its root it sees {seen}"
+    );
+    ensure!(
+        run(&["put", "/tmp/here", "x"])?.status.code != Some(0),
+        "its root can be written to"
+    );
+    let (own, plain) = (
+        run(&["report"])?.json()?,
+        kit::exec(fixture, container, &["report"])?.json()?,
+    );
+    ensure!(
+        own["namespaces"]["mnt"] != plain["namespaces"]["mnt"],
+        "its mounts are the container's own"
+    );
+    for same in ["hostname", "cgroups", "uids", "capabilities", "seccomp"] {
+        ensure_eq!(own[same], plain[same], "its {same}");
+    }
+    for same in ["pid", "net", "ipc", "uts"] {
+        ensure_eq!(
+            own["namespaces"][same],
+            plain["namespaces"][same],
+            "its namespace {same}"
+        );
+    }
+    expect_state(container, State::Running)
 }
 
 fn an_impossible_limit(fixture: &dyn Fixture) -> Outcome {

@@ -82,6 +82,8 @@ pub enum Ability {
     Reset,
     /// A further process can be an object with an id.
     Execs,
+    /// A further process can have a root of its own.
+    OwnRoot,
 }
 
 /// What a backend's tests give the behaviours.

@@ -138,6 +138,11 @@ pub const SENTENCES: &[Sentence] = &[
         "A limit that cannot be had here is an error, and no process is started.",
     ),
     sentence(
+        "confinement.root",
+        "Confinement",
+        "A directory of the host that is its root, read-only, in a mount namespace of its own; the container's root is below it, and everything else is as without.",
+    ),
+    sentence(
         "exit.timed-out",
         "ExitStatus",
         "It was ended by force because it had run for as long as it may.",

@@ -27,6 +27,9 @@ struct Running {
     id: ExecId,
     run: Run,
     status: Option<ExitStatus>,
+    /// Its end was told. What it has left behind may still write to its streams: that is read, so that nobody has to wait or is
+    /// ended for it, and thrown away.
+    told: bool,
 }
 
 /// One that is being started.
@@ -132,6 +135,7 @@ impl Session {
                     id: id.clone(),
                     run,
                     status: None,
+                    told: false,
                 });
                 Ok(pid)
             });
@@ -153,24 +157,23 @@ impl Session {
         self.reap();
     }
 
-    /// Tells of those that have ended and whose output was read, and forgets them.
+    /// Tells of those that have ended and whose output was read, and forgets them when nobody has their streams any more.
     pub(super) fn execs_over(&mut self) {
-        let mut number = 0;
-        while let Some(running) = self.execs.running.get(number) {
-            if !running.run.is_over() {
-                number += 1;
+        for running in &mut self.execs.running {
+            if running.told || !running.run.is_over() {
                 continue;
             }
-            let Running { id, run, status } = self.execs.running.remove(number);
-            let status =
-                status.unwrap_or_else(|| ExitStatus::unknown("it could not be waited for"));
+            running.told = true;
+            let unknown = || ExitStatus::unknown("it could not be waited for");
             let exited = Exited {
-                status,
+                status: running.status.clone().unwrap_or_else(unknown),
                 restarting: false,
             };
-            self.clients.tell_end(Some(&id), &Packet::Exited(exited));
-            drop(run);
+            self.clients
+                .tell_end(Some(&running.id), &Packet::Exited(exited));
         }
+        let is_over = |running: &mut Running| running.told && running.run.is_read_to_its_end();
+        self.execs.running.extract_if(.., is_over).for_each(drop);
     }
 }
 

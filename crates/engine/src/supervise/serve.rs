@@ -419,12 +419,19 @@ impl Session {
         let container = self.run.iter().map(|run| &run.process);
         let execs = self.execs.runs().map(|(_, _, run)| &run.process);
         let owned: Vec<_> = container.chain(execs).collect();
-        let owns = |pid| owned.iter().any(|process| process.pid() == pid);
-        while let Some(pid) = reap_orphans(&owns) {
+        // One that was waited for is owned no more: an orphan may have its number.
+        let mut waited = Vec::new();
+        loop {
+            let owns =
+                |pid| !waited.contains(&pid) && owned.iter().any(|process| process.pid() == pid);
+            let Some(pid) = reap_orphans(&owns) else {
+                return;
+            };
             let process = owned.iter().find(|process| process.pid() == pid);
-            if !process.is_some_and(|process| process.wait(None).is_ok()) {
+            if process.is_none_or(|process| process.wait(None).is_err()) {
                 return;
             }
+            waited.push(pid);
         }
     }
 

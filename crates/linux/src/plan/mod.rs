@@ -4,6 +4,7 @@
 //! beforehand, and touch nothing. `execute` carries a plan out; [`Plan::steps`] tells it in words.
 
 mod constants;
+mod debug_root;
 mod devices;
 mod error;
 mod explain;
@@ -24,6 +25,7 @@ use hoist_spec::oci::Spec;
 use hoist_spec::{ContainerId, ContainerSpec, ProcessSpec};
 
 pub(crate) use constants::namespace::{CGROUP as CGROUP_NAMESPACE, PID as PID_NAMESPACE};
+pub use debug_root::OwnRoot;
 pub use error::PlanError;
 pub(crate) use explain::{explain, explain_late};
 pub use fault::Fault;
@@ -291,6 +293,8 @@ pub fn plan_process(
         namespaces: container.namespaces,
     });
     let slots = runtime_slots(&mut descriptors, options)?;
+    let own_root = options.own_root.as_ref();
+    let tree = own_root.map(|root| root.describe(&mut descriptors));
     // From within a user namespace the host's cgroup would not let the clone in; the file that was opened outside does.
     let birthplaces = match container.namespaces & namespace::USER {
         0 => container.cgroup.as_slice(),
@@ -301,9 +305,13 @@ pub fn plan_process(
         &mut steps,
         affinity.and_then(|cpus| cpus.initial().as_deref()),
     )?;
-    let born = clone(&mut steps, &mut descriptors, 0, birthplaces);
+    let new = own_root.map_or(0, |_| namespace::MOUNT);
+    let born = clone(&mut steps, &mut descriptors, new, birthplaces);
     steps.push(Step::NewSession {});
     join_cgroups(&mut steps, &mut descriptors, &container.cgroup, born)?;
+    if let (Some(root), Some(tree)) = (own_root, tree) {
+        root.make(tree, &mut steps)?;
+    }
     let last = affinity.and_then(|cpus| cpus.cpu_affinity_final().as_deref());
     scheduling::set_affinity(&mut steps, last)?;
     let sets = Sets::of(process.oci.capabilities().as_ref());
@@ -334,7 +342,7 @@ pub fn plan_process(
         cgroup: None,
         id_maps: None,
         namespaces: Namespaces {
-            new: 0,
+            new,
             joined: Vec::new(),
         },
         descriptors: descriptors.0,

@@ -81,6 +81,7 @@ pub(crate) fn make(
         preserved_descriptors: launch.preserved(),
         make_working_directory: true,
         own_streams: true,
+        ..RuntimeOptions::default()
     };
     let container = service.create_from_bundle(&id, &spec, &path, &options)?;
     if let Some(notify) = &notify
