@@ -40,6 +40,52 @@ impl ListedExec {
 
 impl Engine {
     /// Makes a further process of a container an object with a new id. It is not started.
+    ///
+    /// ```
+    /// use hoist::{Engine, EngineOptions, Hooks, RunRequest, random_id};
+    /// use hoist_compute::{Confinement, ExecSpec, Stdio};
+    /// use hoist_spec::{Command, ProcessConfig, Signal};
+    ///
+    /// # #[cfg(target_os = "linux")]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = tempfile::tempdir()?;
+    /// # let state_root = Some(folder.path().to_owned());
+    /// let engine = Engine::open(EngineOptions { state_root, ..EngineOptions::default() })?;
+    /// // Without a root, it is this machine's own programs, read-only.
+    /// let sleep = ProcessConfig::new("sleep").argument("1000");
+    /// let id = random_id()?;
+    /// let spec = Command::new().id(id.as_str()).process(sleep).to_container_spec()?;
+    /// let request = RunRequest { id, name: None, spec, remove: true };
+    /// let mut hooks = Hooks::default();
+    /// let container = engine.create(&request)?;
+    /// # let started = engine.start(&container, Stdio::null(), &mut hooks);
+    /// # if started.is_err() && !engine.features().features.iter().all(|feature| feature.available) {
+    /// #     return Ok(()); // This machine makes no container for this user.
+    /// # }
+    /// # let first = started?;
+    /// # /*
+    /// let first = engine.start(&container, Stdio::null(), &mut hooks)?;
+    /// # */
+    ///
+    /// let exit = ProcessConfig::new("sh").argument("-c").argument("exit 7");
+    /// let exec = engine.create_exec(container.id(), &ExecSpec {
+    ///     process: container.spec().exec_process(&exit)?,
+    ///     confinement: Confinement::default(),
+    ///     interactive: false,
+    /// })?;
+    /// engine.start_exec(&exec, Stdio::null())?;
+    /// // From here, or from any other process with the same state root, now or later.
+    /// assert_eq!(engine.wait_exec(&exec, None)?.code, Some(7));
+    /// engine.remove_exec(&exec, false)?;
+    ///
+    /// engine.signal(container.id(), Signal::KILL)?;
+    /// first.wait(None)?;
+    /// engine.finish(&container, true, &mut hooks)?;
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(target_os = "linux"))]
+    /// # fn main() {}
+    /// ```
     pub fn create_exec(&self, container: &ContainerId, spec: &ExecSpec) -> Result<ExecRef> {
         let id = random_id()?;
         self.service.open(container)?.create_exec(&id, spec)?;
