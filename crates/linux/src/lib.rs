@@ -57,6 +57,8 @@ mod start_socket;
 mod system;
 #[cfg(target_os = "linux")]
 mod waiting;
+#[cfg(target_os = "linux")]
+mod whole_file;
 
 #[cfg(target_os = "linux")]
 pub use service::{LinuxOptions, LinuxService};

@@ -483,7 +483,7 @@ impl LinuxSystem {
                 tracer.mark("make the birthplace");
                 Start {
                     plan: &plan,
-                    features,
+                    features: &|| Ok(features),
                     descriptors: &descriptors,
                     tracer: &mut tracer,
                     console: None,
@@ -627,7 +627,7 @@ impl LinuxSystem {
         let plan = self.shared.faulty(plan);
         Start {
             plan: &plan,
-            features: self.shared.features()?,
+            features: &|| self.shared.features(),
             descriptors: &place.sources.open(&plan.descriptors)?,
             tracer: &mut Tracer::new(self.shared.timeline.clone()),
             console: None,

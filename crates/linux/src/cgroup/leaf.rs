@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::{
-    directory::{Directory, is_gone, read_at, write_at},
+    directory::{Directory, is_gone, write_at},
     error::CgroupError,
     fs::Cgroup,
     layout::Version,
@@ -97,7 +97,7 @@ impl Cgroup {
 
 /// The processes in the very cgroup; one from outside the caller's pid namespace counts as 0.
 fn processes(directory: &Directory) -> io::Result<Vec<u32>> {
-    let text = match read_at(&directory.handle, "cgroup.procs") {
+    let text = match directory.read("cgroup.procs") {
         Err(error) if is_gone(&error) => return Ok(Vec::new()),
         text => text?,
     };
