@@ -13,16 +13,15 @@ pub(crate) struct TestBinary {
     pub(crate) folder: PathBuf,
 }
 
-/// The test binaries of the workspace, as cargo tells them.
-pub(crate) fn built(root: &Path) -> Outcome<Vec<TestBinary>> {
+/// The test binaries of a package, or of the whole workspace, as cargo tells them.
+pub(crate) fn built(root: &Path, package: Option<&str>) -> Outcome<Vec<TestBinary>> {
     let output = cargo(root)
-        .args([
-            "test",
-            "--workspace",
-            "--no-run",
-            "--message-format",
-            "json",
-        ])
+        .arg("test")
+        .args(match package {
+            Some(package) => vec!["--package", package],
+            None => vec!["--workspace"],
+        })
+        .args(["--no-run", "--message-format", "json"])
         .stderr(Stdio::inherit())
         .output()?;
     if !output.status.success() {

@@ -1,10 +1,13 @@
-//! `cargo xtask vm [--full] [--kernel FILE]`: the Linux backend's tests on another kernel, with cgroup v2 alone.
+//! `cargo xtask vm [--full | --systemd] [--kernel FILE]`: the Linux backend's tests on another kernel, with cgroup v2 alone; and the
+//! systemd cgroup driver with a real systemd, which has cgroup v2 alone, too, or (not without `--full`) the hybrid layout.
 //!
 //! qemu starts Debian's kernel with an initramfs that holds busybox and the test binaries, at the paths where cargo has built
 //! them; `init.sh` runs one after the other and prints what they print. Without `--full` it is the part that CI has time for,
-//! as everything is emulated. What the machine needs: `qemu-system-x86 linux-image-amd64 busybox-static cpio`.
+//! as everything is emulated. What the machine needs: `qemu-system-x86 linux-image-amd64 busybox-static cpio
+//! systemd dbus`.
 
 mod initramfs;
+mod systemd;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -38,11 +41,26 @@ const CASES_IN_FULL: &[(&str, &str)] = &[
     ("bad_input", ""),
 ];
 
+/// What is run where systemd is the machine's first process.
+const CASES_OF_SYSTEMD: &[(&str, &str)] = &[("oci", "systemd")];
+
+/// A machine that is started.
+struct Machine<'a> {
+    cases: &'a [(&'a str, &'a str)],
+    /// The package that they are in, where it is one.
+    package: Option<&'a str>,
+    with_systemd: bool,
+    /// Further words for the kernel.
+    words: &'a str,
+}
+
 /// What the command line asks for.
 #[derive(Default)]
 pub(crate) struct Options {
     /// Every test of the backend.
     full: bool,
+    /// The machines with systemd alone.
+    systemd: bool,
     /// Another kernel than the newest below /boot. Its modules are below /lib/modules.
     kernel: Option<PathBuf>,
 }
@@ -63,6 +81,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Outcome<Options> {
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--full" => options.full = true,
+            "--systemd" => options.systemd = true,
             "--kernel" => {
                 options.kernel = Some(arguments.next().ok_or("--kernel needs a file")?.into());
             }
@@ -79,11 +98,48 @@ pub(crate) fn test(options: &Options, counts: &mut Counts) -> Outcome<()> {
         Some(kernel) => kernel.clone(),
         None => newest_kernel()?,
     };
-    let cases = if options.full { CASES_IN_FULL } else { CASES };
+    let plain = Machine {
+        cases: if options.full { CASES_IN_FULL } else { CASES },
+        package: None,
+        with_systemd: false,
+        words: "",
+    };
+    let unified = Machine {
+        cases: CASES_OF_SYSTEMD,
+        package: Some("hoist-oci"),
+        with_systemd: true,
+        words: "systemd.unified_cgroup_hierarchy=1",
+    };
+    let mut machines = Vec::new();
+    if !options.systemd {
+        machines.push(plain);
+    }
+    machines.push(unified);
+    if options.full || options.systemd {
+        machines.push(Machine {
+            cases: CASES_OF_SYSTEMD,
+            package: Some("hoist-oci"),
+            with_systemd: true,
+            words: "systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=0",
+        });
+    }
+    machines
+        .iter()
+        .try_for_each(|machine| start(options, &kernel, machine, counts))
+}
+
+fn start(
+    options: &Options,
+    kernel: &Path,
+    machine: &Machine<'_>,
+    counts: &mut Counts,
+) -> Outcome<()> {
+    let cases = machine.cases;
     let work = root().join("target/vm");
-    let image = initramfs::build(&work, &kernel, cases)?;
-    println!("starting {} in qemu", kernel.display());
+    let image = initramfs::build(&work, kernel, machine)?;
+    println!("starting {} in qemu {}", kernel.display(), machine.words);
     let before = *counts;
+    let words = format!("console=ttyS0 quiet panic=-1 {}", machine.words);
     run(
         &mut *counts,
         Command::new("timeout")
@@ -105,9 +161,9 @@ pub(crate) fn test(options: &Options, counts: &mut Counts) -> Outcome<()> {
                 "-serial",
                 "stdio",
             ])
-            .args(["-cpu", "max", "-append", "console=ttyS0 quiet panic=-1"])
+            .args(["-cpu", "max", "-append", &words])
             .arg("-kernel")
-            .arg(&kernel)
+            .arg(kernel)
             .arg("-initrd")
             .arg(&image),
     )?;

@@ -635,6 +635,13 @@ steps! {
         /// Bit by CPU.
         mask: &'a [u8],
     }
+    /// Sets on which nodes memory is taken (set_mempolicy(2)); what the process executes keeps it.
+    61 SetMemoryPolicy {
+        /// `MPOL_*` with `MPOL_F_*`.
+        mode: u32,
+        /// Bit by node.
+        nodes: &'a [u8],
+    }
     /// Closes a slot.
     41 CloseSlot {
         /// The slot.
@@ -696,6 +703,7 @@ calls! {
     52 Lseek "lseek", 53 Wait "wait4", 54 Poll "poll", 55 Faccessat "faccessat", 56 Keyctl "keyctl", 57 Chroot "chroot",
     58 Personality "personality", 59 SchedSetattr "sched_setattr", 60 IoprioSet "ioprio_set",
     61 SchedSetaffinity "sched_setaffinity", 62 Getdents "getdents64", 63 Readlinkat "readlinkat", 64 Sendfile "sendfile", 65 Clone "clone",
+    66 SetMempolicy "set_mempolicy",
 }
 
 /// What a message on the control socket says.
@@ -716,6 +724,8 @@ pub enum MessageKind {
     Go = 5,
     /// Process to owner: run the hooks of the host's namespaces.
     Hooks = 6,
+    /// Process to owner: the descriptor of its seccomp filter's listener comes with this message.
+    Listener = 7,
 }
 
 /// A message on the control socket; 24 bytes.
@@ -773,6 +783,7 @@ impl Message {
             4 => MessageKind::Console,
             5 => MessageKind::Go,
             6 => MessageKind::Hooks,
+            7 => MessageKind::Listener,
             _ => return None,
         };
         Some(Self {

@@ -194,7 +194,7 @@ impl Exec for LinuxExec {
         };
         let started = self
             .container
-            .launch_further(&further, stdio, &mut recorder)
+            .launch_further(&further, stdio, Some(&mut recorder))
             .inspect_err(|_| self.folder.forget_released())?;
         let on_exit = self.on_exit(own.clone(), cgroup);
         // Held while it is noted: one that ends at once takes itself out after that.

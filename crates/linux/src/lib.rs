@@ -11,6 +11,7 @@ pub mod features;
 pub mod plan;
 pub mod root_facts;
 pub mod seccomp;
+pub mod systemd;
 pub mod user;
 
 #[cfg(target_os = "linux")]
@@ -25,6 +26,8 @@ mod hooks;
 mod host_root;
 #[cfg(target_os = "linux")]
 mod making;
+#[cfg(target_os = "linux")]
+mod net_devices;
 #[cfg(target_os = "linux")]
 mod oom;
 #[cfg(target_os = "linux")]
@@ -46,9 +49,13 @@ mod removal;
 #[cfg(target_os = "linux")]
 pub mod root;
 #[cfg(target_os = "linux")]
+mod rtnetlink;
+#[cfg(target_os = "linux")]
 pub mod runtime;
 #[cfg(target_os = "linux")]
 mod runtime_features;
+#[cfg(target_os = "linux")]
+mod seccomp_agent;
 #[cfg(target_os = "linux")]
 mod service;
 #[cfg(target_os = "linux")]

@@ -5,12 +5,15 @@ use hoist_compute::{Phase, Result};
 
 use crate::cgroup::{Cgroup, CgroupError, Layout, Version};
 use crate::plan::CgroupPlan;
+use crate::systemd::Scope;
 
 /// A cgroup that is being made.
 pub(crate) struct CgroupMaker<'a> {
     planned: &'a CgroupPlan,
     layout: &'a Layout,
     made: Option<Cgroup>,
+    /// What systemd has made for it, until its process is there.
+    scope: Option<Scope>,
 }
 
 impl<'a> CgroupMaker<'a> {
@@ -19,11 +22,15 @@ impl<'a> CgroupMaker<'a> {
             planned,
             layout,
             made: None,
+            scope: None,
         }
     }
 
     /// Makes the directory in the unified hierarchy; on a host that has no other, sets the limits, too.
     pub(crate) fn make_birthplace(&mut self) -> Result<()> {
+        if let Some(unit) = &self.planned.unit {
+            self.scope = Some(Scope::start(unit, self.layout)?);
+        }
         let cgroup = self.create(Version::V2)?;
         self.made = Some(cgroup);
         if self.planned.has_v1() {
@@ -43,6 +50,11 @@ impl<'a> CgroupMaker<'a> {
         self.limit()
     }
 
+    /// Lets go of the scope: it stays for as long as a process is in it.
+    pub(crate) fn end_scope(&mut self) {
+        self.scope = None;
+    }
+
     /// What was made so far.
     pub(crate) fn made(&self) -> Option<&Cgroup> {
         self.made.as_ref()
@@ -52,12 +64,13 @@ impl<'a> CgroupMaker<'a> {
         let mut part = self.layout.clone();
         part.hierarchies
             .retain(|hierarchy| hierarchy.version == version);
-        Cgroup::create(
-            &part,
-            self.planned.base,
-            &self.planned.name,
-            &self.planned.limits,
-        )
+        let CgroupPlan {
+            base, name, limits, ..
+        } = self.planned;
+        match self.scope {
+            Some(_) => Cgroup::adopt(&part, *base, name, limits),
+            None => Cgroup::create(&part, *base, name, limits),
+        }
         .map_err(fail)
     }
 

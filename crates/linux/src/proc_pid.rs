@@ -2,6 +2,7 @@
 //!
 //! A process that is gone is `None`, never an error: it may end at any moment.
 
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::{fs, io, time::Duration};
 
 use hoist_compute::{ProcessEntry, Timestamp};
@@ -69,6 +70,14 @@ fn wait_channel(pid: u32) -> String {
         "" | "0" => "unknown".to_owned(),
         name => name.to_owned(),
     }
+}
+
+/// The id of the process that a pidfd refers to (pidfd_open(2), "fdinfo").
+pub(crate) fn of_pidfd(pidfd: BorrowedFd<'_>) -> io::Result<u32> {
+    let text = fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd()))?;
+    text.lines()
+        .find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok())
+        .ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
 /// An id that differs with each boot (random(4)).

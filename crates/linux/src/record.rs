@@ -69,6 +69,9 @@ pub(crate) struct Created {
     /// The bundle that it was made from, where it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) bundle: Option<PathBuf>,
+    /// The scope of systemd that its cgroup belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) unit: Option<String>,
 }
 
 impl Created {
@@ -82,6 +85,7 @@ impl Created {
             id_maps: None,
             cgroup: None,
             bundle: None,
+            unit: None,
         }
     }
 }

@@ -7,12 +7,13 @@ use hoist_compute::{Error, ErrorKind, Phase, Result, Timestamp};
 use crate::cgroup::{Cgroup, CgroupRecord};
 use crate::descriptors::{RuntimeDescriptors, Sources};
 use crate::execute::Witness;
-use crate::hooks;
 use crate::making::CgroupMaker;
 use crate::plan::{Plan, hooks as hook_plan};
 use crate::record::{Draft, Folder, ProcessIdentity, Released};
+use crate::seccomp_agent::Agent;
 use crate::service::system;
 use crate::system::LinuxSystem;
+use crate::{hooks, net_devices};
 
 /// Makes the cgroup of a container's first process, runs its hooks, and writes down what becomes of it.
 pub(crate) struct Recorder<'a> {
@@ -23,6 +24,8 @@ pub(crate) struct Recorder<'a> {
     pub(crate) system: &'a LinuxSystem,
     pub(crate) runtime: &'a RuntimeDescriptors,
     pub(crate) hook_output: Option<OwnedFd>,
+    /// Who answers calls that its filter leaves to him.
+    pub(crate) agent: Option<Agent<'a>>,
 }
 
 impl Recorder<'_> {
@@ -49,6 +52,7 @@ impl Witness for Recorder<'_> {
     fn cloned(&mut self, pid: u32) -> Result<()> {
         let cgroup = self.sources().cgroup.map(Cgroup::record);
         let released = released(pid, cgroup, self.runtime.listener.is_some())?;
+        net_devices::move_into(&self.plan.net_devices, pid)?;
         let draft = self.folder.draft_released(&released)?;
         self.released = Some((released, Some(draft)));
         Ok(())
@@ -67,6 +71,10 @@ impl Witness for Recorder<'_> {
             .map_err(|error| crate::service::system("duplicate a descriptor", error))?;
         self.hook_output = Some(output);
         Ok([state("created")?.file()?, copy])
+    }
+
+    fn listener(&mut self, pid: u32, listener: OwnedFd) -> Result<()> {
+        hand_to_agent(self.agent.take(), pid, listener)
     }
 
     fn hook_output(&self) -> Option<String> {
@@ -112,59 +120,65 @@ impl<'a> ExecRecorder<'a> {
     }
 }
 
-impl Witness for ExecRecorder<'_> {
-    fn helper_started(&mut self) -> Result<Vec<OwnedFd>> {
-        Ok(Vec::new())
-    }
-
+impl ExecRecorder<'_> {
     fn cloned(&mut self, pid: u32) -> Result<()> {
         let released = released(pid, self.cgroup.take(), false)?;
         self.draft = Some(self.folder.draft_released(&released)?);
         Ok(())
     }
-
-    fn hooks(&mut self, _pid: u32) -> Result<[OwnedFd; 2]> {
-        Err(no_hooks())
-    }
-
-    fn releasing(&mut self) -> Result<()> {
-        self.draft.take().map_or(Ok(()), Draft::publish)
-    }
-
-    fn hook_output(&self) -> Option<String> {
-        None
-    }
 }
 
-fn no_hooks() -> Error {
-    Error::new(
-        ErrorKind::System,
-        Phase::Start,
-        "run hooks: a further process has none",
-    )
+/// Has part in the start of a further process: nothing is made for it, and written down only what becomes of an exec.
+pub(crate) struct FurtherWitness<'a, 'b> {
+    /// Who answers calls that its filter leaves to him.
+    pub(crate) agent: Option<Agent<'a>>,
+    /// Where it is written down.
+    pub(crate) record: Option<&'a mut ExecRecorder<'b>>,
 }
 
-/// Of a further process nothing is made or written down.
-pub(crate) struct Nobody;
-
-impl Witness for Nobody {
+impl Witness for FurtherWitness<'_, '_> {
     fn helper_started(&mut self) -> Result<Vec<OwnedFd>> {
         Ok(Vec::new())
     }
 
-    fn cloned(&mut self, _pid: u32) -> Result<()> {
-        Ok(())
+    fn cloned(&mut self, pid: u32) -> Result<()> {
+        match &mut self.record {
+            Some(record) => record.cloned(pid),
+            None => Ok(()),
+        }
     }
 
     fn hooks(&mut self, _pid: u32) -> Result<[OwnedFd; 2]> {
-        Err(no_hooks())
+        Err(Error::new(
+            ErrorKind::System,
+            Phase::Start,
+            "run hooks: a further process has none",
+        ))
     }
 
     fn releasing(&mut self) -> Result<()> {
-        Ok(())
+        let draft = self.record.as_mut().and_then(|record| record.draft.take());
+        draft.map_or(Ok(()), Draft::publish)
+    }
+
+    fn listener(&mut self, pid: u32, listener: OwnedFd) -> Result<()> {
+        hand_to_agent(self.agent.take(), pid, listener)
     }
 
     fn hook_output(&self) -> Option<String> {
         None
     }
+}
+
+/// A process with a listener that nobody takes would wait for ever at its first call.
+pub(crate) fn hand_to_agent(agent: Option<Agent<'_>>, pid: u32, listener: OwnedFd) -> Result<()> {
+    agent
+        .ok_or_else(|| {
+            Error::new(
+                ErrorKind::System,
+                Phase::Start,
+                "hand the seccomp listener over: nobody is to have it",
+            )
+        })?
+        .send(pid, listener)
 }

@@ -28,10 +28,12 @@ use crate::plan::explain_late;
 pub use crate::plan::{MOST_PRESERVED, RuntimeOptions};
 use crate::process::send;
 use crate::record::Record;
+use crate::recorder::hand_to_agent;
 pub use crate::runtime_features::{
     SECCOMP_ACTIONS, SECCOMP_ARCHITECTURES, SECCOMP_FLAGS, SECCOMP_OPERATORS, capability_names,
     mount_options,
 };
+use crate::seccomp_agent::Agent;
 use crate::service::system;
 use crate::system::{LinuxSystem, has_process, open_process, operate, wrong_state};
 use crate::{hooks, start_socket};
@@ -147,42 +149,55 @@ impl RuntimeContainer {
             start_socket::remove(folder)?;
             return Err(wrong_state(&self.0.id, "start", self.0.look()?.1));
         };
+        let pid = record.process().map(|process| process.pid);
+        let agent = Agent::connect(&self.0.spec, || self.0.oci_state("created", pid))?;
         let control = Control::from(socket);
         control
             .go()
             .map_err(|error| system("let the process go", error))?;
-        let outcome = self.follow(&control);
+        let outcome = self.follow(&control, pid, agent);
         start_socket::remove(folder)?;
-        outcome
+        outcome.map_err(|error| match self.terminate() {
+            Ok(()) => error,
+            Err(other) => error.because(format!("and the process cannot be ended: {other}")),
+        })
     }
 
-    /// Listens to the process until it has executed its program or failed.
-    fn follow(&self, control: &Control) -> Result<()> {
-        let received = control
-            .receive()
-            .map_err(|error| system("listen to the process", error))?;
-        match received {
-            None => Ok(()),
-            Some((message, _)) if message.kind == MessageKind::Failed => {
-                let arguments = self
-                    .0
-                    .spec
-                    .oci
-                    .process()
-                    .as_ref()
-                    .and_then(|process| process.args().clone())
-                    .unwrap_or_default();
-                Err(explain_late(
-                    &message,
-                    &arguments,
-                    self.0.shared.features()?,
-                ))
+    /// Listens to the process until it has executed its program or failed; its agent gets the listener of its filter.
+    fn follow(
+        &self,
+        control: &Control,
+        pid: Option<u32>,
+        mut agent: Option<Agent<'_>>,
+    ) -> Result<()> {
+        loop {
+            let received = control
+                .receive()
+                .map_err(|error| system("listen to the process", error))?;
+            match (received, pid) {
+                (None, _) => return Ok(()),
+                (Some((message, Some(listener))), Some(pid))
+                    if message.kind == MessageKind::Listener =>
+                {
+                    hand_to_agent(agent.take(), pid, listener)?;
+                }
+                (Some((message, _)), _) if message.kind == MessageKind::Failed => {
+                    let process = self.0.spec.oci.process().as_ref();
+                    let arguments = process.and_then(|process| process.args().clone());
+                    return Err(explain_late(
+                        &message,
+                        &arguments.unwrap_or_default(),
+                        self.0.shared.features()?,
+                    ));
+                }
+                _ => {
+                    return Err(Error::new(
+                        ErrorKind::System,
+                        Phase::Start,
+                        "listen to the process: it says what it should not",
+                    ));
+                }
             }
-            Some(_) => Err(Error::new(
-                ErrorKind::System,
-                Phase::Start,
-                "listen to the process: it says what it should not",
-            )),
         }
     }
 

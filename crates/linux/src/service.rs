@@ -118,6 +118,8 @@ impl LinuxService {
         record.namespaces = plan.namespaces.separate();
         record.id_maps.clone_from(&plan.id_maps);
         record.bundle = bundle.map(Path::to_owned);
+        let unit = plan.cgroup.as_ref().and_then(|cgroup| cgroup.unit.as_ref());
+        record.unit = unit.map(|unit| unit.name.clone());
         record.cgroup = plan
             .cgroup
             .as_ref()

@@ -15,7 +15,8 @@ use hoist_spec::{ContainerId, ContainerSpec, ExecId, ProcessSpec, Signal};
 use crate::cgroup::{Cgroup, CgroupRecord};
 use crate::descriptors::{RuntimeDescriptors, Sources};
 use crate::exec::{self, LinuxExec};
-use crate::execute::{Start, Started, Tracer, Witness};
+use crate::execute::{Start, Started, Tracer};
+use crate::features::HostFeatures;
 use crate::making::CgroupMaker;
 use crate::oom::{oom_kill, too_little_memory};
 use crate::plan::{
@@ -24,13 +25,14 @@ use crate::plan::{
 use crate::process::{LinuxProcess, OnExit, OwnedProcess, not_running, send, timed_out, wait_for};
 use crate::process_cgroup::{ProcessCgroup, end_after};
 use crate::record::{Folder, Record};
-use crate::recorder::{Nobody, Recorder};
+use crate::recorder::{ExecRecorder, FurtherWitness, Recorder};
 use crate::root::Root;
 use crate::root_facts::RootFacts;
+use crate::seccomp_agent::{self, Agent};
 use crate::service::{Shared, not_found, system};
 pub(crate) use crate::waiting::open_process;
 use crate::waiting::{OWNER_PATIENCE, Recorded, is_running};
-use crate::{own_root, proc_pid, reaper, removal, start_socket};
+use crate::{own_root, proc_pid, reaper, removal, start_socket, systemd};
 
 /// How long a container may take to end by force, to freeze, or to thaw.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -256,7 +258,7 @@ impl ComputeSystem for LinuxSystem {
             runtime: &RuntimeDescriptors::default(),
             own: own.as_ref().map(|own| &own.0),
         };
-        let started = self.launch_further(&further, stdio, &mut Nobody)?;
+        let started = self.launch_further(&further, stdio, None)?;
         let (owned, process) = self.own_process(started, None)?;
         if let (Some(timeout), Some(own)) = (confinement.timeout, &own) {
             end_after(timeout, &owned, own)?;
@@ -300,9 +302,13 @@ impl ComputeSystem for LinuxSystem {
     }
 
     fn modify(&self, resources: &LinuxResources) -> Result<()> {
-        let (_, cgroup) = self.with_process(&[State::Running, State::Paused], "update")?;
+        let (record, cgroup) = self.with_process(&[State::Running, State::Paused], "update")?;
         let cgroup = cgroup.ok_or_else(self.no_cgroup("update"))?;
-        cgroup.modify(resources).map_err(operate)
+        let written = cgroup.modify(resources).map_err(operate)?;
+        match &record.created.unit {
+            Some(unit) => systemd::update(unit, &written),
+            None => Ok(()),
+        }
     }
 
     fn state(&self) -> Result<State> {
@@ -433,6 +439,9 @@ impl ComputeSystem for LinuxSystem {
                     Some(released) => removal::remove_cgroup(released.cgroup.as_ref())?,
                     None => removal::remove_intended_cgroup(record.created.cgroup.as_ref())?,
                 }
+                if let Some(unit) = &record.created.unit {
+                    systemd::end(unit, &self.shared.features()?.cgroup);
+                }
             }
             // The making ended before the record was written: then nothing else was made.
             Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -461,6 +470,11 @@ impl LinuxSystem {
         if state != State::Created || record.process().is_some() {
             return Err(wrong_state(&self.id, "start", state));
         }
+        let agent = match runtime.listener {
+            None => Agent::connect(&self.spec, || self.oci_state("creating", None))?,
+            // Whoever starts it connects.
+            Some(_) => seccomp_agent::check(&self.spec).map(|()| None)?,
+        };
         let mut tracer = Tracer::new(self.shared.timeline.clone());
         let features = self.shared.features()?;
         let plan = self.shared.faulty(self.plan()?);
@@ -473,6 +487,7 @@ impl LinuxSystem {
             system: self,
             runtime,
             hook_output: None,
+            agent,
         };
         let started = recorder
             .cgroup
@@ -494,6 +509,10 @@ impl LinuxSystem {
             });
         let started = started.map_err(|error| {
             self.folder.forget_released();
+            // It would be a process in the cgroup that is to be removed.
+            if let Some(maker) = &mut recorder.cgroup {
+                maker.end_scope();
+            }
             let cgroup = recorder.sources().cgroup;
             let error = match cgroup.map(too_little_memory) {
                 Some(Some(reason)) => reason.because(error),
@@ -501,6 +520,10 @@ impl LinuxSystem {
             };
             // What cannot be removed now is in the record, and is removed with the container.
             let _ = removal::remove_cgroup(cgroup.map(Cgroup::record).as_ref());
+            let planned = plan.cgroup.as_ref();
+            if let Some(unit) = planned.and_then(|cgroup| cgroup.unit.as_ref()) {
+                systemd::end(&unit.name, &features.cgroup);
+            }
             error
         })?;
         record.released = recorder.released.map(|(released, _)| released);
@@ -552,21 +575,68 @@ impl LinuxSystem {
         options: &RuntimeOptions,
         runtime: &RuntimeDescriptors,
     ) -> Result<Started> {
+        let own = match &options.cgroup_below {
+            Some(asked) => Some(self.cgroup_below(asked)?),
+            None => None,
+        };
         let further = Further {
             process,
             options,
             runtime,
-            own: None,
+            own: own.as_ref(),
         };
-        self.launch_further(&further, stdio, &mut Nobody)
+        self.launch_further(&further, stdio, None)
     }
 
-    /// As [`Self::launch_process`]; `witness` is told how far it has come.
+    /// The cgroup below the container's that is asked for ([`RuntimeOptions::cgroup_below`]).
+    fn cgroup_below(&self, asked: &str) -> Result<Cgroup> {
+        let refused = |reason: &str| {
+            Error::new(
+                ErrorKind::InvalidSpec,
+                Phase::Operate,
+                format!("start a process in cgroup {asked:?}: {reason}"),
+            )
+        };
+        let (_, cgroup) = self.with_process(&[State::Running], "start a process in")?;
+        let mut record = cgroup
+            .ok_or_else(self.no_cgroup("start a process in a cgroup of"))?
+            .record();
+        let (controllers, path) = match asked.split_once(':') {
+            Some((controllers, path)) => (Some(controllers), path),
+            None => (None, asked),
+        };
+        let path = path.trim_matches('/');
+        if path.split('/').any(|part| matches!(part, ".." | ".")) {
+            return Err(refused("it is no path below the container's cgroup"));
+        }
+        let mut is_known = controllers.is_none();
+        for directory in &mut record.directories {
+            let is_meant = controllers.is_none_or(|controllers| {
+                let mut names = controllers.split(',');
+                names.any(|name| directory.controllers.iter().any(|known| known == name))
+            });
+            if is_meant && !path.is_empty() {
+                directory.path.push(path);
+                directory.identity = None;
+            }
+            is_known |= is_meant;
+        }
+        if !is_known {
+            return Err(refused("the container has no such controller"));
+        }
+        let opened = Cgroup::open(&record).map_err(operate)?;
+        match opened.directories.len() == record.directories.len() {
+            true => Ok(opened),
+            false => Err(refused("it does not exist")),
+        }
+    }
+
+    /// As [`Self::launch_process`]; what becomes of an exec is written down in `record`.
     pub(crate) fn launch_further(
         &self,
         further: &Further<'_>,
         stdio: Stdio,
-        witness: &mut dyn Witness,
+        record_of_exec: Option<&mut ExecRecorder<'_>>,
     ) -> Result<Started> {
         let (record, cgroup) = self.with_process(&[State::Running], "start a process in")?;
         let first = open_process(&record)?.ok_or_else(|| not_running("start a process"))?;
@@ -580,7 +650,7 @@ impl LinuxSystem {
             process: Some(first.as_fd()),
             runtime: further.runtime,
         };
-        let mut container = running_container(&record);
+        let mut container = running_container(&record, self.shared.features()?);
         if let Some(other) = other {
             container.cgroup = places(&other.record());
         }
@@ -588,8 +658,9 @@ impl LinuxSystem {
             container: &container,
             sources: &sources,
             root: root_of(&record, &first)?,
+            pid: record.process().map(|process| process.pid),
         };
-        self.start_in(place, further, stdio, witness)
+        self.start_in(place, further, stdio, record_of_exec)
             .map_err(|error| {
                 // What fails while the container ends fails because of that; a process that is ending says so only later.
                 let code = error.os_code();
@@ -613,7 +684,7 @@ impl LinuxSystem {
         place: Place<'_>,
         further: &Further<'_>,
         stdio: Stdio,
-        witness: &mut dyn Witness,
+        record: Option<&mut ExecRecorder<'_>>,
     ) -> Result<Started> {
         let facts =
             RootFacts::read_for_process(&place.root, further.process).map_err(Error::from)?;
@@ -625,6 +696,7 @@ impl LinuxSystem {
             further.options,
         )?;
         let plan = self.shared.faulty(plan);
+        let agent = Agent::connect(&self.spec, || self.oci_state("running", place.pid))?;
         Start {
             plan: &plan,
             features: &|| self.shared.features(),
@@ -632,7 +704,7 @@ impl LinuxSystem {
             tracer: &mut Tracer::new(self.shared.timeline.clone()),
             console: None,
             dies_with_owner: false,
-            witness,
+            witness: &mut FurtherWitness { agent, record },
         }
         .run(stdio)
     }
@@ -652,10 +724,13 @@ struct Place<'a> {
     container: &'a RunningContainer,
     sources: &'a Sources<'a>,
     root: Root,
+    /// The container's first process.
+    pid: Option<u32>,
 }
 
-fn running_container(record: &Record) -> RunningContainer {
+fn running_container(record: &Record, features: &HostFeatures) -> RunningContainer {
     RunningContainer {
+        setgroups_denied: features.setgroups_denied,
         namespaces: record.created.namespaces,
         id_maps: record.created.id_maps.clone(),
         cgroup: record.cgroup().map(places).unwrap_or_default(),

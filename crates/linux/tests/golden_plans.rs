@@ -393,6 +393,7 @@ fn a_further_process_is_born_in_a_unified_cgroup_and_moves_into_v1_ones() {
         version,
     };
     insta::assert_snapshot!(further(&RunningContainer {
+        setgroups_denied: false,
         namespaces: USUAL_NAMESPACES,
         id_maps: None,
         cgroup: vec![
@@ -412,6 +413,7 @@ fn a_further_process_of_an_ordinary_users_container() {
         }]
     };
     insta::assert_snapshot!(further(&RunningContainer {
+        setgroups_denied: false,
         namespaces: USUAL_NAMESPACES | USER_NAMESPACE,
         id_maps: Some(IdMaps {
             users: single(1000),
@@ -427,6 +429,7 @@ fn a_further_process_with_a_root_of_its_own() {
     let spec = spec(&sh());
     let process = spec.exec_process(&ProcessConfig::new("ls")).unwrap();
     let container = RunningContainer {
+        setgroups_denied: false,
         namespaces: USUAL_NAMESPACES,
         id_maps: None,
         cgroup: Vec::new(),

@@ -18,7 +18,7 @@ pub(crate) const FLAGS: [Flag; 9] = [
     Flag::switch("debug", "say more in the log"),
     Flag::switch(
         "systemd-cgroup",
-        "let systemd make the cgroup: not there yet, and refused",
+        "let systemd make the cgroup: cgroupsPath is of the form slice:prefix:name",
     ),
     Flag::with_value(
         "criu",
@@ -75,13 +75,22 @@ pub(crate) fn parse_id(id: &str) -> Result<ContainerId, Failure> {
         .map_err(|error| Failure::new(format!("invalid container ID format: {id:?}: {error}")))
 }
 
-/// Root's is beside runc's; an ordinary user's in his own run-time folder.
+/// Root's is beside runc's; an ordinary user's in his own run-time folder, also where he is root of a user namespace.
 fn default_root() -> PathBuf {
     let folder = "hoist-oci";
     match std::env::var_os("XDG_RUNTIME_DIR") {
-        Some(own) if !own.is_empty() && !rustix::process::geteuid().is_root() => {
-            PathBuf::from(own).join(folder)
-        }
+        Some(own) if !own.is_empty() && !is_root_of_machine() => PathBuf::from(own).join(folder),
         _ => PathBuf::from("/run").join(folder),
     }
+}
+
+/// Whether the caller is root where all ids are what they are on the machine. Root of a container is so, too, as runc has it:
+/// podman leaves the user's name in the environment where there is one behind root.
+fn is_root_of_machine() -> bool {
+    if !rustix::process::geteuid().is_root() {
+        return false;
+    }
+    let maps = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let maps_all = maps.split_ascii_whitespace().eq(["0", "0", "4294967295"]);
+    maps_all || std::env::var_os("USER").is_some_and(|user| user == "root")
 }

@@ -33,6 +33,8 @@ pub enum Need {
     Docker,
     /// The next process id can be chosen (`/proc/sys/kernel/ns_last_pid`).
     ChosenPids,
+    /// systemd is the machine's first process (sd_booted(3)).
+    Systemd,
     /// A program on `PATH`.
     Tool(&'static str),
 }
@@ -50,6 +52,7 @@ impl fmt::Display for Need {
             Self::Limits => "limits",
             Self::Docker => "docker",
             Self::ChosenPids => "chosen-pids",
+            Self::Systemd => "systemd",
             Self::Tool(name) => name,
         })
     }
@@ -104,6 +107,8 @@ impl Need {
                     .err()
                     .map(|error| format!("{file} cannot be written: {error}"))
             }
+            Self::Systemd => (!Path::new("/run/systemd/system").is_dir())
+                .then(|| "systemd is not this machine's first process".to_owned()),
             Self::Tool(name) => {
                 let path = std::env::var_os("PATH").unwrap_or_default();
                 (!std::env::split_paths(&path).any(|folder| folder.join(name).is_file()))

@@ -1,14 +1,18 @@
 #!/bin/busybox sh
-# The first process of the virtual machine: runs the tests that /tests lists, and switches the machine off.
+# The first process of the virtual machine: runs the tests that /tests lists, and switches the machine off. Where the machine has
+# systemd, that does both, by the units beside it.
 busybox=/bin/busybox
 
 if [ "$1" != second ]; then
     # pivot_root(2) cannot leave an initramfs: everything moves to a tmpfs first.
     $busybox mount -t tmpfs -o size=90% tmpfs /new
-    $busybox cp -a /bin /dev /etc /init /lib /proc /sys /tests /tmp /usr /new/
+    $busybox cp -a /bin /dev /etc /init /lib /proc /run-tests /sys /tests /tmp /usr /new/
     for folder in /*; do
         [ -e "/new$folder" ] || [ "$folder" = /new ] || $busybox cp -a "$folder" /new/
     done
+    if [ -e /lib/systemd/systemd ]; then
+        exec $busybox switch_root /new /lib/systemd/systemd
+    fi
     exec $busybox switch_root /new /init second
 fi
 
@@ -20,24 +24,12 @@ $busybox mount -t devpts devpts /dev/pts
 $busybox mount -t tmpfs tmpfs /dev/shm
 $busybox mount -t tmpfs tmpfs /tmp
 $busybox mount -t tmpfs tmpfs /run
-$busybox mount -t cgroup2 cgroup2 /sys/fs/cgroup
-# As systemd does: the controllers are handed down, and whoever starts containers is in a cgroup of its own.
+$busybox mount -t cgroup2 -o nsdelegate cgroup2 /sys/fs/cgroup
+# As systemd does: cgroup namespaces are borders, controllers are handed down, and whoever starts containers is in a cgroup of its own.
 $busybox mkdir /sys/fs/cgroup/init.scope
 echo 1 > /sys/fs/cgroup/init.scope/cgroup.procs
 for controller in $($busybox cat /sys/fs/cgroup/cgroup.controllers); do
     echo "+$controller" > /sys/fs/cgroup/cgroup.subtree_control
 done
-for module in /lib/*.ko; do
-    $busybox insmod "$module"
-done
-$busybox ip link set lo up
-export PATH=/bin TMPDIR=/tmp HOME=/tmp RUST_BACKTRACE=1
 export HOIST_TESTS_MUST_RUN=root,cgroup-v2,limits
-$busybox echo "Linux $($busybox uname -r), controllers: $($busybox cat /sys/fs/cgroup/cgroup.controllers)"
-
-while read -r folder program filter; do
-    cd "$folder" || continue
-    echo "     Running $program $filter"
-    $program --color never ${filter:+"$filter"} < /dev/null
-done < /tests
-$busybox poweroff -f
+exec $busybox sh /run-tests

@@ -5,6 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::{Machine, systemd};
 use crate::command::{Outcome, root};
 use crate::test_binaries::{TestBinary, built};
 
@@ -12,7 +13,7 @@ use crate::test_binaries::{TestBinary, built};
 const MODULES: &[&str] = &["kernel/fs/overlayfs/overlay.ko"];
 
 /// Lays everything out below `work` and packs it; the result is the image for `-initrd`.
-pub(super) fn build(work: &Path, kernel: &Path, cases: &[(&str, &str)]) -> Outcome<PathBuf> {
+pub(super) fn build(work: &Path, kernel: &Path, machine: &Machine<'_>) -> Outcome<PathBuf> {
     let tree = work.join("tree");
     if tree.exists() {
         fs::remove_dir_all(&tree)?;
@@ -33,8 +34,12 @@ pub(super) fn build(work: &Path, kernel: &Path, cases: &[(&str, &str)]) -> Outco
     let init = tree.join("init");
     fs::write(&init, include_str!("init.sh"))?;
     fs::set_permissions(&init, fs::Permissions::from_mode(0o755))?;
+    fs::write(tree.join("run-tests"), include_str!("run-tests.sh"))?;
+    if machine.with_systemd {
+        systemd::lay_out(&tree)?;
+    }
     copy_modules(kernel, &tree)?;
-    lay_out_tests(&tree, cases)?;
+    lay_out_tests(&tree, machine)?;
     let image = work.join("initramfs");
     pack(&tree, &image)?;
     Ok(image)
@@ -54,10 +59,11 @@ fn copy_modules(kernel: &Path, tree: &Path) -> Outcome<()> {
 }
 
 /// Puts the test binaries, and the commands that some of them drive, where cargo has built them, and writes the list of what is to be run.
-fn lay_out_tests(tree: &Path, cases: &[(&str, &str)]) -> Outcome<()> {
-    let built = built(&root())?;
+fn lay_out_tests(tree: &Path, machine: &Machine<'_>) -> Outcome<()> {
+    let Machine { cases, package, .. } = machine;
+    let built = built(&root(), *package)?;
     let mut list = String::new();
-    for (name, filter) in cases {
+    for (name, filter) in *cases {
         let TestBinary {
             program, folder, ..
         } = built
@@ -79,7 +85,7 @@ fn lay_out_tests(tree: &Path, cases: &[(&str, &str)]) -> Outcome<()> {
     Ok(())
 }
 
-fn place(tree: &Path, program: &Path) -> Outcome<()> {
+pub(super) fn place(tree: &Path, program: &Path) -> Outcome<()> {
     let target = below(tree, program);
     if let Some(folder) = target.parent() {
         fs::create_dir_all(folder)?;

@@ -2,8 +2,9 @@
 #![allow(unsafe_code, reason = "argument arrays of execve(2)")]
 
 use core::ffi::{CStr, c_char};
+use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
-use hoist_init::wire::{Call, List};
+use hoist_init::wire::{Call, List, Program, Step};
 use rustix::fd::BorrowedFd;
 use rustix::io::Errno;
 
@@ -21,23 +22,67 @@ pub(crate) fn array(prefix: &[&CStr], list: List<'_>) -> Result<*const *const c_
     Ok(pointers.as_ptr())
 }
 
-/// Executes the first of `candidates` that can be. Returns only to tell why none could.
-pub(crate) fn execute(candidates: List<'_>, arguments: List<'_>, environment: List<'_>) -> Fault {
-    let (arguments, environment) = match (array(&[], arguments), array(&[], environment)) {
-        (Ok(arguments), Ok(environment)) => (arguments, environment),
-        (Err(fault), _) | (_, Err(fault)) => return fault,
-    };
-    let mut reason = Errno::NOENT;
-    for candidate in candidates.iter::<&CStr>() {
-        // SAFETY: `array` ends both with a null, and their strings live in the plan's mapping.
-        reason = combine(reason, unsafe {
-            sys::execve(candidate, arguments, environment)
+/// A program with the arrays that execve(2) takes: to execute it, nothing is left to be made, which would take a call that a
+/// seccomp filter may refuse.
+pub(crate) struct Prepared {
+    candidates: List<'static>,
+    arguments: *const *const c_char,
+    environment: *const *const c_char,
+    init: bool,
+}
+
+impl Prepared {
+    /// Prepares the program that the steps of `program` end in.
+    pub(crate) fn of(mut program: Program<'static>) -> Result<Self, Fault> {
+        let found = program.find_map(|step| match step {
+            Step::Execute {
+                candidates,
+                arguments,
+                environment,
+                init,
+            } => Some((candidates, arguments, environment, init)),
+            _ => None,
         });
-        if !goes_on(reason) {
-            break;
-        }
+        let (candidates, arguments, environment, init) =
+            found.ok_or(Fault::new(Call::Decode, Errno::NOEXEC))?;
+        Ok(Self {
+            candidates,
+            arguments: match init {
+                false => array(&[], arguments)?,
+                true => init_arguments(candidates, arguments)?,
+            },
+            environment: array(&[], environment)?,
+            init,
+        })
     }
-    Fault::new(Call::Execve, reason)
+
+    /// Executes the first of its candidates that can be, or the init process that will: `itself`, this very program. Returns
+    /// only to tell why none could.
+    pub(crate) fn execute(&self, itself: Option<BorrowedFd<'_>>) -> Fault {
+        let reason = match (self.init, itself) {
+            (false, _) => self.execute_first(),
+            // SAFETY: both arrays end with a null, and their strings are never unmapped.
+            (true, Some(itself)) => unsafe {
+                sys::execute_file(itself, self.arguments, self.environment)
+            },
+            (true, None) => Errno::BADF,
+        };
+        Fault::new(Call::Execve, reason)
+    }
+
+    fn execute_first(&self) -> Errno {
+        let mut reason = Errno::NOENT;
+        for candidate in self.candidates.iter::<&CStr>() {
+            // SAFETY: both arrays end with a null, and their strings are never unmapped.
+            reason = combine(reason, unsafe {
+                sys::execve(candidate, self.arguments, self.environment)
+            });
+            if !goes_on(reason) {
+                break;
+            }
+        }
+        reason
+    }
 }
 
 /// Whether a failure lets the search along PATH go on, as execvp(3) has it.
@@ -54,48 +99,38 @@ pub(crate) fn combine(before: Errno, now: Errno) -> Errno {
     }
 }
 
-/// Executes this program again, as init process: `hoist-init COUNT CANDIDATE… ARGUMENT…`.
-pub(crate) fn execute_init(
-    program: BorrowedFd<'_>,
-    candidates: List<'_>,
-    arguments: List<'_>,
-    environment: List<'_>,
-) -> Fault {
-    let mut digits = [0_u8; 8];
-    let count = match decimal(candidates.count, &mut digits) {
-        Some(count) => count,
-        None => return Fault::new(Call::Execve, Errno::TOOBIG),
-    };
+/// The digits of a count of candidates.
+static DIGITS: [AtomicU8; 8] = [const { AtomicU8::new(0) }; 8];
+
+/// What this program is told as init process: `hoist-init COUNT CANDIDATE… ARGUMENT…`.
+fn init_arguments(
+    candidates: List<'static>,
+    arguments: List<'static>,
+) -> Result<*const *const c_char, Fault> {
+    let count = decimal(candidates.count).ok_or(Fault::new(Call::Execve, Errno::TOOBIG))?;
     let words = candidates.count as usize + arguments.count as usize;
-    let all = match sys::pointers(words + 3) {
-        Ok(all) => all,
-        Err(errno) => return Fault::new(Call::Mmap, errno),
-    };
-    let texts = [c"hoist-init", count]
-        .into_iter()
-        .chain(candidates.iter::<&CStr>())
-        .chain(arguments.iter::<&CStr>());
+    let all = sys::pointers(words + 3).at(Call::Mmap)?;
+    let texts = candidates
+        .iter::<&CStr>()
+        .chain(arguments.iter::<&CStr>())
+        .map(CStr::as_ptr);
+    let texts = [c"hoist-init".as_ptr(), count].into_iter().chain(texts);
     for (place, text) in all.iter_mut().zip(texts) {
-        *place = text.as_ptr();
+        *place = text;
     }
-    let environment = match array(&[], environment) {
-        Ok(environment) => environment,
-        Err(fault) => return fault,
-    };
-    // SAFETY: both arrays end with a null, and their strings outlive the call.
-    Fault::new(Call::Execve, unsafe {
-        sys::execute_file(program, all.as_ptr(), environment)
-    })
+    Ok(all.as_ptr())
 }
 
-fn decimal(number: u32, digits: &mut [u8; 8]) -> Option<&CStr> {
-    let (mut rest, mut first) = (number, digits.len() - 1);
+/// `number` as a C string in [`DIGITS`]; none where it has more digits than fit.
+fn decimal(number: u32) -> Option<*const c_char> {
+    // The last place keeps the zero that ends the string.
+    let (mut rest, mut first) = (number, DIGITS.len() - 1);
     loop {
         first = first.checked_sub(1)?;
-        digits[first] = b'0' + (rest % 10) as u8;
+        DIGITS[first].store(b'0' + (rest % 10) as u8, Relaxed);
         rest /= 10;
         if rest == 0 {
-            return CStr::from_bytes_with_nul(&digits[first..]).ok();
+            return Some(DIGITS[first..].as_ptr().cast());
         }
     }
 }

@@ -7,6 +7,7 @@ mod execute;
 mod fault;
 mod hook;
 mod identity;
+mod listener;
 mod mounts;
 mod network;
 mod procfs;

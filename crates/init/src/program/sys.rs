@@ -19,7 +19,9 @@ mod number {
     pub(super) const RT_SIGPROCMASK: usize = 14;
     pub(super) const IOCTL: usize = 16;
     pub(super) const DUP2: usize = 33;
+    pub(super) const SCHED_YIELD: usize = 24;
     pub(super) const CLONE: usize = 56;
+    pub(super) const EXIT: usize = 60;
     pub(super) const EXECVE: usize = 59;
     pub(super) const KILL: usize = 62;
     pub(super) const WAIT4: usize = 61;
@@ -33,6 +35,7 @@ mod number {
     pub(super) const PRCTL: usize = 157;
     pub(super) const PERSONALITY: usize = 135;
     pub(super) const SCHED_SETAFFINITY: usize = 203;
+    pub(super) const SET_MEMPOLICY: usize = 238;
     pub(super) const IOPRIO_SET: usize = 251;
     pub(super) const SCHED_SETATTR: usize = 314;
     pub(super) const EXIT_GROUP: usize = 231;
@@ -396,8 +399,12 @@ struct FilterProgram {
     instructions: *const u8,
 }
 
-/// seccomp(2): loads a filter, `struct sock_filter` after `struct sock_filter`.
-pub(crate) fn load_seccomp(filter: &[u8], flags: u32) -> Result<()> {
+/// `SECCOMP_FILTER_FLAG_NEW_LISTENER` (seccomp(2)).
+pub(crate) const NEW_LISTENER: u32 = 1 << 3;
+
+/// seccomp(2): loads a filter, `struct sock_filter` after `struct sock_filter`. With [`NEW_LISTENER`] the result is the number
+/// of the listener's descriptor.
+pub(crate) fn load_seccomp(filter: &[u8], flags: u32) -> Result<usize> {
     const SECCOMP_SET_MODE_FILTER: usize = 1;
     const INSTRUCTION_SIZE: usize = 8;
     let program = FilterProgram {
@@ -417,8 +424,66 @@ pub(crate) fn load_seccomp(filter: &[u8], flags: u32) -> Result<()> {
                 0,
             ],
         )
+    }
+}
+
+/// sched_yield(2).
+pub(crate) fn sched_yield() {
+    // SAFETY: takes no pointer.
+    let _ = unsafe { syscall(number::SCHED_YIELD, [0; 6]) };
+}
+
+/// Starts a thread of this program that calls `work`, which must not return (clone(2)). It has its own stack and shares all else.
+pub(crate) fn start_thread(work: extern "C" fn() -> !) -> Result<()> {
+    use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
+    const STACK_SIZE: usize = 64 * 1024;
+    // CLONE_VM, CLONE_FS, CLONE_FILES, CLONE_SIGHAND, CLONE_THREAD, CLONE_SYSVSEM.
+    const FLAGS: usize = 0x100 | 0x200 | 0x400 | 0x800 | 0x1_0000 | 0x4_0000;
+    // SAFETY: a fresh mapping at an address of the kernel's choice, never unmapped.
+    let stack = unsafe {
+        mmap_anonymous(
+            core::ptr::null_mut(),
+            STACK_SIZE,
+            ProtFlags::READ | ProtFlags::WRITE,
+            MapFlags::PRIVATE,
+        )
     }?;
-    Ok(())
+    let top = stack as usize + STACK_SIZE;
+    let result: isize;
+    // SAFETY: the System V ABI of the kernel. The new thread returns with its stack pointer at the mapping's end, which is
+    // aligned, and goes on in `work`, which does not return: it uses nothing of this frame.
+    unsafe {
+        asm!(
+            "syscall",
+            "test rax, rax",
+            "jnz 2f",
+            "xor ebp, ebp",
+            "call r12",
+            "ud2",
+            "2:",
+            inlateout("rax") number::CLONE as isize => result,
+            in("rdi") FLAGS,
+            in("rsi") top,
+            in("rdx") 0,
+            in("r10") 0,
+            in("r8") 0,
+            in("r12") work,
+            lateout("rcx") _,
+            lateout("r11") _,
+        );
+    }
+    match result {
+        -4095..0 => Err(Errno::from_raw_os_error(-result as i32)),
+        _ => Ok(()),
+    }
+}
+
+/// exit(2): ends this thread alone.
+pub(crate) fn exit_thread() -> ! {
+    loop {
+        // SAFETY: takes no pointer, and does not return.
+        let _ = unsafe { syscall(number::EXIT, [0; 6]) };
+    }
 }
 
 /// `struct ifreq` with flags (netdevice(7)).
@@ -628,6 +693,23 @@ pub(crate) fn sched_setaffinity(mask: &[u8]) -> Result<()> {
         syscall(
             number::SCHED_SETAFFINITY,
             [0, mask.len(), mask.as_ptr() as usize, 0, 0, 0],
+        )
+    }?;
+    Ok(())
+}
+
+/// set_mempolicy(2); bit by node.
+pub(crate) fn set_mempolicy(mode: u32, nodes: &[u8]) -> Result<()> {
+    // The kernel takes one off the number of bits before it reads them.
+    let bits = match nodes.len() {
+        0 => 0,
+        length => length * 8 + 1,
+    };
+    // SAFETY: the kernel reads whole words, up to the last bit that counts; `nodes` is made of whole words.
+    unsafe {
+        syscall(
+            number::SET_MEMPOLICY,
+            [mode as usize, nodes.as_ptr() as usize, bits, 0, 0, 0],
         )
     }?;
     Ok(())

@@ -8,13 +8,14 @@ use rustix::process::{Resource, Rlimit};
 use rustix::thread::{LinkNameSpaceType, ThreadNameSpaceType, UnshareFlags};
 use rustix::time::{ClockId, clock_gettime};
 
+use super::execute::Prepared;
 use super::fault::{At, Fault, Result};
 use super::hook::{self, Hook};
 use super::identity::{self, Identity};
 use super::mounts::{self, Binding, Covers, NewFilesystem, Node, Overlay};
 use super::root::{self, Target};
 use super::slots::Slots;
-use super::{console, control, execute, network, procfs, release, sys};
+use super::{console, control, listener, network, procfs, release, sys};
 
 const DONE: i32 = 0;
 const FAILED: i32 = 1;
@@ -46,6 +47,8 @@ struct Walk {
     next: u8,
     covers: Covers,
     own_process: procfs::OwnProcess,
+    /// The program, made ready before a filter is loaded.
+    prepared: Option<Prepared>,
     /// Where the time of each step goes: beginning and end, in nanoseconds of the monotonic clock.
     times: Option<&'static mut [u8]>,
 }
@@ -71,13 +74,17 @@ impl Walk {
             next: greeting.next,
             covers: Covers::default(),
             own_process: procfs::OwnProcess::default(),
+            prepared: None,
             times,
         })
     }
 
     fn steps(&mut self, index: &mut u32) -> Result<()> {
         let mut program = Program(self.plan);
-        for step in &mut program {
+        while let Some(step) = program.next() {
+            if matches!(step, Step::CloseDescriptors { .. }) {
+                self.prepared = Some(Prepared::of(program)?);
+            }
             let begun = self.times.is_some().then(now);
             if self.step(step)? == Goes::Away {
                 return Ok(());
@@ -380,8 +387,11 @@ impl Walk {
                 sys::close_on_exec_from(control::CONTROL + u32::from(keep_control) + preserved)
                     .at(Call::CloseRange)?;
             }
+            Step::LoadSeccomp { filter, flags } if flags & sys::NEW_LISTENER != 0 => {
+                listener::load(filter, flags)?;
+            }
             Step::LoadSeccomp { filter, flags } => {
-                sys::load_seccomp(filter, flags).at(Call::Seccomp)?
+                sys::load_seccomp(filter, flags).at(Call::Seccomp)?;
             }
             Step::SetCapabilities {
                 effective,
@@ -398,22 +408,10 @@ impl Walk {
                     ambient,
                 )?;
             }
-            Step::Execute {
-                candidates,
-                arguments,
-                environment,
-                init,
-            } => {
-                return Err(if init {
-                    execute::execute_init(
-                        slots.get(Slot::SELF)?,
-                        candidates,
-                        arguments,
-                        environment,
-                    )
-                } else {
-                    execute::execute(candidates, arguments, environment)
-                });
+            Step::Execute { .. } => {
+                let program = self.prepared.as_ref();
+                let program = program.ok_or(Fault::new(Call::Decode, Errno::NOEXEC))?;
+                return Err(program.execute(slots.find(Slot::SELF)));
             }
             Step::FailHere { errno } => {
                 return Err(Fault::new(Call::None, Errno::from_raw_os_error(errno)));
@@ -493,6 +491,9 @@ impl Walk {
             }
             Step::SetAffinity { mask } => {
                 sys::sched_setaffinity(mask).at(Call::SchedSetaffinity)?;
+            }
+            Step::SetMemoryPolicy { mode, nodes } => {
+                sys::set_mempolicy(mode, nodes).at(Call::SetMempolicy)?;
             }
             Step::OwnStreams { uid } => release::own_streams(uid),
             Step::ChangeRoot {} => mounts::change_root(slots.get(Slot::ROOT)?)?,

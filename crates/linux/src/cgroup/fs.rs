@@ -58,6 +58,30 @@ impl Cgroup {
         name: &str,
         limits: &Limits,
     ) -> Result<Self, CgroupError> {
+        Self::make(layout, base, name, limits, Existing::Replaced)
+    }
+
+    /// As [`Cgroup::create`], where somebody else has just made it for this caller: directories that exist are taken as they are.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cgroup::create`].
+    pub fn adopt(
+        layout: &Layout,
+        base: Base,
+        name: &str,
+        limits: &Limits,
+    ) -> Result<Self, CgroupError> {
+        Self::make(layout, base, name, limits, Existing::Taken)
+    }
+
+    fn make(
+        layout: &Layout,
+        base: Base,
+        name: &str,
+        limits: &Limits,
+        existing: Existing,
+    ) -> Result<Self, CgroupError> {
         if !is_plain(name) {
             return Err(CgroupError::Name {
                 name: name.to_owned(),
@@ -74,7 +98,7 @@ impl Cgroup {
             .try_for_each(|(hierarchy, record)| {
                 cgroup
                     .directories
-                    .push(make(record, &hierarchy.mount_point)?);
+                    .push(make(record, &hierarchy.mount_point, existing)?);
                 Ok(())
             })
             .and_then(|()| {
@@ -243,8 +267,21 @@ fn is_plain(name: &str) -> bool {
         })
 }
 
+/// What becomes of a directory that exists already.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Existing {
+    /// It is made anew, unless it is in use.
+    Replaced,
+    /// It is used as it is.
+    Taken,
+}
+
 /// Makes one directory and opens it.
-fn make(record: &DirectoryRecord, mount_point: &Path) -> Result<Directory, CgroupError> {
+fn make(
+    record: &DirectoryRecord,
+    mount_point: &Path,
+    existing: Existing,
+) -> Result<Directory, CgroupError> {
     let path = &record.path;
     let failed = |error| CgroupError::system("make cgroup", path, error);
     match mkdir(path, MODE) {
@@ -253,6 +290,7 @@ fn make(record: &DirectoryRecord, mount_point: &Path) -> Result<Directory, Cgrou
             make_parents(record, mount_point)?;
             mkdir(path, MODE).map_err(failed)?;
         }
+        Err(Errno::EXIST) if existing == Existing::Taken => {}
         Err(Errno::EXIST) => match rmdir(path).and_then(|()| mkdir(path, MODE)) {
             Ok(()) => {}
             Err(Errno::BUSY | Errno::NOTEMPTY | Errno::EXIST) => {

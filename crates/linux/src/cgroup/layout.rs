@@ -131,6 +131,24 @@ impl Layout {
         }
     }
 
+    /// Keeps the hierarchies that `look` does not refuse; of the others its reason is kept.
+    pub fn keep(&mut self, look: impl Fn(&Hierarchy) -> Result<(), String>) {
+        let unusable = &mut self.unusable;
+        self.hierarchies.retain(|hierarchy| {
+            look(hierarchy)
+                .map_err(|reason| {
+                    unusable.push(Unusable {
+                        controllers: match hierarchy.version {
+                            Version::V1 => hierarchy.controllers.clone(),
+                            Version::V2 => Vec::new(),
+                        },
+                        reason,
+                    });
+                })
+                .is_ok()
+        });
+    }
+
     /// The index of the unified hierarchy.
     pub fn unified(&self) -> Option<usize> {
         self.hierarchies

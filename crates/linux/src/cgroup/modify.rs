@@ -10,12 +10,12 @@ use super::{
 };
 
 impl Cgroup {
-    /// Changes the limits that `resources` names; the others stay.
+    /// Changes the limits that `resources` names; the others stay. The result is what was written.
     ///
     /// # Errors
     ///
     /// One limit cannot be had, or is refused by the kernel: then all are as before. Device rules are refused always.
-    pub fn modify(&self, resources: &LinuxResources) -> Result<(), CgroupError> {
+    pub fn modify(&self, resources: &LinuxResources) -> Result<Vec<Write>, CgroupError> {
         let current = |index: usize, file: &str| self.directories.get(index)?.read(file).ok();
         let writes = plan_change(resources, &self.layout(), &current)?;
         let mut done: Vec<Write> = Vec::with_capacity(writes.len());
@@ -30,7 +30,7 @@ impl Cgroup {
             }
             done.extend(before);
         }
-        Ok(())
+        Ok(writes)
     }
 
     /// What to write to have the present value again. `None` where it cannot be read.

@@ -4,7 +4,7 @@ pub(crate) mod control;
 pub(crate) mod helper;
 mod id_maps;
 mod reap;
-mod spawn;
+pub(crate) mod spawn;
 mod streams;
 mod times;
 mod verify;
@@ -54,6 +54,8 @@ pub(crate) trait Witness {
     fn hooks(&mut self, pid: u32) -> Result<[OwnedFd; 2]>;
     /// The process is as planned and about to be let go; it waits.
     fn releasing(&mut self) -> Result<()>;
+    /// The process has its seccomp filter, with this listener, and goes on to execute its program.
+    fn listener(&mut self, pid: u32, listener: OwnedFd) -> Result<()>;
     /// What a hook of the process's own namespaces has written, where one failed.
     fn hook_output(&self) -> Option<String>;
 }
@@ -206,6 +208,10 @@ impl Start<'_> {
                 MessageKind::Ready => ready = true,
                 MessageKind::Hooks => asks_for_hooks = true,
                 MessageKind::Console => streams.console = Some(self.console(descriptor)?.into()),
+                MessageKind::Listener => match (process.as_ref(), descriptor) {
+                    (Some((pid, _)), Some(listener)) => self.witness.listener(*pid, listener)?,
+                    _ => return Err(died("the helper")),
+                },
                 MessageKind::Failed => return Ok(End::Failed(self.explain(&message))),
                 MessageKind::LoseOwner if self.plan.loses_owner() => {
                     let _ = rustix::process::kill_process(rustix::process::getpid(), Signal::KILL);

@@ -41,6 +41,8 @@ pub struct HostFeatures {
     /// Whether the process is in the machine's first user namespace. Elsewhere even a privileged process makes no
     /// device nodes and sees no `trusted.*` attributes.
     pub initial_user_namespace: bool,
+    /// Whether the process's user namespace, and each below it, denies setgroups(2) for good (user_namespaces(7)).
+    pub setgroups_denied: bool,
     /// Which cgroup hierarchies there are.
     pub cgroup: Layout,
     /// `mount_setattr(2)`: from 5.12.
@@ -77,6 +79,7 @@ impl HostFeatures {
             gid: 0,
             privileged: true,
             initial_user_namespace: true,
+            setgroups_denied: false,
             cgroup: Layout::default(),
             mount_setattr: from(5, 12),
             overlay_userxattr: from(5, 11),

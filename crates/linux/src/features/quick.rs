@@ -1,9 +1,9 @@
 //! The features that a start needs, read without trying anything out.
 
-use std::io;
+use std::{fs, io};
 
 use rustix::{
-    fs::stat,
+    fs::{Access, access, stat},
     process::{getegid, geteuid},
     system::uname,
     thread::{CapabilitySet, capabilities},
@@ -32,13 +32,28 @@ impl HostFeatures {
         let uid = geteuid().as_raw();
         let administrator =
             capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_ADMIN));
+        let initial_user_namespace = stat(c"/proc/self/ns/user")
+            .is_ok_and(|namespace| namespace.st_ino == FIRST_USER_NAMESPACE);
+        let mut cgroup = cgroup::detect()?;
+        if !initial_user_namespace {
+            // Root of a user namespace may have been given a part of them, or nothing: podman as an ordinary user.
+            cgroup.keep(|hierarchy| {
+                access(&hierarchy.mount_point, Access::WRITE_OK).map_err(|_| {
+                    format!(
+                        "its cgroup hierarchy at {} may not be written in this user namespace",
+                        hierarchy.mount_point.display()
+                    )
+                })
+            });
+        }
         Ok(Self {
             uid,
             gid: getegid().as_raw(),
             privileged: uid == 0 && administrator,
-            initial_user_namespace: stat(c"/proc/self/ns/user")
-                .is_ok_and(|namespace| namespace.st_ino == FIRST_USER_NAMESPACE),
-            cgroup: cgroup::detect()?,
+            initial_user_namespace,
+            setgroups_denied: !initial_user_namespace
+                && fs::read("/proc/self/setgroups").is_ok_and(|word| word.starts_with(b"deny")),
+            cgroup,
             ..Self::assume(kernel)
         })
     }

@@ -1,5 +1,7 @@
 //! From a failed step to an error that says what was tried, why it failed and what to do.
 
+use std::ffi::CStr;
+
 use hoist_compute::{Error, ErrorKind, OsCode, Phase};
 use hoist_init::wire::{Call, List, Message, Step};
 
@@ -154,6 +156,14 @@ fn subject(step: &Step<'_>) -> Option<String> {
     Some(text(path).into_owned())
 }
 
+/// Whether one of the pairs has this option.
+fn has_option(options: List<'_>, name: &CStr) -> bool {
+    options
+        .iter::<&CStr>()
+        .step_by(2)
+        .any(|option| option == name)
+}
+
 fn remedy(step: &Step<'_>, call: Call, errno: i32, features: &HostFeatures) -> Option<String> {
     let ordinary = !features.privileged;
     let words = match (step, call, errno) {
@@ -214,6 +224,17 @@ fn remedy(step: &Step<'_>, call: Call, errno: i32, features: &HostFeatures) -> O
         }
         (Step::WriteOwnProcess { .. }, _, EACCES) => {
             "lowering the OOM score needs CAP_SYS_RESOURCE"
+        }
+        (Step::SetMemoryPolicy { .. }, _, ENOSYS) => {
+            "this kernel knows no NUMA nodes (CONFIG_NUMA)"
+        }
+        (Step::SetMemoryPolicy { .. }, _, EINVAL) => {
+            "this kernel does not know the mode, or this machine has none of the nodes"
+        }
+        (Step::Mount { options, .. }, Call::Fsconfig, EINVAL)
+            if has_option(*options, c"context") =>
+        {
+            "a mount label needs SELinux, and this host's kernel runs without"
         }
         (Step::SetLimit { .. }, _, EPERM) => "raising a hard limit needs CAP_SYS_RESOURCE",
         (Step::Execute { .. }, _, ENOENT) => {

@@ -12,6 +12,7 @@ mod fault;
 pub(crate) mod hooks;
 mod mounts;
 mod namespaces;
+mod net_devices;
 mod options;
 mod process;
 mod program;
@@ -21,7 +22,7 @@ mod user_namespace;
 mod words;
 
 use hoist_init::wire::{Slot, Step};
-use hoist_spec::oci::Spec;
+use hoist_spec::oci::{LinuxResources, Spec};
 use hoist_spec::{ContainerId, ContainerSpec, ProcessSpec};
 
 pub(crate) use constants::namespace::{CGROUP as CGROUP_NAMESPACE, PID as PID_NAMESPACE};
@@ -31,8 +32,10 @@ pub(crate) use explain::{explain, explain_late};
 pub use fault::Fault;
 pub(crate) use mounts::known_options;
 pub(crate) use namespaces::{KINDS as NAMESPACE_KINDS, Namespaces, name as namespace_name};
+pub use net_devices::NetDevice;
 pub use options::{MOST_PRESERVED, RuntimeOptions};
 pub use program::Descriptor;
+pub(crate) use scheduling::mask_of;
 pub use user_namespace::{IdMapping, IdMaps};
 pub use words::{Lane, PlannedStep};
 
@@ -42,11 +45,13 @@ use self::process::{ProcessPlan, Sets};
 use self::program::{Descriptors, Steps, c_string};
 use std::path::{Path, PathBuf};
 
+use crate::cgroup::DeviceRule;
 use crate::cgroup::layout::{Base, Layout, Unusable, Version};
 use crate::cgroup::limits::{DeviceControl, Limits, plan_limits};
 use crate::features::{HostFeatures, NO_CGROUP_OF_USER};
 use crate::root_facts::RootFacts;
-use crate::seccomp::{Filter, filter_for};
+use crate::seccomp::filter_for;
+use crate::systemd::Unit;
 use crate::user;
 
 /// What will be done to start a container's first process, or a further one.
@@ -58,6 +63,8 @@ pub struct Plan {
     pub(crate) id_maps: Option<IdMaps>,
     /// The container's namespaces.
     pub(crate) namespaces: Namespaces,
+    /// The host's network devices that it gets.
+    pub(crate) net_devices: Vec<NetDevice>,
     /// What the helper gets.
     pub(crate) descriptors: Vec<Descriptor>,
     /// What the helper and the process do.
@@ -71,6 +78,8 @@ pub(crate) struct CgroupPlan {
     pub(crate) name: String,
     pub(crate) limits: Limits,
     pub(crate) places: Vec<CgroupPlace>,
+    /// The scope that systemd makes it for, where it does.
+    pub(crate) unit: Option<Unit>,
 }
 
 impl CgroupPlan {
@@ -104,6 +113,8 @@ pub(crate) struct Context<'a> {
     pub(crate) namespaces: &'a Namespaces,
     pub(crate) id_maps: Option<&'a IdMaps>,
     pub(crate) cgroup: Option<&'a CgroupPlan>,
+    /// The SELinux context of file systems that are made for the container.
+    pub(crate) mount_label: Option<&'a str>,
 }
 
 impl Plan {
@@ -163,7 +174,7 @@ pub fn plan_for_runtime(
     hooks::check(oci)?;
     let mut namespaces = Namespaces::of(oci)?;
     let id_maps = IdMaps::of(oci, &mut namespaces, features)?;
-    let cgroup = plan_cgroup(id, oci, features, &namespaces)?;
+    let cgroup = plan_cgroup(id, oci, features, &namespaces, options.systemd_cgroup)?;
     let identity = user::resolve(spec.user.as_deref(), process.user(), facts)?;
     if let Some(maps) = &id_maps {
         maps.check(&identity)?;
@@ -181,6 +192,11 @@ pub fn plan_for_runtime(
         namespaces: &namespaces,
         id_maps: id_maps.as_ref(),
         cgroup: cgroup.as_ref(),
+        mount_label: oci
+            .linux()
+            .as_ref()
+            .and_then(|linux| linux.mount_label().as_deref())
+            .filter(|label| !label.is_empty()),
     };
 
     let mut steps = Steps::default();
@@ -233,11 +249,11 @@ pub fn plan_for_runtime(
         .as_ref()
         .and_then(|linux| linux.seccomp().as_ref());
     let filter = filter_for(spec.seccomp, seccomp, sets.all().bits())?;
-    refuse_notify(filter.as_ref())?;
     ProcessPlan {
         oci: process,
         identity: &identity,
         id_maps: id_maps.as_ref(),
+        setgroups_denied: features.setgroups_denied,
         filter: filter.as_ref(),
         init: spec.init,
         bind_console: true,
@@ -247,11 +263,16 @@ pub fn plan_for_runtime(
             .linux()
             .as_ref()
             .and_then(|linux| linux.personality().as_ref()),
+        memory_policy: oci
+            .linux()
+            .as_ref()
+            .and_then(|linux| linux.memory_policy().as_ref()),
     }
     .make(&mut steps)?;
     Ok(Plan {
         cgroup,
         id_maps,
+        net_devices: net_devices::of(oci, &namespaces)?,
         namespaces,
         descriptors: descriptors.0,
         program: steps,
@@ -265,6 +286,8 @@ pub struct RunningContainer {
     pub namespaces: u32,
     /// How its ids are mapped, where it has a user namespace.
     pub id_maps: Option<IdMaps>,
+    /// setgroups(2) is denied in the user namespace that it shares with whoever starts the process.
+    pub setgroups_denied: bool,
     /// The directories of its cgroup; none where it has no cgroup.
     pub cgroup: Vec<CgroupPlace>,
 }
@@ -290,7 +313,7 @@ pub fn plan_process(
     let pidfd = descriptors.add(Descriptor::ContainerProcess);
     steps.push(Step::EnterProcess {
         pidfd,
-        namespaces: container.namespaces,
+        namespaces: container.namespaces & !namespace::CGROUP,
     });
     let slots = runtime_slots(&mut descriptors, options)?;
     let own_root = options.own_root.as_ref();
@@ -309,6 +332,13 @@ pub fn plan_process(
     let born = clone(&mut steps, &mut descriptors, new, birthplaces);
     steps.push(Step::NewSession {});
     join_cgroups(&mut steps, &mut descriptors, &container.cgroup, born)?;
+    // Not before: a hierarchy that is mounted with `nsdelegate`, as systemd does, lets nobody in from outside the namespace's root.
+    if container.namespaces & namespace::CGROUP != 0 {
+        steps.push(Step::EnterProcess {
+            pidfd,
+            namespaces: namespace::CGROUP,
+        });
+    }
     if let (Some(root), Some(tree)) = (own_root, tree) {
         root.make(tree, &mut steps)?;
     }
@@ -321,11 +351,11 @@ pub fn plan_process(
         .as_ref()
         .and_then(|linux| linux.seccomp().as_ref());
     let filter = filter_for(spec.seccomp, seccomp, sets.all().bits())?;
-    refuse_notify(filter.as_ref())?;
     ProcessPlan {
         oci: &process.oci,
         identity: &identity,
         id_maps: container.id_maps.as_ref(),
+        setgroups_denied: container.setgroups_denied,
         filter: filter.as_ref(),
         init: false,
         bind_console: false,
@@ -336,6 +366,11 @@ pub fn plan_process(
             .linux()
             .as_ref()
             .and_then(|linux| linux.personality().as_ref()),
+        memory_policy: spec
+            .oci
+            .linux()
+            .as_ref()
+            .and_then(|linux| linux.memory_policy().as_ref()),
     }
     .make(&mut steps)?;
     Ok(Plan {
@@ -345,6 +380,7 @@ pub fn plan_process(
             new,
             joined: Vec::new(),
         },
+        net_devices: Vec::new(),
         descriptors: descriptors.0,
         program: steps,
     })
@@ -419,6 +455,7 @@ fn plan_cgroup(
     oci: &Spec,
     features: &HostFeatures,
     namespaces: &Namespaces,
+    by_systemd: bool,
 ) -> Result<Option<CgroupPlan>, PlanError> {
     let linux = oci.linux().as_ref();
     let resources = linux
@@ -431,6 +468,12 @@ fn plan_cgroup(
         DeviceControl::Enforce
     };
     if !features.privileged {
+        if by_systemd {
+            return Err(PlanError::unsupported(
+                "the systemd cgroup driver for an ordinary user",
+                "it asks the system's manager, which serves root alone: use the cgroupfs driver",
+            ));
+        }
         // No limit is dropped silently: with an empty layout each that is asked for is an error with this reason.
         let nothing = Layout {
             unusable: vec![Unusable {
@@ -446,9 +489,22 @@ fn plan_cgroup(
     if features.cgroup.hierarchies.is_empty() {
         return Ok(None);
     }
-    let name = match linux.and_then(|linux| linux.cgroups_path().as_ref()) {
-        Some(path) => cgroup_name(&path.display().to_string())?,
-        None => format!("hoist/{id}"),
+    let path = linux.and_then(|linux| linux.cgroups_path().as_ref());
+    let path = path.map(|path| path.display().to_string());
+    let unit = match by_systemd {
+        true => Some(plan_unit(
+            path.as_deref(),
+            id,
+            &limits,
+            &resources,
+            devices,
+        )?),
+        false => None,
+    };
+    let name = match (&unit, path) {
+        (Some(unit), _) => unit.path.clone(),
+        (None, Some(path)) => cgroup_name(&path)?,
+        (None, None) => format!("hoist/{id}"),
     };
     let hierarchies = features.cgroup.hierarchies.iter();
     let places = hierarchies
@@ -465,7 +521,28 @@ fn plan_cgroup(
         name,
         limits,
         places,
+        unit,
     }))
+}
+
+/// The scope of a container, and all that systemd must know of it.
+fn plan_unit(
+    path: Option<&str>,
+    id: &ContainerId,
+    limits: &Limits,
+    resources: &LinuxResources,
+    devices: DeviceControl,
+) -> Result<Unit, PlanError> {
+    let mut unit = Unit::of(path, id)
+        .map_err(|reason| PlanError::invalid("cgroups path", path.unwrap_or_default(), reason))?;
+    let rules = match devices {
+        DeviceControl::Leave => None,
+        DeviceControl::Enforce => Some(DeviceRule::for_container(
+            resources.devices().as_deref().unwrap_or_default(),
+        )?),
+    };
+    unit.tell(&limits.writes, rules.as_deref())?;
+    Ok(unit)
 }
 
 fn cgroup_name(path: &str) -> Result<String, PlanError> {
@@ -480,7 +557,7 @@ fn cgroup_name(path: &str) -> Result<String, PlanError> {
     if path.contains(':') {
         return Err(PlanError::unsupported(
             format!("cgroups path {path}"),
-            "the systemd cgroup driver is not there yet",
+            "it is of the form that the systemd cgroup driver takes: give --systemd-cgroup",
         ));
     }
     Ok(name.to_owned())
@@ -689,46 +766,11 @@ fn time_offsets(oci: &Spec) -> String {
 /// Refuses what a spec may ask for and this version does not do: isolation is never dropped silently.
 fn refuse_unknown(oci: &Spec) -> Result<(), PlanError> {
     let linux = oci.linux().as_ref();
-    let asked = [
-        (
-            "a mount label",
-            linux.is_some_and(|linux| is_set(linux.mount_label())),
-        ),
-        (
-            "Intel RDT",
-            linux.is_some_and(|linux| linux.intel_rdt().is_some()),
-        ),
-        (
-            "network devices",
-            linux.is_some_and(|linux| {
-                linux
-                    .net_devices()
-                    .as_ref()
-                    .is_some_and(|all| !all.is_empty())
-            }),
-        ),
-        (
-            "a memory policy",
-            linux.is_some_and(|linux| linux.memory_policy().is_some()),
-        ),
-    ];
-    match asked.iter().find(|(_, asked)| *asked) {
-        Some((what, _)) => Err(PlanError::unsupported(*what, "it is not there yet")),
-        None => Ok(()),
-    }
-}
-
-/// Nobody hands the descriptor of such a filter to the agent that it asks for.
-fn refuse_notify(filter: Option<&Filter>) -> Result<(), PlanError> {
-    match filter.is_some_and(|filter| filter.notify) {
+    match linux.is_some_and(|linux| linux.intel_rdt().is_some()) {
         true => Err(PlanError::unsupported(
-            "the seccomp action SCMP_ACT_NOTIFY",
+            "Intel RDT (linux.intelRdt)",
             "it is not there yet",
         )),
         false => Ok(()),
     }
-}
-
-fn is_set(text: &Option<String>) -> bool {
-    text.as_deref().is_some_and(|text| !text.is_empty())
 }

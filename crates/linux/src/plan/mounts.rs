@@ -151,6 +151,7 @@ fn filesystem(
         }
     });
     let words = data.flat_map(|(key, value)| [key.as_str(), value.as_str()]);
+    let words = words.chain(label(kind, options, context));
     let data = ListBytes::of_texts("mount option", words)?;
     steps.push(Step::Mount {
         kind: &c_string("mount type", kind)?,
@@ -164,6 +165,18 @@ fn filesystem(
         out: slot_of(target),
     });
     Ok(())
+}
+
+/// The label of everything in a file system. Those that the kernel itself labels, file by file, take none.
+fn label<'a>(
+    kind: &str,
+    options: &Options,
+    context: &Context<'a>,
+) -> impl Iterator<Item = &'a str> {
+    let labels_itself = matches!(kind, "proc" | "sysfs" | "mqueue");
+    let has_one = options.data.iter().any(|(key, _)| key == "context");
+    let label = context.mount_label.filter(|_| !labels_itself && !has_one);
+    label.into_iter().flat_map(|label| ["context", label])
 }
 
 fn bind(
@@ -223,7 +236,9 @@ fn cgroups(
             context,
         );
     }
-    let words = ListBytes::of_texts("mount option", ["mode", "755"])?;
+    let label = label("tmpfs", options, context);
+    let words = ["mode", "755"].into_iter().chain(label);
+    let words = ListBytes::of_texts("mount option", words)?;
     let text = c_string("mount target", target)?;
     steps.push(Step::Mount {
         kind: c"tmpfs",

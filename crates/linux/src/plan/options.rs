@@ -22,6 +22,11 @@ pub struct RuntimeOptions {
     pub own_root: Option<OwnRoot>,
     /// Give pipes and sockets among the standard streams to the program's user.
     pub own_streams: bool,
+    /// Have systemd make the cgroup: the path is of the form `slice:prefix:name` then.
+    pub systemd_cgroup: bool,
+    /// Start a further process in a cgroup below the container's, which must exist: `PATH`, or with cgroup v1
+    /// `CONTROLLER[,CONTROLLER…]:PATH` for some hierarchies.
+    pub cgroup_below: Option<String>,
 }
 
 /// The most descriptors that can be preserved: the helper has few slots.

@@ -4,7 +4,9 @@
 use std::ffi::CString;
 
 use hoist_init::wire::{Slot, Step};
-use hoist_spec::oci::{Capabilities, Hook, LinuxPersonality, PosixRlimitType, Process};
+use hoist_spec::oci::{
+    Capabilities, Hook, LinuxMemoryPolicy, LinuxPersonality, PosixRlimitType, Process,
+};
 use hoist_spec::{CapabilitySet, capability_number};
 
 use super::options::RuntimeSlots;
@@ -22,6 +24,8 @@ pub(crate) struct ProcessPlan<'a> {
     pub(crate) oci: &'a Process,
     pub(crate) identity: &'a Identity,
     pub(crate) id_maps: Option<&'a IdMaps>,
+    /// setgroups(2) is denied where the caller is.
+    pub(crate) setgroups_denied: bool,
     pub(crate) filter: Option<&'a Filter>,
     /// Run it below an init process.
     pub(crate) init: bool,
@@ -33,13 +37,15 @@ pub(crate) struct ProcessPlan<'a> {
     pub(crate) start_hooks: &'a [Hook],
     /// The execution domain.
     pub(crate) personality: Option<&'a LinuxPersonality>,
+    /// The nodes that memory is taken on.
+    pub(crate) memory_policy: Option<&'a LinuxMemoryPolicy>,
 }
 
 impl ProcessPlan<'_> {
     /// Appends the steps from the console to the execve.
     pub(crate) fn make(&self, steps: &mut Steps) -> Result<(), PlanError> {
         self.limits(steps);
-        scheduling::make(steps, self.oci, self.personality)?;
+        scheduling::make(steps, self.oci, self.personality, self.memory_policy)?;
         self.labels(steps)?;
         if let Some(score) = self.oci.oom_score_adj() {
             let value = c_string("OOM score", &score.to_string())?;
@@ -130,7 +136,10 @@ impl ProcessPlan<'_> {
             uid: self.identity.uid,
             gid: self.identity.gid,
             groups: groups.as_list(),
-            set_groups: !self.id_maps.is_some_and(|maps| maps.deny_setgroups),
+            set_groups: !match self.id_maps {
+                Some(maps) => maps.deny_setgroups,
+                None => self.setgroups_denied,
+            },
             bounding: sets.bounding,
             no_new_privileges,
         });

@@ -2,8 +2,9 @@
 
 use hoist_init::wire::Step;
 use hoist_spec::oci::{
-    IOPriorityClass, LinuxPersonality, LinuxPersonalityDomain, LinuxSchedulerFlag,
-    LinuxSchedulerPolicy, Process, Scheduler,
+    IOPriorityClass, LinuxMemoryPolicy, LinuxPersonality, LinuxPersonalityDomain,
+    LinuxSchedulerFlag, LinuxSchedulerPolicy, MemoryPolicyFlagType, MemoryPolicyModeType, Process,
+    Scheduler,
 };
 
 use super::PlanError;
@@ -21,7 +22,11 @@ pub(crate) fn make(
     steps: &mut Steps,
     process: &Process,
     personality: Option<&LinuxPersonality>,
+    memory_policy: Option<&LinuxMemoryPolicy>,
 ) -> Result<(), PlanError> {
+    if let Some(policy) = memory_policy {
+        set_memory_policy(steps, policy)?;
+    }
     if let Some(personality) = personality {
         set_personality(steps, personality)?;
     }
@@ -63,6 +68,37 @@ fn set_personality(steps: &mut Steps, personality: &LinuxPersonality) -> Result<
         LinuxPersonalityDomain::PerLinux32 => 8,
     };
     steps.push(Step::SetPersonality { personality });
+    Ok(())
+}
+
+/// `MPOL_*` and `MPOL_F_*` (set_mempolicy(2)).
+fn set_memory_policy(steps: &mut Steps, policy: &LinuxMemoryPolicy) -> Result<(), PlanError> {
+    let mode = match policy.mode() {
+        MemoryPolicyModeType::MpolDefault => 0,
+        MemoryPolicyModeType::MpolPreferred => 1,
+        MemoryPolicyModeType::MpolBind => 2,
+        MemoryPolicyModeType::MpolInterleave => 3,
+        MemoryPolicyModeType::MpolLocal => 4,
+        MemoryPolicyModeType::MpolPreferredMany => 5,
+        MemoryPolicyModeType::MpolWeightedInterleave => 6,
+    };
+    let flags = policy.flags().iter().flatten().fold(0_u32, |bits, flag| {
+        bits | match flag {
+            MemoryPolicyFlagType::MpolFNumaBalancing => 1 << 13,
+            MemoryPolicyFlagType::MpolFRelativeNodes => 1 << 14,
+            MemoryPolicyFlagType::MpolFStaticNodes => 1 << 15,
+        }
+    });
+    let nodes = match policy.nodes().as_deref().filter(|list| !list.is_empty()) {
+        None => Vec::new(),
+        Some(list) => mask_of(list).ok_or_else(|| {
+            PlanError::invalid("memory policy's nodes", list, "it is no list of nodes")
+        })?,
+    };
+    steps.push(Step::SetMemoryPolicy {
+        mode: mode | flags,
+        nodes: &nodes,
+    });
     Ok(())
 }
 
@@ -128,7 +164,8 @@ pub(crate) fn set_affinity(steps: &mut Steps, list: Option<&str>) -> Result<(), 
     Ok(())
 }
 
-fn mask_of(list: &str) -> Option<Vec<u8>> {
+/// A list such as `0-3,7`, bit by number; none for one that is damaged.
+pub(crate) fn mask_of(list: &str) -> Option<Vec<u8>> {
     let mut mask = Vec::new();
     for part in list.split(',') {
         let (first, last) = part

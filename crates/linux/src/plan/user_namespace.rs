@@ -52,7 +52,7 @@ impl IdMaps {
                     "a new user namespace needs a map of users and one of groups",
                 ));
             }
-            let deny_setgroups = !features.privileged;
+            let deny_setgroups = !features.privileged || features.setgroups_denied;
             return Ok(Some(Self {
                 users,
                 groups,

@@ -296,6 +296,7 @@ pub(crate) fn words(step: &Step<'_>) -> String {
         Step::SetPersonality { personality } => format!("set personality {personality:#x}"),
         Step::SetScheduler { .. } => "set the scheduler".to_owned(),
         Step::SetIoPriority { .. } => "set the I/O priority".to_owned(),
+        Step::SetMemoryPolicy { .. } => "set the memory policy".to_owned(),
         Step::SetAffinity { .. } => "set the CPUs to run on".to_owned(),
         Step::OwnStreams { uid } => format!("give the standard streams to user {uid}"),
         Step::ChangeRoot {} => "change to the root, without pivot_root".to_owned(),

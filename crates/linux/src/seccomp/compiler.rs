@@ -115,7 +115,6 @@ pub(super) mod flag {
     pub(in super::super) const LOG: u32 = 1 << 1;
     pub(in super::super) const SPEC_ALLOW: u32 = 1 << 2;
     pub(in super::super) const NEW_LISTENER: u32 = 1 << 3;
-    pub(in super::super) const TSYNC_ESRCH: u32 = 1 << 4;
     pub(in super::super) const WAIT_KILLABLE_RECV: u32 = 1 << 5;
 }
 
@@ -639,10 +638,8 @@ fn flags_of(flags: Option<&[LinuxSeccompFilterFlag]>, notify: bool) -> u32 {
     });
     if notify {
         bits |= flag::NEW_LISTENER;
-        // Both at once need this one: else the call has two meanings for what it returns.
-        if bits & flag::TSYNC != 0 {
-            bits |= flag::TSYNC_ESRCH;
-        }
+        // The process has one thread that is to have the filter; the other hands the listener over and must have none.
+        bits &= !flag::TSYNC;
     } else {
         // The kernel refuses it without a listener, and without one it would mean nothing.
         bits &= !flag::WAIT_KILLABLE_RECV;

@@ -56,11 +56,6 @@ pub(crate) fn make(
     detached: bool,
 ) -> Result<Made, Failure> {
     let id = parse_id(id)?;
-    if global.systemd_cgroup {
-        return Err(Failure::new(
-            "--systemd-cgroup: the systemd cgroup driver is not supported (use the cgroupfs driver: --cgroup-manager=cgroupfs with podman, native.cgroupdriver=cgroupfs with docker, SystemdCgroup = false with containerd)",
-        ));
-    }
     let Bundle { mut spec, path } = bundle::read(arguments.value("bundle"), &mut global.log)?;
     let process = spec
         .oci
@@ -81,6 +76,7 @@ pub(crate) fn make(
         preserved_descriptors: launch.preserved(),
         make_working_directory: true,
         own_streams: true,
+        systemd_cgroup: global.systemd_cgroup,
         ..RuntimeOptions::default()
     };
     let container = service.create_from_bundle(&id, &spec, &path, &options)?;

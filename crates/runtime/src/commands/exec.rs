@@ -40,11 +40,11 @@ pub(crate) const FLAGS: [Flag; 14] = [
     Flag::with_value(
         "cgroup",
         "PATH",
-        "a cgroup below the container's: not supported, and refused",
+        "a cgroup below the container's; with cgroup v1 also CONTROLLER[,CONTROLLER...]:PATH",
     ),
     Flag::switch(
         "ignore-paused",
-        "start it in a paused container: it waits for the resume",
+        "start it in a paused container: not supported, and refused",
     ),
     Flag::switch(
         "no-subreaper",
@@ -72,6 +72,7 @@ fn start(global: &mut Global, arguments: &Arguments) -> Result<u8, Failure> {
     let options = RuntimeOptions {
         preserved_descriptors: launch.preserved(),
         own_streams: true,
+        cgroup_below: arguments.value("cgroup").map(str::to_owned),
         ..RuntimeOptions::default()
     };
     let process = ProcessSpec {
@@ -112,10 +113,8 @@ fn refused(container: &RuntimeContainer, error: hoist_compute::Error) -> Failure
 
 /// The process that the flags, or the file that they name, ask for.
 fn wanted(arguments: &Arguments, container: &RuntimeContainer) -> Result<oci::Process, Failure> {
-    for flag in ["cgroup", "ignore-paused"] {
-        if arguments.value(flag).is_some() {
-            return Err(Failure::new(format!("--{flag} is not supported")));
-        }
+    if arguments.has("ignore-paused") {
+        return Err(Failure::new("--ignore-paused is not supported"));
     }
     if let Some(path) = arguments.value("process") {
         let text = read_text(Path::new(path)).map_err(|error| {

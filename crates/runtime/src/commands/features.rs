@@ -33,7 +33,7 @@ pub(crate) fn features(_: &mut Global, _: &Arguments) -> Result<u8, Failure> {
             "cgroup": {
                 "v1": true,
                 "v2": true,
-                "systemd": false,
+                "systemd": true,
                 "systemdUser": false,
                 "rdma": true,
             },
@@ -49,7 +49,7 @@ pub(crate) fn features(_: &mut Global, _: &Arguments) -> Result<u8, Failure> {
             "selinux": {"enabled": true},
             "intelRdt": {"enabled": false},
             "mountExtensions": {"idmap": {"enabled": false}},
-            "netDevices": {"enabled": false},
+            "netDevices": {"enabled": true},
         },
         "annotations": {
             "org.hoist.version": env!("CARGO_PKG_VERSION"),

@@ -13,6 +13,14 @@ pub(crate) fn add(suite: Suite) -> Suite {
         .test("a working directory that is missing is made", CONTAINERS, working_directory)
         .test("process: scheduler, I/O priority and personality", CONTAINERS, scheduling)
         .test("process: the CPUs of an exec", CONTAINERS, affinity)
+        .test("process: an exec in a cgroup below the container's", CONTAINERS, cgroup_of_exec)
+        .test("memory policy: the program has it, and so has an exec", CONTAINERS, memory_policy)
+        .test(
+            "a network device of the host is moved into the container with its address, under its new name, and is up",
+            &[Need::Root, Need::Tool("ip")],
+            net_devices,
+        )
+        .test("a mount label needs SELinux", CONTAINERS, mount_label)
         .test("host and domain name, and sysctls of the container's namespaces", CONTAINERS, names)
         .test("mounts: attributes, recursive ones, propagation, tmpfs of the covered directory's mode", CONTAINERS, mounts)
         .test("mounts: tmpcopyup copies files, links, modes and owners and follows nothing", CONTAINERS, copy_up)
@@ -127,6 +135,151 @@ fn affinity() {
     bundle
         .call(&["exec", "--process", "p.json", &bundle.id])
         .fails(255, "");
+    bundle.remove();
+}
+
+fn cgroup_of_exec() {
+    let bundle = Bundle::new(&["idle"]);
+    bundle.start();
+    let text = fs::read_to_string(format!("/proc/{}/cgroup", bundle.pid())).unwrap();
+    let hierarchies: Vec<_> = fs::read_dir("/sys/fs/cgroup")
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .chain(["/sys/fs/cgroup".into()])
+        .map(|path| path.join("hoist-tests").join(&bundle.id))
+        .filter(|path| path.is_dir())
+        .collect();
+    assert!(!hierarchies.is_empty());
+    for path in &hierarchies {
+        let below = path.join("below");
+        // Of one hierarchy that has several names.
+        let _ = fs::create_dir(&below);
+        for file in ["cpuset.cpus", "cpuset.mems"] {
+            if let Ok(value) = fs::read_to_string(path.join(file)) {
+                let _ = fs::write(below.join(file), value.trim());
+            }
+        }
+    }
+    let exec = |cgroup: &str, pid_file: &str| {
+        let words = [
+            "exec",
+            "--detach",
+            "--cgroup",
+            cgroup,
+            "--pid-file",
+            pid_file,
+        ];
+        bundle.launch(&[&words[..], &[&bundle.id, "/probe", "probe", "idle"]].concat())
+    };
+    exec("below", "further").ok();
+    let pid = bundle.read("further").trim().to_owned();
+    let place = format!("/hoist-tests/{}", bundle.id);
+    for (line, of_first) in fs::read_to_string(format!("/proc/{pid}/cgroup"))
+        .unwrap()
+        .lines()
+        .zip(text.lines())
+    {
+        if of_first.ends_with(&place) {
+            assert!(line.ends_with("/below"), "{line}");
+        }
+    }
+    exec("nowhere", "no").fails(255, "it does not exist");
+    exec("../..", "no").fails(255, "no path below");
+    exec("moon:below", "no").fails(255, "no such controller");
+    bundle.remove();
+}
+
+fn memory_policy() {
+    let mut bundle = Bundle::new(&["idle"]);
+    bundle.config["linux"]["memoryPolicy"] =
+        json!({"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_STATIC_NODES"]});
+    if !std::path::Path::new("/proc/self/numa_maps").exists() {
+        bundle.create().fails(1, "set the memory policy");
+        return bundle.remove();
+    }
+    bundle.start();
+    let policy = |pid: u32| {
+        let text = fs::read_to_string(format!("/proc/{pid}/numa_maps")).unwrap();
+        assert!(text.contains(" bind=static:0 "), "{text}");
+    };
+    policy(bundle.pid());
+    let words = [
+        "exec",
+        "--detach",
+        "--pid-file",
+        "further",
+        &bundle.id,
+        "/probe",
+        "probe",
+        "idle",
+    ];
+    bundle.launch(&words).ok();
+    policy(bundle.read("further").trim().parse().unwrap());
+    bundle.call(&["delete", "--force", &bundle.id]).ok();
+    bundle.config["linux"]["memoryPolicy"] = json!({"mode": "MPOL_BIND", "nodes": "63"});
+    bundle.create().fails(1, "set the memory policy");
+    bundle.remove();
+}
+
+fn net_devices() {
+    let ip = |words: &[&str]| {
+        let output = std::process::Command::new("ip")
+            .args(words)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let number = std::process::id() % 10_000;
+    let (device, peer) = (format!("hoist{number}a"), format!("hoist{number}b"));
+    let mut bundle = Bundle::new(&["idle"]);
+    bundle.config["linux"]["netDevices"] = json!({&device: {"name": "net7"}});
+    let words: Vec<_> = format!("link add {device} type veth peer name {peer}")
+        .split(' ')
+        .map(str::to_owned)
+        .collect();
+    ip(&words.iter().map(String::as_str).collect::<Vec<_>>());
+    ip(&["addr", "add", "192.0.2.7/24", "dev", &device]);
+    ip(&["addr", "add", "2001:db8::7/64", "dev", &device, "nodad"]);
+    ip(&["link", "set", &device, "up"]);
+    ip(&["link", "set", &peer, "up"]);
+    bundle.start();
+    let pid = bundle.pid().to_string();
+    let inside = |words: &[&str]| {
+        let output = std::process::Command::new("nsenter")
+            .args(["--net", "--target", &pid, "ip"])
+            .args(words)
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let seen = inside(&["addr", "show", "dev", "net7"]);
+    for words in ["192.0.2.7/24", "2001:db8::7/64", ",UP"] {
+        assert!(seen.contains(words), "{words}: {seen}");
+    }
+    assert!(!ip(&["link", "show"]).contains(&device));
+    // With its namespace a virtual device ends, and so its peer.
+    bundle.remove();
+    crate::kit::await_that("the end of the device", || {
+        !ip(&["link", "show"]).contains(&peer)
+    });
+}
+
+fn mount_label() {
+    let mut bundle = Bundle::new(&["report"]);
+    bundle.config["linux"]["mountLabel"] = json!("system_u:object_r:container_file_t:s0:c1,c2");
+    let said = bundle.run();
+    if std::path::Path::new("/sys/fs/selinux/enforce").exists() {
+        let mounts = said.ok().report().mounts;
+        let labelled = mounts.iter().find(|mount| mount.target == "/dev").unwrap();
+        assert!(
+            labelled.super_options.contains("container_file_t"),
+            "{labelled:?}"
+        );
+    } else {
+        said.fails(1, "SELinux");
+        bundle.assert_nothing_is_recorded();
+    }
     bundle.remove();
 }
 

@@ -10,6 +10,7 @@
     reason = "this is test code: a panic is how a test fails"
 )]
 
+mod agent;
 mod descriptors;
 mod failures;
 mod fields;
@@ -22,6 +23,9 @@ mod notify;
 mod output;
 mod paths;
 mod refusals;
+mod schema;
+mod seccomp_agent;
+mod systemd;
 
 fn main() -> std::process::ExitCode {
     notify::main_if_asked();
@@ -34,6 +38,9 @@ fn main() -> std::process::ExitCode {
     let suite = refusals::add(suite);
     let suite = hooks::add(suite);
     let suite = fields::add(suite);
+    let suite = schema::add(suite);
+    let suite = seccomp_agent::add(suite);
+    let suite = systemd::add(suite);
     let suite = paths::add(suite);
     let suite = descriptors::add(suite);
     let suite = identity::add(suite);

@@ -150,18 +150,30 @@ fn every_version() {
 
 fn cannot_be_done() {
     type Change = fn(&mut Value);
-    let changes: [(Change, &str); 10] = [
+    let changes: [(Change, &str); 11] = [
         (
             |config| config["linux"]["intelRdt"] = json!({"closID": "x"}),
             "Intel RDT",
         ),
         (
-            |config| config["linux"]["mountLabel"] = json!("system_u:object_r:x:s0"),
-            "mount label",
+            |config| config["linux"]["netDevices"] = json!({"no-such-dev": {"name": "eth0"}}),
+            "no-such-dev",
         ),
         (
-            |config| config["linux"]["netDevices"] = json!({"eth9": {"name": "eth0"}}),
-            "network devices",
+            |config| {
+                config["linux"]["netDevices"] = json!({"a": {"name": "e"}, "b": {"name": "e"}})
+            },
+            "two devices are to have that name",
+        ),
+        (
+            |config| config["linux"]["netDevices"] = json!({"a": {"name": "../e"}}),
+            "no device can have that name",
+        ),
+        (
+            |config| {
+                config["linux"]["memoryPolicy"] = json!({"mode": "MPOL_BIND", "nodes": "0-x"});
+            },
+            "memory policy",
         ),
         (
             |config| config["mounts"][2]["options"] = json!(["ridmap"]),
@@ -169,7 +181,7 @@ fn cannot_be_done() {
         ),
         (
             |config| config["linux"]["cgroupsPath"] = json!("a.slice:b:c"),
-            "systemd",
+            "--systemd-cgroup",
         ),
         (
             |config| config["linux"]["sysctl"] = json!({"kernel.core_pattern": "|/x"}),
@@ -187,23 +199,17 @@ fn cannot_be_done() {
             |config| config["process"]["apparmorProfile"] = json!("no-such-profile"),
             "attr/apparmor/exec",
         ),
-        (
-            |config| {
-                config["linux"]["seccomp"] = json!({
-                    "defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "/run/x",
-                    "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"}],
-                });
-            },
-            "SCMP_ACT_NOTIFY",
-        ),
     ];
     for (change, words) in changes {
         refused(change, words);
     }
-    let bundle = Bundle::new(&["report"]);
-    bundle.write();
-    let said = bundle.launch(&["--systemd-cgroup", "create", &bundle.id]);
-    assert_refused(&bundle, &said, "systemd cgroup driver");
+    let mut bundle = Bundle::new(&["report"]);
+    for path in ["/a/b", "a.slice:b", "a.scope:b:c", "a.slice:b:../c"] {
+        bundle.config["linux"]["cgroupsPath"] = json!(path);
+        bundle.write();
+        let said = bundle.launch(&["--systemd-cgroup", "create", &bundle.id]);
+        assert_refused(&bundle, &said, "cgroups path");
+    }
     bundle.remove();
 }
 
