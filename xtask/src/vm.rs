@@ -20,6 +20,8 @@ use crate::counts::Counts;
 const CASES: &[(&str, &str)] = &[
     ("cgroup", ""),
     ("conformance", "limit"),
+    ("conformance", "exec"),
+    ("conformance", "its time"),
     ("conformance", "a container goes"),
     ("conformance", "by force"),
     ("conformance", "console"),

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use hoist_compute::{Error, ErrorKind, OsCode, Phase};
 use hoist_spec::Faults;
 
-use crate::args;
+use crate::{args, log};
 
 /// Hoist itself failed.
 const HOIST_FAILED: u8 = 125;
@@ -78,6 +78,13 @@ impl Failure {
         };
         // There is nowhere else to tell it.
         let _ = std::io::stderr().lock().write_all(text.as_bytes());
+    }
+
+    /// Writes it to standard error, where it does not end the command: as a warning.
+    pub(crate) fn warn(&self) {
+        if log::tells(log::Level::Warn) {
+            self.print(log::as_json());
+        }
     }
 
     fn to_text(&self, colours: bool) -> String {

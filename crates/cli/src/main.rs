@@ -6,6 +6,7 @@ mod age;
 mod args;
 mod commands;
 mod failure;
+mod log;
 mod moment;
 mod output;
 mod supervisor;
@@ -33,7 +34,10 @@ fn main() -> ExitCode {
             Action::Run(_) | Action::Create(_) | Action::Exec(_)
         ),
     );
-    match commands::carry_out(invocation) {
+    log::choose(invocation.log_level, json);
+    let done = commands::carry_out(invocation);
+    log::steps();
+    match done {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
             failure.print(json);

@@ -26,6 +26,8 @@ pub enum ErrorKind {
     PermissionDenied,
     /// It took longer than it was given.
     Timeout,
+    /// Processes wait inside the kernel, where nothing can end them until that does; they are named.
+    Unkillable,
     /// A system call failed.
     System,
 }

@@ -1,6 +1,6 @@
 //! The contract between Hoist's driver and the platforms it drives.
 //!
-//! A platform implements [`ComputeService`], [`ComputeSystem`] and [`Process`]; their vocabulary is that
+//! A platform implements [`ComputeService`], [`ComputeSystem`], [`Exec`] and [`Process`]; their vocabulary is that
 //! of the Windows Host Compute Service, which named the operations of a container host well. What a
 //! backend must do, sentence by sentence, is in the documentation of each method; the
 //! `conformance` module turns every sentence into a test that any backend can run.
@@ -11,6 +11,7 @@
 pub mod conformance;
 pub mod errno;
 mod error;
+mod exec;
 mod features;
 mod files;
 mod properties;
@@ -20,12 +21,13 @@ mod stdio;
 mod timeline;
 
 pub use error::{Error, ErrorKind, OsCode, Phase, Result};
+pub use exec::{Confinement, ExecSpec};
 pub use features::{Feature, Features};
 pub use files::{Change, ChangeKind, FileKind, FileStat, Files, Ownership, RootFiles};
 pub use properties::{
     CpuStatistics, MemoryStatistics, ProcessEntry, Properties, Query, Statistics, Summary,
 };
-pub use service::{ComputeService, ComputeSystem, Process, Readiness};
+pub use service::{ComputeService, ComputeSystem, Exec, Process, Readiness};
 pub use status::{ExitStatus, OomKill, State, Timestamp};
 pub use stdio::{Stdio, Stream, Streams};
 pub use timeline::{Bar, Timeline};

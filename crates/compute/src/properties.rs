@@ -14,7 +14,7 @@ pub struct Query {
     pub processes: bool,
 }
 
-/// One container in a list.
+/// One container in a list, or one exec of a container.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// Its id.
@@ -33,7 +33,7 @@ pub struct Summary {
     pub exit: Option<ExitStatus>,
 }
 
-/// What one container is doing.
+/// What one container, or one exec of it, is doing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Properties {
     /// What a list shows of it.
@@ -57,6 +57,9 @@ pub struct ProcessEntry {
     pub cpu_milliseconds: u64,
     /// When it was started.
     pub started_at: Timestamp,
+    /// Where in the kernel it waits in a way that no signal ends (Linux, state `D` of ps(1)): the name of the kernel's function.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_in_kernel: Option<String>,
     /// Its command line, or its name in brackets where it has none.
     pub command: String,
 }

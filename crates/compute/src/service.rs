@@ -1,16 +1,16 @@
-//! The three traits that a backend implements.
+//! The traits that a backend implements.
 
 use std::path::Path;
 use std::time::Duration;
 
 use hoist_spec::{
-    ConsoleSize, ContainerId, ContainerSpec, ProcessSpec, Signal,
+    ConsoleSize, ContainerId, ContainerSpec, ExecId, ProcessSpec, Signal,
     oci::{LinuxResources, Mount},
 };
 
 use crate::{
-    Change, Error, ErrorKind, ExitStatus, Features, Phase, Properties, Query, Result, RootFiles,
-    State, Stdio, Streams, Summary,
+    Change, Confinement, Error, ErrorKind, ExecSpec, ExitStatus, Features, Phase, Properties,
+    Query, Result, RootFiles, State, Stdio, Streams, Summary,
 };
 
 /// Something an event loop can wait for: a descriptor that becomes readable on Unix, a handle that becomes
@@ -62,21 +62,39 @@ pub trait ComputeSystem: Send + Sync {
     /// container. A container that is not `Running` gives `InvalidState`.
     fn create_process(&self, process: &ProcessSpec, stdio: Stdio) -> Result<Box<dyn Process>>;
 
-    /// As [`ComputeSystem::create_process`], with limits that the process and all it starts have for themselves, within the
-    /// container's: [`Process::terminate`] then ends all of them, whatever session or parent they have.
+    /// As [`ComputeSystem::create_process`], with limits and a time that the process and all it starts have for themselves, within
+    /// the container's: [`Process::terminate`], and the end of that time, then end all of them, whatever session or parent they have.
     ///
     /// A limit that cannot be had here is an error, and no process is started.
-    fn create_limited_process(
+    fn create_confined_process(
         &self,
         _process: &ProcessSpec,
-        _limits: &LinuxResources,
+        _confinement: &Confinement,
         _stdio: Stdio,
     ) -> Result<Box<dyn Process>> {
+        Err(unsupported("confine a process in", self.id()))
+    }
+
+    /// Makes a further process an object with an id, in state `Created`: it is not started. After an error there is none.
+    ///
+    /// An id that another one of this container has is `AlreadyExists`. It is there until it is deleted, or the container is;
+    /// of those that have ended the oldest may go where there are more than a thousand.
+    fn create_exec(&self, _id: &ExecId, _spec: &ExecSpec) -> Result<Box<dyn Exec>> {
+        Err(unsupported("make an exec of", self.id()))
+    }
+
+    /// Opens an exec that this or another process has made. One that does not exist is `NotFound`.
+    fn open_exec(&self, id: &ExecId) -> Result<Box<dyn Exec>> {
         Err(Error::new(
-            ErrorKind::Unsupported,
-            Phase::Start,
-            format!("limit a process in container {}", self.id()),
+            ErrorKind::NotFound,
+            Phase::Operate,
+            format!("no such exec: {id}"),
         ))
+    }
+
+    /// Lists the container's execs, in the order in which they were made.
+    fn execs(&self) -> Result<Vec<Summary>> {
+        Ok(Vec::new())
     }
 
     /// Freezes every process of the running container. Pausing a paused container is `InvalidState`.
@@ -115,11 +133,7 @@ pub trait ComputeSystem: Send + Sync {
     /// Whoever still waits for the run that has ended gets its status, never that of a later one. A container that is not
     /// `Stopped` gives `InvalidState`.
     fn reset(&self) -> Result<()> {
-        Err(Error::new(
-            ErrorKind::Unsupported,
-            Phase::Operate,
-            format!("start container {} once more", self.id()),
-        ))
+        Err(unsupported("start once more", self.id()))
     }
 
     /// Mounts a directory or file of this machine, or a new file system in memory, in the running container, until that ends
@@ -176,6 +190,49 @@ pub trait ComputeSystem: Send + Sync {
     fn delete(&self) -> Result<()>;
 }
 
+fn unsupported(what: &str, id: &ContainerId) -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        Phase::Operate,
+        format!("{what} container {id}"),
+    )
+}
+
+/// A further process of a container as an object: it is made, started once, and there for whoever asks until it is deleted.
+///
+/// All methods may be called from several threads at once, and by any process: state is read when it is asked for.
+pub trait Exec: Send + Sync {
+    /// Its id.
+    fn id(&self) -> &ExecId;
+
+    /// What it was made from.
+    fn spec(&self) -> &ExecSpec;
+
+    /// Starts it in its container; the caller becomes the owner that reaps it and records its exit.
+    ///
+    /// Returns when the program was executed, as [`ComputeSystem::create_confined_process`]. After an error it is as it was,
+    /// `Created`, and nothing was changed in the container. One that is not `Created`, or whose container is not `Running`,
+    /// gives `InvalidState`.
+    fn start(&self, stdio: Stdio) -> Result<Box<dyn Process>>;
+
+    /// What it is doing at this moment: its state, its processes, what they use.
+    fn properties(&self, query: Query) -> Result<Properties>;
+
+    /// Sends it `signal`. One that does not run gives `InvalidState`, and no other process is signalled.
+    fn signal(&self, signal: Signal) -> Result<()>;
+
+    /// Ends it by force with all it has started, and returns when that is done. On one that has ended, what it has left behind
+    /// is ended.
+    fn terminate(&self) -> Result<()>;
+
+    /// Waits until it has ended. Any process may wait, several times, late, and at the same time: all get the same status, and
+    /// where its owner was lost, that it is unknown. `Timeout` where `timeout` (none: for ever) runs out first.
+    fn wait(&self, timeout: Option<Duration>) -> Result<ExitStatus>;
+
+    /// Forgets it. One that runs gives `InvalidState`; deleting again is success.
+    fn delete(&self) -> Result<()>;
+}
+
 /// One process of a container, owned by the program that started it.
 pub trait Process: Send + Sync {
     /// Its id on this machine, outside the container.
@@ -193,7 +250,7 @@ pub trait Process: Send + Sync {
     /// Sends it `signal`. After its end this is `InvalidState`, and no other process is signalled.
     fn signal(&self, signal: Signal) -> Result<()>;
 
-    /// Ends it by force, and where it was started with limits of its own everything that it has started; returns when that
+    /// Ends it by force, and where it was started confined everything that it has started; returns when that
     /// is done. After its end this is success.
     fn terminate(&self) -> Result<()> {
         match self.signal(Signal::KILL) {

@@ -48,6 +48,9 @@ pub struct ExitStatus {
     /// The out-of-memory kill that ended it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oom: Option<OomKill>,
+    /// It was ended by force because it had run for as long as it may.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub timed_out: bool,
     /// Why neither code nor signal is known ("supervisor lost").
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unknown: Option<String>,
@@ -61,6 +64,7 @@ impl ExitStatus {
             signal: None,
             finished_at: Timestamp::now(),
             oom: None,
+            timed_out: false,
             unknown: None,
         }
     }
@@ -72,6 +76,7 @@ impl ExitStatus {
             signal: Some(signal),
             finished_at: Timestamp::now(),
             oom: None,
+            timed_out: false,
             unknown: None,
         }
     }
@@ -83,6 +88,7 @@ impl ExitStatus {
             signal: None,
             finished_at: Timestamp::now(),
             oom: None,
+            timed_out: false,
             unknown: Some(reason.into()),
         }
     }

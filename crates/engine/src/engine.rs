@@ -6,15 +6,19 @@ use std::{
 };
 
 use hoist_compute::{
-    ComputeService, ComputeSystem, Error, ErrorKind, ExitStatus, Features, Phase, Process, Result,
-    State, Stdio, Timeline,
+    ComputeService, ComputeSystem, Confinement, Error, ErrorKind, ExitStatus, Features, Phase,
+    Process, Result, State, Stdio, Timeline,
 };
-use hoist_spec::{ContainerId, ContainerSpec, ProcessSpec, Signal, oci::LinuxResources};
+use hoist_spec::{ContainerId, ContainerSpec, ProcessSpec, Signal};
 
 use crate::{HookContext, Hooks, OomNotice, names::Names, platform};
 
 #[cfg(target_os = "linux")]
 mod detached;
+#[cfg(target_os = "linux")]
+mod detached_execs;
+mod execs;
+mod kept_root;
 mod limits;
 mod query;
 mod resolve;
@@ -25,6 +29,7 @@ mod tests;
 
 #[cfg(target_os = "linux")]
 pub use detached::LaunchOptions;
+pub use execs::{ExecRef, ListedExec};
 pub use limits::{Pruned, Usage};
 pub use query::Listed;
 pub use stop::{Ended, StopOutcome, StopRequest, TERMINATE_LIMIT};
@@ -364,17 +369,17 @@ impl Engine {
         }
     }
 
-    /// As [`Engine::exec`] without hooks, with limits that the process and all it starts have for themselves.
-    pub fn exec_limited(
+    /// As [`Engine::exec`] without hooks, with limits and a time that the process and all it starts have for themselves.
+    pub fn exec_confined(
         &self,
         id: &ContainerId,
         process: &ProcessSpec,
-        limits: &LinuxResources,
+        confinement: &Confinement,
         stdio: Stdio,
     ) -> Result<Box<dyn Process>> {
         self.service
             .open(id)?
-            .create_limited_process(process, limits, stdio)
+            .create_confined_process(process, confinement, stdio)
     }
 
     fn oom_notice(&self, container: &Container) -> OomNotice {

@@ -257,6 +257,7 @@ impl ComputeSystem for FakeSystem {
     fn properties(&self, query: Query) -> Result<Properties> {
         let summary = self.container.summary();
         let entry = |pid| ProcessEntry {
+            waits_in_kernel: None,
             pid,
             parent: std::process::id(),
             uid: 0,

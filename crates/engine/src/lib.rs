@@ -41,6 +41,10 @@
 //! # }
 //! ```
 //!
+//! An engine may be called from any number of threads, and by tasks of an async runtime on its pool for calls that wait
+//! (`examples/tasks.rs` does both). It never forks the caller: whatever other threads hold, and however large the program is, a
+//! start takes what it takes, and the caller's directory, mask, signals and environment are left alone.
+//!
 //! Another process with the same state root sees the same containers, runs further processes in them, stops them and
 //! cleans up after them. Looking needs no privileges:
 //!
@@ -86,8 +90,8 @@ mod fake;
 #[cfg(target_os = "linux")]
 pub use engine::LaunchOptions;
 pub use engine::{
-    Container, Ended, Engine, EngineOptions, Listed, Pruned, RunRequest, StopOutcome, StopRequest,
-    TERMINATE_LIMIT, Usage, random_id,
+    Container, Ended, Engine, EngineOptions, ExecRef, Listed, ListedExec, Pruned, RunRequest,
+    StopOutcome, StopRequest, TERMINATE_LIMIT, Usage, random_id,
 };
 pub use hooks::{BoxError, Hook, HookContext, Hooks, StartHook};
 pub use inspect::{Inspect, InspectConfig, InspectHostConfig, InspectMount, InspectState};

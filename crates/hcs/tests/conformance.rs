@@ -67,6 +67,8 @@ mod on_windows {
                 "the service makes its own pipes: what is given is copied to and from"
             }
             Ability::Files => "the service gives nobody a container's files",
+            Ability::Execs => "the service gives a process no id that outlives its owner",
+            Ability::OwnRoot => "the service starts every process in the container's own root",
             Ability::Pause | Ability::Reset => return None,
         };
         Some(reason.to_owned())

@@ -309,6 +309,30 @@ steps! {
     /// Attaches the layer that receives the container's writes over `/sys` of the private mount namespace, which is left
     /// behind: before Linux 6.15 overlayfs takes no directory of a mount that is attached nowhere.
     59 AttachScratch {}
+    /// Copies what a path of the present root names, with what is mounted below it, as a detached tree. Links in it do not lead
+    /// out of the root, nor through /proc to a descriptor. A path that does not exist makes none.
+    70 CopyTree {
+        /// The path.
+        path: &'a CStr,
+        /// Where the tree goes.
+        out: Slot,
+    }
+    /// Makes a detached tree that the owner has handed over the root.
+    71 TakeRoot {
+        /// The tree.
+        tree: Slot,
+        /// Where it is on the host, for people.
+        path: &'a CStr,
+        /// `MOUNT_ATTR_*` to set on it and on everything below.
+        attributes: u32,
+    }
+    /// Mounts a detached tree, where there is one, on a directory of the root that is there.
+    72 AttachTree {
+        /// The tree.
+        mount: Slot,
+        /// Where.
+        target: &'a CStr,
+    }
     /// Makes a file system and mounts it in the root.
     15 Mount {
         /// Its type.
@@ -644,7 +668,7 @@ steps! {
         propagation: u32,
     }
     /// Takes the root of the mount namespace that was entered as the root.
-    65 TakeRoot {}
+    65 OpenEnteredRoot {}
     /// Mounts a detached file system in the root, tells the owner which mount that is, and ends.
     66 AddMount {
         /// The file system.

@@ -44,7 +44,7 @@ impl LinuxSystem {
             );
         }
         let features = self.shared.features()?;
-        let container = running_container(&record, features);
+        let container = running_container(&record);
         let plan = plan_mount(mount, &container, features.privileged)?;
         let id = self.carry_out(&record, &plan)?;
         added.mounts.push(AddedMount {
@@ -68,11 +68,7 @@ impl LinuxSystem {
                 .remedy("hoist inspect lists the mounts that were added"));
         };
         let AddedMount { id, .. } = added.mounts.remove(index);
-        let plan = plan_unmount(
-            &target.to_string_lossy(),
-            id,
-            &running_container(&record, self.shared.features()?),
-        )?;
+        let plan = plan_unmount(&target.to_string_lossy(), id, &running_container(&record))?;
         let removed = self.carry_out(&record, &plan);
         let is_another = removed.as_ref().is_err_and(|error| {
             matches!(
@@ -122,7 +118,7 @@ impl LinuxSystem {
             cgroup: None,
             process: Some(std::os::fd::AsFd::as_fd(&first)),
             runtime: &RuntimeDescriptors::default(),
-            features: self.shared.features()?,
+            service: &self.shared,
         };
         let descriptors = sources.open(&plan.descriptors)?;
         operate(plan, self.shared.features()?, &descriptors)

@@ -5,10 +5,10 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use hoist_compute::{Error, ErrorKind, OsCode, Phase, Result};
 
 use crate::cgroup::{Cgroup, JoinFiles};
-use crate::features::HostFeatures;
 use crate::id_mapped;
 use crate::plan::Descriptor;
 use crate::process::not_running;
+use crate::service::Shared;
 
 /// Where descriptors come from.
 pub(crate) struct Sources<'a> {
@@ -18,8 +18,8 @@ pub(crate) struct Sources<'a> {
     pub(crate) process: Option<BorrowedFd<'a>>,
     /// What an OCI runtime hands over.
     pub(crate) runtime: &'a RuntimeDescriptors,
-    /// What this host can do.
-    pub(crate) features: &'a HostFeatures,
+    /// Knows what this host can do, where a descriptor depends on it.
+    pub(crate) service: &'a Shared,
 }
 
 /// The descriptors that an OCI runtime hands over.
@@ -51,7 +51,7 @@ impl Sources<'_> {
                 } => {
                     let tree = open_tree_of(path, *recursive)?;
                     if let Some(ids) = ids {
-                        id_mapped::map(&tree, path, ids, self.features)?;
+                        id_mapped::map(&tree, path, ids, self.service.features()?)?;
                     }
                     tree
                 }

@@ -19,6 +19,8 @@ mod added_mounts;
 #[cfg(target_os = "linux")]
 mod descriptors;
 #[cfg(target_os = "linux")]
+mod exec;
+#[cfg(target_os = "linux")]
 mod execute;
 #[cfg(target_os = "linux")]
 mod hooks;
@@ -32,6 +34,8 @@ mod making;
 mod net_devices;
 #[cfg(target_os = "linux")]
 mod oom;
+#[cfg(target_os = "linux")]
+mod own_root;
 #[cfg(target_os = "linux")]
 mod proc_pid;
 #[cfg(target_os = "linux")]
@@ -64,6 +68,8 @@ mod service;
 mod start_socket;
 #[cfg(target_os = "linux")]
 mod system;
+#[cfg(target_os = "linux")]
+mod waiting;
 #[cfg(target_os = "linux")]
 mod whole_file;
 

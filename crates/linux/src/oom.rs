@@ -3,12 +3,9 @@
 use hoist_compute::{Error, ErrorKind, OomKill, Phase};
 
 use crate::cgroup::Cgroup;
-use crate::record::Record;
-use crate::system::open_cgroup;
 
-/// The kill for want of memory that the container's cgroup tells of, if there was one.
-pub(crate) fn oom_kill(record: &Record) -> Option<OomKill> {
-    let cgroup = open_cgroup(record).ok()??;
+/// The kill for want of memory that a container's cgroup tells of, if there was one.
+pub(crate) fn oom_kill(cgroup: &Cgroup) -> Option<OomKill> {
     if cgroup.oom_kills().ok()? == 0 {
         return None;
     }
@@ -20,6 +17,16 @@ pub(crate) fn oom_kill(record: &Record) -> Option<OomKill> {
         cgroup: path,
         limit_bytes: cgroup.memory_limit().ok().flatten(),
     })
+}
+
+/// As [`oom_kill`], of a process in a cgroup of its own: the limit that was hit is its own, where it has one, else the
+/// container's.
+pub(crate) fn oom_kill_of_process(own: &Cgroup, container: Option<&Cgroup>) -> Option<OomKill> {
+    let kill = oom_kill(own)?;
+    if kill.limit_bytes.is_some() {
+        return Some(kill);
+    }
+    container.and_then(oom_kill).or(Some(kill))
 }
 
 /// The error for a process that was killed before it could execute its program, because its memory is limited to less than

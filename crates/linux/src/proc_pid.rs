@@ -58,8 +58,18 @@ pub(crate) fn entry(pid: u32) -> io::Result<Option<ProcessEntry>> {
         uid,
         cpu_milliseconds: stat.cpu_ticks.saturating_mul(1000 / TICKS_PER_SECOND),
         started_at: time_of(stat.start_ticks),
+        waits_in_kernel: (stat.state == 'D').then(|| wait_channel(pid)),
         command: command_line(&command).unwrap_or_else(|| format!("[{}]", stat.name)),
     }))
+}
+
+/// The function of the kernel in which a process waits, as far as the kernel tells.
+fn wait_channel(pid: u32) -> String {
+    let told = fs::read_to_string(format!("/proc/{pid}/wchan")).unwrap_or_default();
+    match told.trim() {
+        "" | "0" => "unknown".to_owned(),
+        name => name.to_owned(),
+    }
 }
 
 /// The id of the process that a pidfd refers to (pidfd_open(2), "fdinfo").

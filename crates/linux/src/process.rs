@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,8 @@ pub(crate) struct OwnedProcess {
     pub(crate) pid: u32,
     pub(crate) pidfd: OwnedFd,
     exit: Mutex<Exit>,
+    /// It is being ended because its time is over.
+    out_of_time: AtomicBool,
 }
 
 enum Exit {
@@ -39,6 +42,7 @@ impl OwnedProcess {
             pid,
             pidfd,
             exit: Mutex::new(Exit::Awaited(on_exit)),
+            out_of_time: AtomicBool::new(false),
         }
     }
 
@@ -56,7 +60,7 @@ impl OwnedProcess {
             Exit::Known(status) => return Ok(status.clone()),
             Exit::Awaited(on_exit) => on_exit.take(),
         };
-        let status = match waitid(&self.pidfd) {
+        let mut status = match waitid(&self.pidfd) {
             Ok((CLD_EXITED, code)) => ExitStatus::exited(code),
             Ok((_, signal)) => match Signal::from_number(signal) {
                 Some(signal) => ExitStatus::signalled(signal),
@@ -64,6 +68,8 @@ impl OwnedProcess {
             },
             Err(error) => ExitStatus::unknown(format!("somebody else waited for it: {error}")),
         };
+        status.timed_out =
+            status.signal == Some(Signal::KILL) && self.out_of_time.load(Ordering::Acquire);
         let status = match on_exit {
             Some(on_exit) => on_exit(status),
             None => status,
@@ -86,6 +92,11 @@ impl OwnedProcess {
             return Err(not_running("signal the process"));
         }
         send(self.pidfd.as_fd(), signal)
+    }
+
+    /// Its status will say that it was ended because its time was over, if it is.
+    pub(crate) fn is_out_of_time(&self) {
+        self.out_of_time.store(true, Ordering::Release);
     }
 
     fn exit(&self) -> MutexGuard<'_, Exit> {
@@ -201,12 +212,9 @@ impl LinuxProcess {
         })
     }
 
-    /// The same, in a cgroup of its own.
-    pub(crate) fn with_cgroup(self, cgroup: Arc<ProcessCgroup>) -> Self {
-        Self {
-            cgroup: Some(cgroup),
-            ..self
-        }
+    /// The same, in a cgroup of its own, where it has one.
+    pub(crate) fn with_cgroup(self, cgroup: Option<Arc<ProcessCgroup>>) -> Self {
+        Self { cgroup, ..self }
     }
 }
 

@@ -4,14 +4,14 @@
 //! it was made from; `state.json`, which makes the container known; `process.json`, when its process is let go;
 //! `exit.json`, when that has ended; `mounts.json` alone is written anew, when mounts are added or removed. When the container is to be started once more, the last two go away and
 //! `last-run.json` takes their place, for those who still wait for that run. A resource is written down before it is made. A file that is torn, foreign or of a
-//! newer version is an error and stays as it is.
+//! newer version is an error and stays as it is. Below `execs` the same files tell of the container's execs.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use hoist_compute::{Error, ErrorKind, ExitStatus, OsCode, Phase, Result, Timestamp};
+use hoist_compute::{Error, ErrorKind, ExecSpec, ExitStatus, OsCode, Phase, Result, Timestamp};
 use hoist_spec::{ContainerId, ContainerSpec};
 use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 use rustix::io::Errno;
@@ -29,6 +29,7 @@ const PROCESS: &str = "process.json";
 const EXIT: &str = "exit.json";
 const MOUNTS: &str = "mounts.json";
 const LAST_RUN: &str = "last-run.json";
+const EXECS: &str = "execs";
 
 /// A process, told from a later one with the same id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -159,7 +160,7 @@ impl Folder {
 
     /// Makes the folder; `AlreadyExists` where there is one. Whoever holds the result is still writing the record: one
     /// that is not finished and held by nobody was left by a crash, and is removed when somebody comes by it.
-    pub(crate) fn make(&self, id: &ContainerId) -> Result<Making> {
+    pub(crate) fn make(&self, what: &str, id: &ContainerId) -> Result<Making> {
         loop {
             match DirBuilder::new().mode(0o700).create(&self.0) {
                 Ok(()) => {}
@@ -170,12 +171,10 @@ impl Folder {
                     return Err(Error::new(
                         ErrorKind::AlreadyExists,
                         Phase::Create,
-                        format!("create container {id}: the id is in use"),
+                        format!("create {what} {id}: the id is in use"),
                     )
                     .about(id.as_str())
-                    .remedy(format!(
-                        "choose another, or remove that container: hoist rm --force {id}"
-                    )));
+                    .remedy(format!("choose another, or remove that {what}")));
                 }
                 Err(error) => return Err(failed(Phase::Create, "make", &self.0, error)),
             }
@@ -217,10 +216,14 @@ impl Folder {
     }
 
     /// Writes what makes the container known; the spec first, so that a container that is known has one.
-    pub(crate) fn write_created(&self, spec: &ContainerSpec, created: &Created) -> Result<()> {
+    pub(crate) fn write_created(
+        &self,
+        spec: serde_json::Result<String>,
+        created: &Created,
+    ) -> Result<()> {
         // Nobody reads it before the other is there: it needs no name of its own until then.
         let path = self.0.join(CONFIG);
-        write_file(&path, &path, spec.to_json())?;
+        write_file(&path, &path, spec)?;
         self.write(STATE, created)?.publish()
     }
 
@@ -290,6 +293,17 @@ impl Folder {
     /// The spec; `NotFound` where there is no container.
     pub(crate) fn read_spec(&self) -> Result<ContainerSpec> {
         self.read_as(CONFIG, ContainerSpec::from_json)
+    }
+
+    /// What an exec was made from; `NotFound` where there is none.
+    pub(crate) fn read_exec_spec(&self) -> Result<ExecSpec> {
+        self.remove_unfinished()?;
+        self.read(CONFIG)
+    }
+
+    /// Where the container's execs are recorded, each in a folder of its own as the container is.
+    pub(crate) fn execs(&self) -> PathBuf {
+        self.0.join(EXECS)
     }
 
     /// The record; `NotFound` where there is no container.
@@ -524,7 +538,7 @@ mod tests {
         let id: ContainerId = "web01".parse().unwrap();
         let folder = Folder::of(containers.path(), &id);
         for left in [&[][..], &[".config.json.ThreadId(1)"], &[CONFIG]] {
-            drop(folder.make(&id).unwrap());
+            drop(folder.make("container", &id).unwrap());
             for name in left {
                 fs::write(folder.0.join(name), "{").unwrap();
             }
@@ -532,8 +546,8 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::NotFound, "{left:?}");
             assert!(!folder.exists(), "{left:?}");
         }
-        drop(folder.make(&id).unwrap());
-        let again = folder.make(&id).unwrap();
+        drop(folder.make("container", &id).unwrap());
+        let again = folder.make("container", &id).unwrap();
         assert_eq!(fs::read_dir(containers.path()).unwrap().count(), 1);
         drop(again);
     }
@@ -543,8 +557,9 @@ mod tests {
         let containers = tempfile::tempdir().unwrap();
         let id: ContainerId = "web01".parse().unwrap();
         let folder = Folder::of(containers.path(), &id);
-        let in_use = || folder.make(&id).unwrap_err().kind() == ErrorKind::AlreadyExists;
-        let making = folder.make(&id).unwrap();
+        let in_use =
+            || folder.make("container", &id).unwrap_err().kind() == ErrorKind::AlreadyExists;
+        let making = folder.make("container", &id).unwrap();
         assert!(in_use());
         fs::write(folder.0.join(STATE), "torn").unwrap();
         drop(making);

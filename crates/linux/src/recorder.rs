@@ -4,10 +4,9 @@ use std::os::fd::OwnedFd;
 
 use hoist_compute::{Error, ErrorKind, Phase, Result, Timestamp};
 
-use crate::cgroup::Cgroup;
+use crate::cgroup::{Cgroup, CgroupRecord};
 use crate::descriptors::{RuntimeDescriptors, Sources};
 use crate::execute::Witness;
-use crate::features::HostFeatures;
 use crate::making::CgroupMaker;
 use crate::plan::{Plan, hooks as hook_plan};
 use crate::record::{Draft, Folder, ProcessIdentity, Released};
@@ -24,7 +23,6 @@ pub(crate) struct Recorder<'a> {
     pub(crate) released: Option<(Released, Option<Draft>)>,
     pub(crate) system: &'a LinuxSystem,
     pub(crate) runtime: &'a RuntimeDescriptors,
-    pub(crate) features: &'a HostFeatures,
     pub(crate) hook_output: Option<OwnedFd>,
     /// Who answers calls that its filter leaves to him.
     pub(crate) agent: Option<Agent<'a>>,
@@ -37,7 +35,7 @@ impl Recorder<'_> {
             cgroup: self.cgroup.as_ref().and_then(CgroupMaker::made),
             process: None,
             runtime: self.runtime,
-            features: self.features,
+            service: &self.system.shared,
         }
     }
 }
@@ -53,17 +51,8 @@ impl Witness for Recorder<'_> {
     }
 
     fn cloned(&mut self, pid: u32) -> Result<()> {
-        let identity = |pid| {
-            ProcessIdentity::of(pid)
-                .map_err(|error| system(format!("look at process {pid}"), error))
-        };
-        let released = Released {
-            started_at: Timestamp::now(),
-            process: identity(pid)?,
-            owner: identity(std::process::id())?,
-            cgroup: self.sources().cgroup.map(Cgroup::record),
-            awaits_start: self.runtime.listener.is_some(),
-        };
+        let cgroup = self.sources().cgroup.map(Cgroup::record);
+        let released = released(pid, cgroup, self.runtime.listener.is_some())?;
         net_devices::move_into(&self.plan.net_devices, pid)?;
         let draft = self.folder.draft_released(&released)?;
         self.released = Some((released, Some(draft)));
@@ -95,26 +84,69 @@ impl Witness for Recorder<'_> {
 
     /// Only now others may enter it: before, it was not yet in its own root.
     fn releasing(&mut self) -> Result<()> {
-        match self.released.as_mut().and_then(|(_, draft)| draft.take()) {
-            Some(draft) => draft.publish(),
-            None => Ok(()),
+        let draft = self.released.as_mut().and_then(|(_, draft)| draft.take());
+        draft.map_or(Ok(()), Draft::publish)
+    }
+}
+
+/// What is known of a process that is about to be let go; this program is its owner.
+fn released(pid: u32, cgroup: Option<CgroupRecord>, awaits_start: bool) -> Result<Released> {
+    let identity = |pid| {
+        ProcessIdentity::of(pid).map_err(|error| system(format!("look at process {pid}"), error))
+    };
+    Ok(Released {
+        started_at: Timestamp::now(),
+        process: identity(pid)?,
+        owner: identity(std::process::id())?,
+        cgroup,
+        awaits_start,
+    })
+}
+
+/// Writes down what becomes of an exec.
+pub(crate) struct ExecRecorder<'a> {
+    folder: &'a Folder,
+    cgroup: Option<CgroupRecord>,
+    draft: Option<Draft>,
+}
+
+impl<'a> ExecRecorder<'a> {
+    /// Of the exec in `folder`, with a cgroup of its own.
+    pub(crate) fn new(folder: &'a Folder, cgroup: Option<CgroupRecord>) -> Self {
+        Self {
+            folder,
+            cgroup,
+            draft: None,
         }
     }
 }
 
-/// Of a further process nothing is made or written down.
-pub(crate) struct Further<'a> {
-    /// Who answers calls that its filter leaves to him.
-    pub(crate) agent: Option<Agent<'a>>,
+impl ExecRecorder<'_> {
+    fn cloned(&mut self, pid: u32) -> Result<()> {
+        let released = released(pid, self.cgroup.take(), false)?;
+        self.draft = Some(self.folder.draft_released(&released)?);
+        Ok(())
+    }
 }
 
-impl Witness for Further<'_> {
+/// Has part in the start of a further process: nothing is made for it, and written down only what becomes of an exec.
+pub(crate) struct FurtherWitness<'a, 'b> {
+    /// Who answers calls that its filter leaves to him.
+    pub(crate) agent: Option<Agent<'a>>,
+    /// Where it is written down.
+    pub(crate) record: Option<&'a mut ExecRecorder<'b>>,
+}
+
+impl Witness for FurtherWitness<'_, '_> {
     fn helper_started(&mut self) -> Result<Vec<OwnedFd>> {
         Ok(Vec::new())
     }
 
-    fn cloned(&mut self, _pid: u32) -> Result<()> {
-        Ok(())
+    fn cloned(&mut self, pid: u32) -> Result<()> {
+        match &mut self.record {
+            Some(record) => record.cloned(pid),
+            None => Ok(()),
+        }
     }
 
     fn hooks(&mut self, _pid: u32) -> Result<[OwnedFd; 2]> {
@@ -126,7 +158,8 @@ impl Witness for Further<'_> {
     }
 
     fn releasing(&mut self) -> Result<()> {
-        Ok(())
+        let draft = self.record.as_mut().and_then(|record| record.draft.take());
+        draft.map_or(Ok(()), Draft::publish)
     }
 
     fn listener(&mut self, pid: u32, listener: OwnedFd) -> Result<()> {

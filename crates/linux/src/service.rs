@@ -10,7 +10,7 @@ use hoist_compute::{
     ComputeService, ComputeSystem, Error, ErrorKind, Features, OsCode, Phase, Result, Summary,
     Timeline,
 };
-use hoist_spec::{ContainerId, ContainerSpec};
+use hoist_spec::{ContainerId, ContainerSpec, ExecId};
 
 use crate::cgroup::CgroupRecord;
 use crate::execute::Tracer;
@@ -50,6 +50,8 @@ pub(crate) struct Shared {
     pub(crate) timeline: Option<Arc<Timeline>>,
     /// The first processes that this program has started, by container: it alone can reap them, whichever handle asks.
     pub(crate) owned: Mutex<HashMap<ContainerId, Arc<OwnedProcess>>>,
+    /// The execs that this program has started and that have not ended, by container and id.
+    pub(crate) owned_execs: Mutex<HashMap<(ContainerId, ExecId), Arc<OwnedProcess>>>,
     pub(crate) waits_for_each: bool,
     last_opened: Mutex<Option<(SpecVersion, ContainerSpec)>>,
     features: OnceLock<HostFeatures>,
@@ -81,6 +83,7 @@ impl LinuxService {
             containers,
             timeline: options.timeline,
             owned: Mutex::default(),
+            owned_execs: Mutex::default(),
             waits_for_each: options.waits_for_each,
             last_opened: Mutex::default(),
             features: options.features.map(OnceLock::from).unwrap_or_default(),
@@ -110,7 +113,7 @@ impl LinuxService {
         let plan = plan_for_runtime(id, spec, features, &facts, options)?;
         tracer.mark("plan");
         let folder = self.0.folder(id);
-        let _making = folder.make(id)?;
+        let _making = folder.make("container", id)?;
         let mut record = Created::new(id, boot_id()?);
         record.namespaces = plan.namespaces.separate();
         record.id_maps.clone_from(&plan.id_maps);
@@ -121,7 +124,7 @@ impl LinuxService {
             .cgroup
             .as_ref()
             .map(|cgroup| CgroupRecord::intended(&features.cgroup, cgroup.base, &cgroup.name));
-        if let Err(error) = folder.write_created(spec, &record) {
+        if let Err(error) = folder.write_created(spec.to_json(), &record) {
             let _ = folder.remove();
             return Err(error);
         }

@@ -1,47 +1,44 @@
 //! One container: the contract's operations on it.
 
 use std::fs::File;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hoist_compute::{
-    Change, ComputeSystem, Error, ErrorKind, ExitStatus, OsCode, Phase, Process, Properties, Query,
-    Result, RootFiles, State, Stdio, Summary,
+    Change, ComputeSystem, Confinement, Error, ErrorKind, Exec, ExecSpec, ExitStatus, OsCode,
+    Phase, Process, ProcessEntry, Properties, Query, Result, RootFiles, State, Stdio, Summary,
 };
 use hoist_spec::oci::{LinuxResources, Mount};
-use hoist_spec::{ContainerId, ContainerSpec, ProcessSpec, Signal};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use hoist_spec::{ContainerId, ContainerSpec, ExecId, ProcessSpec, Signal};
 
 use crate::cgroup::{Cgroup, CgroupRecord};
 use crate::descriptors::{RuntimeDescriptors, Sources};
-use crate::execute::{Start, Started, Tracer, exit_info};
-use crate::features::HostFeatures;
+use crate::exec::{self, LinuxExec};
+use crate::execute::{Start, Started, Tracer};
+use crate::features::setgroups_denied;
 use crate::making::CgroupMaker;
 use crate::oom::{oom_kill, too_little_memory};
 use crate::plan::{
     CgroupPlace, PID_NAMESPACE, Plan, RunningContainer, RuntimeOptions, plan, plan_process,
 };
 use crate::process::{LinuxProcess, OnExit, OwnedProcess, not_running, send, timed_out, wait_for};
-use crate::process_cgroup::ProcessCgroup;
-use crate::record::{Folder, ProcessIdentity, Record};
-use crate::recorder::{Further, Recorder};
+use crate::process_cgroup::{ProcessCgroup, end_after};
+use crate::record::{Folder, Record};
+use crate::recorder::{ExecRecorder, FurtherWitness, Recorder};
 use crate::root::Root;
 use crate::root_facts::RootFacts;
 use crate::seccomp_agent::{self, Agent};
-use crate::service::{Shared, boot_id, not_found, system};
-use crate::{proc_pid, reaper, removal, start_socket, systemd};
+use crate::service::{Shared, not_found, system};
+pub(crate) use crate::waiting::open_process;
+use crate::waiting::{OWNER_PATIENCE, Recorded, is_running};
+use crate::{own_root, proc_pid, reaper, removal, start_socket, systemd};
 
 /// How long a container may take to end by force, to freeze, or to thaw.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a container that ends may take from the end of its other processes to that of its first.
 const ENDING: Duration = Duration::from_secs(1);
-/// How long the owner may take to write down an exit that everybody can see.
-const OWNER_PATIENCE: Duration = Duration::from_secs(10);
-/// How long whoever inherits a process whose owner is gone may take to reap it.
-const INHERITOR_PATIENCE: Duration = Duration::from_millis(200);
-
 /// A container, opened.
 pub(crate) struct LinuxSystem {
     pub(crate) shared: Arc<Shared>,
@@ -69,10 +66,28 @@ impl LinuxSystem {
         }
     }
 
+    /// Another handle of the same container.
+    pub(crate) fn again(&self) -> Self {
+        Self::new(
+            self.shared.clone(),
+            self.id.clone(),
+            self.spec.clone(),
+            None,
+        )
+    }
+
     pub(crate) fn record(&self) -> Result<Record> {
         self.folder
             .read_record()
             .map_err(|error| not_found(&self.id, &self.folder, error))
+    }
+
+    /// Does `work` with what is written down of its first process.
+    fn recorded<T>(&self, work: impl FnOnce(Recorded<'_>) -> T) -> T {
+        work(Recorded {
+            folder: &self.folder,
+            read: &|| self.record(),
+        })
     }
 
     pub(crate) fn lock(&self) -> Result<File> {
@@ -111,10 +126,10 @@ impl LinuxSystem {
         {
             return Ok((record, State::Stopped, None));
         }
-        let Some(process) = record.process() else {
+        if record.process().is_none() {
             return Ok((record, State::Created, None));
-        };
-        if record.created.boot_id != boot_id()? || !is_alive(process)? {
+        }
+        if !is_running(&record)? {
             return Ok((record, State::Stopped, None));
         }
         let cgroup = open_cgroup(&record)?;
@@ -166,7 +181,7 @@ impl LinuxSystem {
     }
 
     /// The error of `what` for a container that has no cgroup.
-    fn no_cgroup(&self, what: &str) -> impl FnOnce() -> Error {
+    pub(crate) fn no_cgroup(&self, what: &str) -> impl FnOnce() -> Error {
         let operation = format!("{what} container {}", self.id);
         || {
             Error::new(ErrorKind::Unsupported, Phase::Operate, operation)
@@ -179,7 +194,11 @@ impl LinuxSystem {
         let folder = self.folder.clone();
         Box::new(move |mut status| {
             if status.signal == Some(Signal::KILL) {
-                status.oom = oom_kill(&record);
+                status.oom = open_cgroup(&record)
+                    .ok()
+                    .flatten()
+                    .as_ref()
+                    .and_then(oom_kill);
             }
             // A process namespace takes all its processes with its first; without one the cgroup is what holds them.
             if record.created.namespaces & PID_NAMESPACE == 0
@@ -217,24 +236,47 @@ impl ComputeSystem for LinuxSystem {
         self.own_further(started)
     }
 
-    fn create_limited_process(
+    fn create_confined_process(
         &self,
         process: &ProcessSpec,
-        limits: &LinuxResources,
+        confinement: &Confinement,
         stdio: Stdio,
     ) -> Result<Box<dyn Process>> {
         let (_, cgroup) = self.in_state(&[State::Running], "start a process in")?;
-        let cgroup = cgroup.ok_or_else(self.no_cgroup("limit a process in"))?;
-        let own = Arc::new(ProcessCgroup::make(&cgroup, limits)?);
-        let started = self.launch_process_in(
+        // With nothing but a root of its own it is where every other process of the container is.
+        let own = match confinement.root.is_some() && confinement.has_no_bounds() {
+            true => None,
+            false => {
+                let cgroup = cgroup.ok_or_else(self.no_cgroup("confine a process in"))?;
+                let name = ProcessCgroup::new_name();
+                let made = ProcessCgroup::make(&cgroup, &name, &confinement.limits)?;
+                Some(Arc::new(made))
+            }
+        };
+        let further = Further {
             process,
-            stdio,
-            &RuntimeOptions::default(),
-            &RuntimeDescriptors::default(),
-            Some(&own.0),
-        )?;
-        let (_, process) = self.own_process(started, None)?;
+            options: &own_root::options(confinement)?,
+            runtime: &RuntimeDescriptors::default(),
+            own: own.as_ref().map(|own| &own.0),
+        };
+        let started = self.launch_further(&further, stdio, None)?;
+        let (owned, process) = self.own_process(started, None)?;
+        if let (Some(timeout), Some(own)) = (confinement.timeout, &own) {
+            end_after(timeout, &owned, own)?;
+        }
         Ok(Box::new(process.with_cgroup(own)))
+    }
+
+    fn create_exec(&self, id: &ExecId, spec: &ExecSpec) -> Result<Box<dyn Exec>> {
+        Ok(Box::new(LinuxExec::create(self, id, spec)?))
+    }
+
+    fn open_exec(&self, id: &ExecId) -> Result<Box<dyn Exec>> {
+        Ok(Box::new(LinuxExec::open(self, id)?))
+    }
+
+    fn execs(&self) -> Result<Vec<Summary>> {
+        exec::list(self)
     }
 
     fn pause(&self) -> Result<()> {
@@ -360,30 +402,7 @@ impl ComputeSystem for LinuxSystem {
         if let Some(owned) = self.shared.owned(&self.id) {
             return owned.wait(timeout);
         }
-        let deadline = timeout.map(|timeout| Instant::now() + timeout);
-        let left = || deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        let mut pause = Duration::from_millis(1);
-        loop {
-            let record = self.record()?;
-            if let Some(exit) = record.exit {
-                return Ok(exit);
-            }
-            match record.process() {
-                Some(process) => {
-                    let pidfd = open_process(&record)?;
-                    if let Some(pidfd) = &pidfd
-                        && !wait_for(pidfd.as_fd(), left())?
-                    {
-                        return Err(timed_out(process.pid));
-                    }
-                    return self.exit_after_end(&record, pidfd.as_ref());
-                }
-                // Not yet started: somebody else will.
-                None if left().is_some_and(|left| left.is_zero()) => return Err(timed_out(0)),
-                None => std::thread::sleep(pause),
-            }
-            pause = (pause * 2).min(Duration::from_millis(100));
-        }
+        self.recorded(|recorded| recorded.wait(timeout))
     }
 
     fn reset(&self) -> Result<()> {
@@ -488,7 +507,6 @@ impl LinuxSystem {
             released: None,
             system: self,
             runtime,
-            features,
             hook_output: None,
             agent,
         };
@@ -551,7 +569,7 @@ impl LinuxSystem {
     }
 
     /// Has a process reaped when it ends, unless the caller sees to that.
-    fn own_process(
+    pub(crate) fn own_process(
         &self,
         started: Started,
         on_exit: Option<OnExit>,
@@ -582,7 +600,13 @@ impl LinuxSystem {
             Some(asked) => Some(self.cgroup_below(asked)?),
             None => None,
         };
-        self.launch_process_in(process, stdio, options, runtime, own.as_ref())
+        let further = Further {
+            process,
+            options,
+            runtime,
+            own: own.as_ref(),
+        };
+        self.launch_further(&further, stdio, None)
     }
 
     /// The cgroup below the container's that is asked for ([`RuntimeOptions::cgroup_below`]).
@@ -628,131 +652,107 @@ impl LinuxSystem {
         }
     }
 
-    /// As [`Self::launch_process`]; in `own`, a cgroup within the container's, where there is one.
-    fn launch_process_in(
+    /// As [`Self::launch_process`]; what becomes of an exec is written down in `record`.
+    pub(crate) fn launch_further(
         &self,
-        process: &ProcessSpec,
+        further: &Further<'_>,
         stdio: Stdio,
-        options: &RuntimeOptions,
-        runtime: &RuntimeDescriptors,
-        own: Option<&Cgroup>,
+        record_of_exec: Option<&mut ExecRecorder<'_>>,
     ) -> Result<Started> {
         let (record, cgroup) = self.with_process(&[State::Running], "start a process in")?;
         let first = open_process(&record)?.ok_or_else(|| not_running("start a process"))?;
-        let sources = Sources {
-            cgroup: own.or(cgroup.as_ref()),
-            process: Some(first.as_fd()),
-            runtime,
-            features: self.shared.features()?,
+        let leaf = match (&cgroup, further.own) {
+            (Some(cgroup), None) => cgroup.leaf().map_err(operate)?,
+            _ => None,
         };
-        let mut container = running_container(&record, self.shared.features()?);
-        if let Some(own) = own {
-            container.cgroup = places(&own.record());
+        let other = further.own.or(leaf.as_ref());
+        let sources = Sources {
+            cgroup: other.or(cgroup.as_ref()),
+            process: Some(first.as_fd()),
+            runtime: further.runtime,
+            service: &self.shared,
+        };
+        let mut container = running_container(&record);
+        if let Some(other) = other {
+            container.cgroup = places(&other.record());
         }
-        self.start_in(
-            &record, &container, &sources, &first, process, stdio, options,
-        )
-        .map_err(|error| {
-            // What fails while the container ends fails because of that; a process that is ending says so only later.
-            let code = error.os_code();
-            let is_gone =
-                error.kind() == ErrorKind::InvalidState || code == Some(OsCode::Errno(libc::ESRCH));
-            // In a process namespace whose first process is ending, clone(2) fails with ENOMEM.
-            let was_killed = matches!(code, Some(OsCode::Errno(libc::ECONNRESET | libc::ENOMEM)));
-            let patience = if was_killed { ENDING } else { Duration::ZERO };
-            match wait_for(first.as_fd(), Some(patience)) {
-                Ok(ended) if ended || is_gone => {
-                    wrong_state(&self.id, "start a process in", State::Stopped).because(error)
+        let place = Place {
+            container: &container,
+            sources: &sources,
+            root: root_of(&record, &first)?,
+            pid: record.process().map(|process| process.pid),
+        };
+        self.start_in(place, further, stdio, record_of_exec)
+            .map_err(|error| {
+                // What fails while the container ends fails because of that; a process that is ending says so only later.
+                let code = error.os_code();
+                let is_gone = error.kind() == ErrorKind::InvalidState
+                    || code == Some(OsCode::Errno(libc::ESRCH));
+                // In a process namespace whose first process is ending, clone(2) fails with ENOMEM.
+                let was_killed =
+                    matches!(code, Some(OsCode::Errno(libc::ECONNRESET | libc::ENOMEM)));
+                let patience = if was_killed { ENDING } else { Duration::ZERO };
+                match wait_for(first.as_fd(), Some(patience)) {
+                    Ok(ended) if ended || is_gone => {
+                        wrong_state(&self.id, "start a process in", State::Stopped).because(error)
+                    }
+                    _ => error,
                 }
-                _ => error,
-            }
-        })
+            })
     }
 
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "what is started, where, with what: each is a thing of its own"
-    )]
     fn start_in(
         &self,
-        record: &Record,
-        container: &RunningContainer,
-        sources: &Sources<'_>,
-        first: &OwnedFd,
-        process: &ProcessSpec,
+        place: Place<'_>,
+        further: &Further<'_>,
         stdio: Stdio,
-        options: &RuntimeOptions,
+        record: Option<&mut ExecRecorder<'_>>,
     ) -> Result<Started> {
-        let root = root_of(record, first)?;
-        let facts = RootFacts::read_for_process(&root, process).map_err(Error::from)?;
-        let plan = plan_process(&self.spec, process, container, &facts, options)?;
+        let facts =
+            RootFacts::read_for_process(&place.root, further.process).map_err(Error::from)?;
+        let plan = plan_process(
+            &self.spec,
+            further.process,
+            place.container,
+            &facts,
+            further.options,
+        )?;
         let plan = self.shared.faulty(plan);
-        let pid = record.process().map(|process| process.pid);
-        let agent = Agent::connect(&self.spec, || self.oci_state("running", pid))?;
+        let agent = Agent::connect(&self.spec, || self.oci_state("running", place.pid))?;
         Start {
             plan: &plan,
             features: &|| self.shared.features(),
-            descriptors: &sources.open(&plan.descriptors)?,
+            descriptors: &place.sources.open(&plan.descriptors)?,
             tracer: &mut Tracer::new(self.shared.timeline.clone()),
             console: None,
             dies_with_owner: false,
-            witness: &mut Further { agent },
+            witness: &mut FurtherWitness { agent, record },
         }
         .run(stdio)
     }
-
-    /// The exit status of the run that `seen` tells of, where it is written down.
-    fn exit_of(&self, seen: &Record) -> Result<Option<ExitStatus>> {
-        let now = self.record()?;
-        match seen.process() {
-            Some(process) if now.process() != Some(process) => {
-                let exit = self.folder.exit_of_last_run(process)?;
-                Ok(Some(exit.unwrap_or_else(|| {
-                    ExitStatus::unknown("it was started several times since")
-                })))
-            }
-            _ => Ok(now.exit),
-        }
-    }
-
-    /// The exit status of a container whose process is seen to have ended, and whose owner is another program.
-    ///
-    /// Where that is gone, the kernel may still know, for one who held the process by its pidfd.
-    fn exit_after_end(&self, record: &Record, held: Option<&OwnedFd>) -> Result<ExitStatus> {
-        let deadline = Instant::now() + OWNER_PATIENCE;
-        let mut pause = Duration::from_micros(200);
-        loop {
-            // Looked at before the record: an owner that ends now has written it.
-            let owner_is_there = record.created.boot_id == boot_id()?
-                && record
-                    .released
-                    .as_ref()
-                    .map(|released| released.owner)
-                    .is_some_and(|owner| is_alive(owner).unwrap_or(false));
-            if let Some(exit) = self.exit_of(record)? {
-                return Ok(exit);
-            }
-            if !owner_is_there || Instant::now() > deadline {
-                // Nobody starts it once more meanwhile.
-                let _lock = self.lock()?;
-                if let Some(exit) = self.exit_of(record)? {
-                    return Ok(exit);
-                }
-                let status = held
-                    .and_then(|pidfd| status_of_reaped(pidfd.as_fd()))
-                    .unwrap_or_else(|| ExitStatus::unknown("supervisor lost"));
-                // Written down: whoever asks later gets the same answer.
-                return self.folder.write_exit(&status);
-            }
-            std::thread::sleep(pause);
-            pause = (pause * 2).min(Duration::from_millis(50));
-        }
-    }
 }
 
-pub(crate) fn running_container(record: &Record, features: &HostFeatures) -> RunningContainer {
+/// A further process that is to be started.
+pub(crate) struct Further<'a> {
+    pub(crate) process: &'a ProcessSpec,
+    pub(crate) options: &'a RuntimeOptions,
+    pub(crate) runtime: &'a RuntimeDescriptors,
+    /// Its own cgroup within the container's.
+    pub(crate) own: Option<&'a Cgroup>,
+}
+
+/// Where a further process is started.
+struct Place<'a> {
+    container: &'a RunningContainer,
+    sources: &'a Sources<'a>,
+    root: Root,
+    /// The container's first process.
+    pid: Option<u32>,
+}
+
+pub(crate) fn running_container(record: &Record) -> RunningContainer {
     RunningContainer {
-        setgroups_denied: features.setgroups_denied,
+        setgroups_denied: setgroups_denied(),
         namespaces: record.created.namespaces,
         id_maps: record.created.id_maps.clone(),
         cgroup: record.cgroup().map(places).unwrap_or_default(),
@@ -775,52 +775,6 @@ pub(crate) fn has_process(record: &Record, state: State) -> bool {
         State::Running | State::Paused => true,
         State::Created => record.process().is_some(),
         State::Stopped => false,
-    }
-}
-
-/// Whether a process is there and has not ended.
-fn is_alive(process: ProcessIdentity) -> Result<bool> {
-    let stat = proc_pid::stat(process.pid).map_err(|error| system("look at the process", error))?;
-    Ok(stat.is_some_and(|stat| {
-        stat.start_ticks == process.start_ticks && !matches!(stat.state, 'Z' | 'X')
-    }))
-}
-
-/// The container's first process; none where it has ended and been reaped.
-pub(crate) fn open_process(record: &Record) -> Result<Option<OwnedFd>> {
-    let Some(process) = record
-        .process()
-        .filter(|_| boot_id().is_ok_and(|boot| boot == record.created.boot_id))
-    else {
-        return Ok(None);
-    };
-    let Some(pid) = Pid::from_raw(process.pid as i32) else {
-        return Ok(None);
-    };
-    match pidfd_open(pid, PidfdFlags::empty()) {
-        // Only now is it certain whose process this is: the descriptor holds it fast.
-        Ok(pidfd) => Ok(process.exists().then_some(pidfd)),
-        Err(rustix::io::Errno::SRCH) => Ok(None),
-        Err(errno) => Err(system("open the process", errno.into())),
-    }
-}
-
-/// How a process has ended that nobody of Hoist has reaped, where the kernel tells. Whoever has inherited it reaps it soon,
-/// and only then it does.
-fn status_of_reaped(pidfd: BorrowedFd<'_>) -> Option<ExitStatus> {
-    let deadline = Instant::now() + INHERITOR_PATIENCE;
-    loop {
-        if let Some(status) = exit_info(pidfd) {
-            return match (libc::WIFEXITED(status), libc::WIFSIGNALED(status)) {
-                (true, _) => Some(ExitStatus::exited(libc::WEXITSTATUS(status))),
-                (_, true) => Signal::from_number(libc::WTERMSIG(status)).map(ExitStatus::signalled),
-                _ => None,
-            };
-        }
-        if Instant::now() > deadline {
-            return None;
-        }
-        std::thread::sleep(Duration::from_millis(5));
     }
 }
 
@@ -860,7 +814,7 @@ pub(crate) fn operate(error: crate::cgroup::CgroupError) -> Error {
     error.into_error(Phase::Operate)
 }
 
-fn processes(record: &Record, cgroup: Option<&Cgroup>) -> Result<Vec<hoist_compute::ProcessEntry>> {
+fn processes(record: &Record, cgroup: Option<&Cgroup>) -> Result<Vec<ProcessEntry>> {
     let pids = match (cgroup, record.process()) {
         (Some(cgroup), _) => cgroup.pids().map_err(operate)?,
         (None, Some(process)) => match proc_pid::pid_namespace(process.pid) {
@@ -871,8 +825,13 @@ fn processes(record: &Record, cgroup: Option<&Cgroup>) -> Result<Vec<hoist_compu
         },
         (None, None) => Vec::new(),
     };
+    entries(&pids)
+}
+
+/// What is to be said of processes, as far as they are still there.
+pub(crate) fn entries(pids: &[u32]) -> Result<Vec<ProcessEntry>> {
     let mut entries = Vec::with_capacity(pids.len());
-    for pid in pids {
+    for &pid in pids {
         entries.extend(proc_pid::entry(pid).map_err(|error| system("look at a process", error))?);
     }
     entries.sort_by_key(|entry| entry.pid);

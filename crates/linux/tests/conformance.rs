@@ -19,9 +19,11 @@ fn main() -> ExitCode {
 fn lacks(ability: Ability) -> Option<String> {
     let missing = Need::Root.missing();
     match ability {
-        Ability::Pause | Ability::Limits | Ability::Users => missing,
-        // The unified hierarchy hands no controller on below a cgroup that has processes.
-        Ability::ProcessLimits => missing.or_else(|| Need::CgroupV1.missing()),
+        Ability::Pause
+        | Ability::Limits
+        | Ability::ProcessLimits
+        | Ability::OwnRoot
+        | Ability::Users => missing,
         Ability::Console
         | Ability::Signals
         | Ability::Isolation
@@ -29,6 +31,7 @@ fn lacks(ability: Ability) -> Option<String> {
         | Ability::Files
         | Ability::Modes
         | Ability::Descriptors
-        | Ability::GivenDescriptors => None,
+        | Ability::GivenDescriptors
+        | Ability::Execs => None,
     }
 }

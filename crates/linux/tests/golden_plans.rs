@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 use hoist_linux::cgroup::{Hierarchy, Layout, Version};
 use hoist_linux::features::{HostFeatures, KernelVersion};
 use hoist_linux::plan::{
-    CgroupPlace, IdMapping, IdMaps, Plan, PlanError, RunningContainer, RuntimeOptions, plan,
-    plan_process,
+    CgroupPlace, IdMapping, IdMaps, OwnRoot, Plan, PlanError, RunningContainer, RuntimeOptions,
+    plan, plan_process,
 };
 use hoist_linux::root_facts::{
     GroupEntry, HostEntry, HostEntryKind, HostRoot, PasswdEntry, RootFacts,
@@ -422,6 +422,30 @@ fn a_further_process_of_an_ordinary_users_container() {
         }),
         cgroup: Vec::new(),
     }));
+}
+
+#[test]
+fn a_further_process_with_a_root_of_its_own() {
+    let spec = spec(&sh());
+    let process = spec.exec_process(&ProcessConfig::new("ls")).unwrap();
+    let container = RunningContainer {
+        setgroups_denied: false,
+        namespaces: USUAL_NAMESPACES,
+        id_maps: None,
+        cgroup: Vec::new(),
+    };
+    let options = RuntimeOptions {
+        own_root: Some(OwnRoot {
+            directory: "/srv/tools".to_owned(),
+            container: "/container",
+            shared: vec!["/dev", "/proc"],
+        }),
+        ..RuntimeOptions::default()
+    };
+    let facts = RootFacts::default();
+    insta::assert_snapshot!(words(
+        &plan_process(&spec, &process, &container, &facts, &options).unwrap()
+    ));
 }
 
 /// The one step whose form depends on the kernel, where the words do not show it: so the steps are compared.

@@ -24,8 +24,9 @@ mod linux {
     use std::thread;
     use std::time::Duration;
 
-    use hoist_compute::{ComputeService, Stdio, Stream};
+    use hoist_compute::{ComputeService, Confinement, ExecSpec, State, Stdio, Stream};
     use hoist_linux::LinuxService;
+    use hoist_spec::ContainerId;
     use hoist_testing::{Leaks, Need, Suite, full, hangs_after, probe, root, spec};
 
     pub(super) fn main() -> ExitCode {
@@ -34,15 +35,27 @@ mod linux {
             .serial()
             // Row 44.
             .test(
-                "64 threads start containers and processes while others allocate and lock, and nothing hangs",
+                "64 threads start containers and processes while others allocate and lock, nothing hangs, and the caller is as before",
                 &[Need::Namespaces],
                 many_threads,
+            )
+            // Row 44.
+            .test(
+                "a caller of many gigabytes starts containers and processes, and none of its memory is theirs",
+                &[Need::Namespaces],
+                a_large_caller,
             )
             // Row 44.
             .test(
                 "the caller's directory, umask, signal mask, environment, limits and descriptors are as before",
                 &[Need::Namespaces],
                 the_callers_state,
+            )
+            // Row 22.
+            .test(
+                "of more than a thousand execs that have ended the oldest go, and none that runs",
+                &[Need::Namespaces],
+                the_number_of_execs_is_bounded,
             )
             // Row 30.
             .test(
@@ -93,6 +106,12 @@ mod linux {
             move || {
                 let place = Place::new("threads");
                 let leaks = Leaks::before(&place.tag, &[]);
+                let before = own_state();
+                let root = place.folder.path().join("root");
+                let spec = spec::container(&root, &place.tag, &["idle"]);
+                let id = format!("{}-idle", place.tag).parse().unwrap();
+                let idle = place.service.create(&id, &spec).unwrap();
+                let first = idle.start(Stdio::null()).unwrap();
                 let (next, done) = (AtomicUsize::new(0), AtomicBool::new(false));
                 let shared = Mutex::new(HashMap::new());
                 thread::scope(|scope| {
@@ -109,7 +128,7 @@ mod linux {
                     }
                     let workers: Vec<_> = (0..16)
                         .map(|_| {
-                            let (next, place) = (&next, &place);
+                            let (next, place, idle) = (&next, &place, &*idle);
                             scope.spawn(move || {
                                 loop {
                                     let number = next.fetch_add(1, Relaxed);
@@ -117,6 +136,10 @@ mod linux {
                                         return;
                                     }
                                     assert_eq!(place.run(number, &["exit", "7"]), Some(7));
+                                    let exec = spec::process(&place.tag, &["exit", "5"]);
+                                    let further = idle.create_process(&exec, Stdio::null());
+                                    let status = further.unwrap().wait(None).unwrap();
+                                    assert_eq!(status.code, Some(5));
                                 }
                             })
                         })
@@ -128,9 +151,101 @@ mod linux {
                     done.store(true, Relaxed);
                     outcomes.into_iter().for_each(|outcome| outcome.unwrap());
                 });
+                idle.terminate().unwrap();
+                first.wait(None).unwrap();
+                idle.delete().unwrap();
+                drop(first);
+                assert_eq!(own_state(), before);
                 leaks.assert_none();
             },
         );
+    }
+
+    /// How much this test may take: what the row asks for, bounded by what the machine has.
+    fn bytes_to_take() -> usize {
+        let wanted: usize = if full() { 4 << 30 } else { 1 << 30 };
+        let text = fs::read_to_string("/proc/meminfo").unwrap();
+        let available = text
+            .lines()
+            .find_map(|line| line.strip_prefix("MemAvailable:"))
+            .and_then(|rest| rest.split_whitespace().next()?.parse::<usize>().ok())
+            .unwrap_or(0);
+        wanted.min(available / 3 * 1024)
+    }
+
+    fn a_large_caller() {
+        let mut memory = vec![0_u8; bytes_to_take()];
+        // Touched, so that a plain fork would have tables to copy.
+        memory.iter_mut().step_by(4096).for_each(|byte| *byte = 1);
+        let before = own_state();
+        hangs_after(Duration::from_secs(120), || {
+            let place = Place::new("large");
+            let spec = spec::container(&place.folder.path().join("root"), &place.tag, &["idle"]);
+            let id = format!("{}-idle", place.tag).parse().unwrap();
+            let system = place.service.create(&id, &spec).unwrap();
+            let process = system.start(Stdio::null()).unwrap();
+            let resident = fs::read_to_string(format!("/proc/{}/statm", process.pid())).unwrap();
+            let pages: usize = resident.split(' ').nth(1).unwrap().parse().unwrap();
+            assert!(pages < 4096, "{pages} pages are resident");
+            for _ in 0..20 {
+                let exec = spec::process(&place.tag, &["exit", "3"]);
+                let further = system.create_process(&exec, Stdio::null()).unwrap();
+                assert_eq!(further.wait(None).unwrap().code, Some(3));
+            }
+            system.terminate().unwrap();
+            process.wait(None).unwrap();
+            system.delete().unwrap();
+            for number in 0..20 {
+                assert_eq!(place.run(number, &["exit", "7"]), Some(7));
+            }
+        });
+        assert!(memory.iter().step_by(4096).all(|byte| *byte == 1));
+        assert_eq!(own_state(), before);
+    }
+
+    fn the_number_of_execs_is_bounded() {
+        let place = Place::new("bounded");
+        let spec = spec::container(&place.folder.path().join("root"), &place.tag, &["idle"]);
+        let id: ContainerId = format!("{}-idle", place.tag).parse().unwrap();
+        let system = place.service.create(&id, &spec).unwrap();
+        let first = system.start(Stdio::null()).unwrap();
+        let exec = |name: &str, probe: &[&str]| {
+            let spec = ExecSpec {
+                process: spec::process(&place.tag, probe),
+                confinement: Confinement::default(),
+                interactive: false,
+            };
+            system.create_exec(&name.parse().unwrap(), &spec).unwrap()
+        };
+        let runs = exec("runs", &["sleep", "3600000"]);
+        let process = runs.start(Stdio::null()).unwrap();
+        let ended = exec("ended", &["exit", "9"]);
+        ended.start(Stdio::null()).unwrap().wait(None).unwrap();
+        // As if it had been done so often.
+        let folder = place.folder.path().join("state/containers");
+        let folder = folder.join(id.as_str()).join("execs");
+        for number in 0..1150 {
+            let copy = folder.join(format!("copy-{number}"));
+            fs::create_dir(&copy).unwrap();
+            for file in fs::read_dir(folder.join("ended")).unwrap() {
+                let file = file.unwrap();
+                fs::copy(file.path(), copy.join(file.file_name())).unwrap();
+            }
+        }
+        let last = exec("last", &["exit", "8"]);
+        last.start(Stdio::null()).unwrap().wait(None).unwrap();
+        let left = system.execs().unwrap();
+        assert_eq!(
+            left.len(),
+            1002,
+            "a thousand, the last, and the one that runs"
+        );
+        assert!(left.iter().any(|exec| exec.state == State::Running));
+        assert_eq!(last.wait(None).unwrap().code, Some(8));
+        system.terminate().unwrap();
+        process.wait(None).unwrap();
+        first.wait(None).unwrap();
+        system.delete().unwrap();
     }
 
     /// What a library must leave alone.

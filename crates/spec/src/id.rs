@@ -22,6 +22,9 @@ impl ContainerId {
     }
 }
 
+/// The name of one exec of a container, a further process that is an object of its own: in the form of a container's id.
+pub type ExecId = ContainerId;
+
 /// A text that is no container id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(

@@ -33,6 +33,6 @@ pub use container::{
 pub use convert::native_architecture;
 pub use document::resources_from_json;
 pub use fault::{Fault, Faults};
-pub use id::{ContainerId, InvalidId};
+pub use id::{ContainerId, ExecId, InvalidId};
 pub use oci_spec::runtime as oci;
 pub use signal::{Signal, UnknownSignal};

@@ -8,6 +8,7 @@ mod containers;
 mod exec;
 mod files;
 mod mounts;
+mod process;
 mod run;
 
 use std::{
@@ -17,24 +18,32 @@ use std::{
 
 use clap::{
     Arg, ArgAction, Args, Command, FromArgMatches as _, ValueHint,
-    builder::{Resettable, ValueParser},
+    builder::{EnumValueParser, Resettable, ValueParser},
 };
 
 pub(crate) use containers::{
     Attach, Completions, Containers, Format, Inspect, Kill, Logs, Man, Prune, Ps, Rename, Report,
     Rm, Start, Stats, Stop, TableFormat, Top, Update, Wait,
 };
-pub(crate) use exec::Exec;
+pub(crate) use exec::{Exec, Further};
 pub(crate) use files::{Cp, Diff, Export};
 pub(crate) use mounts::{
     MountAction, MountAdd, MountCommand, MountRm, VolumeAction, VolumeCommand,
 };
+pub(crate) use process::{
+    AttachProcess, LsProcesses, ProcessAction, ProcessGroup, ResizeProcess, StartProcess,
+    StatsProcesses,
+};
 pub(crate) use run::{Plan, Run, Supervised};
+
+use crate::log::Level;
 
 /// A command line that was understood.
 pub(crate) struct Invocation {
     /// Where containers are recorded, instead of the usual place.
     pub state_root: Option<PathBuf>,
+    /// How much is told beside failures.
+    pub log_level: Level,
     /// Write errors as JSON.
     pub json_errors: bool,
     /// What to do.
@@ -46,6 +55,7 @@ pub(crate) enum Action {
     Run(Box<Run>),
     Create(Box<Run>),
     Exec(Exec),
+    Process(Box<ProcessAction>),
     Start(Start),
     Restart(Stop),
     Attach(Attach),
@@ -84,6 +94,11 @@ const COMMANDS: &[Definition] = &[
         "exec",
         "Run a command in a running container",
         arguments::<Exec>,
+    ),
+    (
+        "process",
+        "Make, start, watch and end further processes of containers, by ids of their own",
+        arguments::<ProcessGroup>,
     ),
     (
         "create",
@@ -235,7 +250,7 @@ pub(crate) fn command(only: Option<&OsStr>) -> Command {
 }
 
 /// The options that stand before or after the command's name.
-fn global_options() -> [Arg; 2] {
+fn global_options() -> [Arg; 3] {
     [
         Arg::new("state-root")
             .long("state-root")
@@ -253,6 +268,14 @@ fn global_options() -> [Arg; 2] {
             .global(true)
             .display_order(1001)
             .help("How errors are written: text (default) or json"),
+        Arg::new("log-level")
+            .long("log-level")
+            .value_name("LEVEL")
+            .value_parser(EnumValueParser::<Level>::new())
+            .hide_possible_values(true)
+            .global(true)
+            .display_order(1002)
+            .help("How much is told on standard error: debug, info (default), warn or error"),
     ]
 }
 
@@ -287,10 +310,12 @@ pub(crate) fn parse(words: &[OsString]) -> Result<Invocation, clap::Error> {
     let json_errors = arguments
         .get_one::<String>("log-format")
         .is_some_and(|format| format == "json");
+    let log_level = arguments.remove_one("log-level").unwrap_or_default();
     let from = &mut arguments;
     let action = match name.as_str() {
         "run" => Action::Run(Box::new(Run::from_arg_matches_mut(from)?)),
         "exec" => Action::Exec(Exec::from_arg_matches_mut(from)?),
+        "process" => Action::Process(Box::new(ProcessGroup::from_arg_matches_mut(from)?.action)),
         "create" => Action::Create(Box::new(Run::from_arg_matches_mut(from)?)),
         "start" => Action::Start(Start::from_arg_matches_mut(from)?),
         "restart" => Action::Restart(Stop::from_arg_matches_mut(from)?),
@@ -323,6 +348,7 @@ pub(crate) fn parse(words: &[OsString]) -> Result<Invocation, clap::Error> {
     };
     Ok(Invocation {
         state_root,
+        log_level,
         json_errors,
         action,
     })
@@ -418,8 +444,8 @@ mod tests {
     fn options_of_exec_end_at_the_container() {
         match parse_words(&["exec", "-i", "web", "-t", "ls", "-l"]).map(|found| found.action) {
             Ok(Action::Exec(exec)) => {
-                assert!(exec.interactive && !exec.tty);
-                assert_eq!(exec.words, ["web", "-t", "ls", "-l"]);
+                assert!(exec.further.interactive && !exec.further.tty);
+                assert_eq!(exec.further.words, ["web", "-t", "ls", "-l"]);
             }
             Ok(_) => panic!("another command"),
             Err(error) => panic!("{error}"),

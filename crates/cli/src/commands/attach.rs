@@ -4,7 +4,7 @@ use hoist::Engine;
 use hoist::foreground::SignalFd;
 use hoist_spec::Faults;
 
-use super::supervised::{Manner, keys, refuse_input_that_is_no_terminal, stay};
+use super::supervised::{Manner, Target, keys, refuse_input_that_is_no_terminal, stay};
 use crate::args::Attach;
 use crate::failure::Failure;
 
@@ -27,5 +27,11 @@ pub(crate) fn run(attach: &Attach, engine: &Engine) -> Result<u8, Failure> {
         keys,
         is_foreground: false,
     };
-    stay(engine, &id, attachment, &mut signals, manner)
+    stay(
+        engine,
+        Target::Container(&id),
+        attachment,
+        &mut signals,
+        manner,
+    )
 }

@@ -1,128 +1,157 @@
 //! `hoist exec`.
 
-use std::thread;
 use std::time::Duration;
 
 use hoist::foreground::SignalFd;
-use hoist::{Engine, Hooks};
-use hoist_compute::{ErrorKind, Process};
+use hoist::{Engine, Hooks, RunRequest, random_id};
+use hoist_compute::{Confinement, Error, ExecSpec, ExitStatus, Process, State, Stdio};
 use hoist_spec::options::{ExecOptions, UpdateOptions};
-use hoist_spec::{Fault, Faults, oci::LinuxResources};
+use hoist_spec::{ContainerId, Fault, Faults, ProcessConfig, ProcessSpec};
 
 use super::facts::with_facts;
 use super::run::{attend, stdio};
-use crate::args::Exec;
+use super::supervised::launch;
+use crate::args::{Exec, Further};
 use crate::failure::Failure;
-use crate::supervisor;
+use crate::{log, output, supervisor};
 
 /// The exit code of a command that took too long, as timeout(1) has it.
-const TOOK_TOO_LONG: u8 = 124;
+pub(crate) const TOOK_TOO_LONG: u8 = 124;
 
 /// Runs a process in a container to its end; the result is its exit code.
 pub(crate) fn run(exec: Exec, engine: &Engine) -> Result<u8, Failure> {
     let mut signals = SignalFd::new()?;
-    let (interactive, tty) = (exec.interactive, exec.tty);
-    let confinement = Confinement::of(&exec)?;
-    let mut words = exec.words.into_iter();
-    let id = engine.resolve(&words.next().unwrap_or_default())?;
-    let options = ExecOptions {
-        tty,
-        env: exec.env,
-        env_file: exec.env_file,
-        workdir: exec.workdir,
-        user: exec.user,
-        command: words.collect(),
-    };
-    let config = with_facts(|facts| Ok(options.into_process(facts)?))?;
-    let process = engine.spec(&id)?.exec_process(&config)?;
+    let (interactive, tty) = (exec.further.interactive, exec.further.tty);
+    let (id, spec) = read(exec.further, engine)?;
     if exec.detach {
-        engine.exec_detached(&id, &process, &supervisor::launcher())?;
+        let made = engine.exec_detached(&id, &spec, launch(&supervisor::launcher()))?;
+        output::print(&format!("{}\n", made.id))?;
         return Ok(0);
     }
     let stdio = stdio(interactive, tty)?;
-    let process = match &confinement.limits {
-        Some(limits) => engine.exec_limited(&id, &process, limits, stdio)?,
-        None => engine.exec(&id, &process, stdio, &mut Hooks::default())?,
-    };
-    let mut failures = Vec::new();
-    let (status, timed_out) = ended_in_time(&*process, confinement.timeout, || {
-        attend(&*process, interactive, tty, &mut signals, &mut failures)
-    });
-    for failure in failures {
-        Failure::from(failure).print(false);
+    if spec.confinement.root.is_some() && engine.summary(&id)?.state == State::Stopped {
+        return in_kept_root(engine, &id, &spec, stdio, |process, failures| {
+            attend(process, interactive, tty, &mut signals, failures)
+        });
     }
-    let status = status?;
-    if timed_out {
-        Failure::message("the command took too long and was ended with all it had started")
-            .print(false);
+    let process = match spec.confinement == Confinement::default() {
+        true => engine.exec(&id, &spec.process, stdio, &mut Hooks::default())?,
+        false => engine.exec_confined(&id, &spec.process, &spec.confinement, stdio)?,
+    };
+    log::steps();
+    log::debug(|| format!("container {id}: process {} runs", process.pid()));
+    let mut failures = Vec::new();
+    let status = attend(&*process, interactive, tty, &mut signals, &mut failures);
+    told(&status?, failures)
+}
+
+/// Runs a process beside the root of a container that has ended.
+fn in_kept_root(
+    engine: &Engine,
+    id: &ContainerId,
+    spec: &ExecSpec,
+    stdio: Stdio,
+    attend: impl FnOnce(&dyn Process, &mut Vec<Error>) -> hoist_compute::Result<ExitStatus>,
+) -> Result<u8, Failure> {
+    let request = RunRequest {
+        id: random_id()?,
+        name: None,
+        spec: engine.spec_beside_kept_root(id, spec)?,
+        remove: true,
+    };
+    let mut hooks = Hooks::default();
+    let mut failures = Vec::new();
+    let status = engine.run_with(&request, stdio, &mut hooks, |process| {
+        attend(process, &mut failures)
+    })?;
+    failures.append(&mut hooks.failures);
+    told(&status, failures)
+}
+
+/// Tells how a process has ended; the result is the exit code.
+fn told(status: &ExitStatus, failures: Vec<Error>) -> Result<u8, Failure> {
+    for failure in failures {
+        Failure::from(failure).warn();
+    }
+    if status.timed_out {
+        Failure::message("the command took too long and was ended with all it had started").warn();
         return Ok(TOOK_TOO_LONG);
     }
     Ok(status.shell_code() as u8)
 }
 
-/// Attends to a process, and ends it with all it has started when the time runs out; whether it did.
-fn ended_in_time<T>(
-    process: &dyn Process,
-    timeout: Option<Duration>,
-    attend: impl FnOnce() -> T,
-) -> (T, bool) {
-    let Some(timeout) = timeout else {
-        return (attend(), false);
+/// The container and the further process that the options describe.
+pub(crate) fn read(given: Further, engine: &Engine) -> Result<(ContainerId, ExecSpec), Failure> {
+    let confinement = confinement(&given)?;
+    let has_own_root = confinement.root.is_some();
+    let mut words = given.words.into_iter();
+    let id = engine.resolve(&words.next().unwrap_or_default())?;
+    let options = ExecOptions {
+        tty: given.tty,
+        env: given.env,
+        env_file: given.env_file,
+        workdir: given.workdir,
+        user: given.user,
+        command: words.collect(),
     };
-    thread::scope(|scope| {
-        let watch = scope.spawn(|| match process.wait(Some(timeout)) {
-            Err(error) if error.kind() == ErrorKind::Timeout => match process.terminate() {
-                Ok(()) => true,
-                Err(error) => {
-                    Failure::from(error).print(false);
-                    true
-                }
-            },
-            _ => false,
-        });
-        let attended = attend();
-        (attended, watch.join().unwrap_or(false))
-    })
+    let config = with_facts(|facts| Ok(options.into_process(facts)?))?;
+    let spec = ExecSpec {
+        process: process(engine, &id, &config, has_own_root)?,
+        confinement,
+        interactive: given.interactive,
+    };
+    Ok((id, spec))
 }
 
-/// What the command has for itself.
-struct Confinement {
-    limits: Option<LinuxResources>,
-    timeout: Option<Duration>,
-}
-
-impl Confinement {
-    fn of(exec: &Exec) -> Result<Self, Faults> {
-        let mut faults = Faults::default();
-        let timeout = exec.timeout.as_deref().and_then(|text| {
-            let seconds = text.parse::<f64>().ok().filter(|seconds| *seconds > 0.0);
-            let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-            if duration.is_none() {
-                faults.push(Fault::of_value(
-                    "--timeout",
-                    text,
-                    "is no number of seconds above zero",
-                ));
-            }
-            duration
-        });
-        let options = UpdateOptions {
-            memory: exec.memory.clone(),
-            cpus: exec.cpus.clone(),
-            pids_limit: exec.pids_limit.clone(),
-            ..UpdateOptions::default()
-        };
-        let limits = match options == UpdateOptions::default() {
-            // Without limits it still has a cgroup of its own, by which all of it is found at the end.
-            true => timeout.map(|_| LinuxResources::default()),
-            false => match options.into_resources() {
-                Ok(limits) => Some(limits),
-                Err(found) => {
-                    faults.extend(found);
-                    None
-                }
-            },
-        };
-        faults.into_result(Self { limits, timeout })
+/// The further process; with a root of its own it begins there, unless told otherwise.
+fn process(
+    engine: &Engine,
+    id: &ContainerId,
+    config: &ProcessConfig,
+    has_own_root: bool,
+) -> Result<ProcessSpec, Failure> {
+    let mut process = engine.spec(id)?.exec_process(config)?;
+    if has_own_root && config.working_dir.is_empty() {
+        process.oci.set_cwd("/".into());
     }
+    Ok(process)
+}
+
+/// What the process has for itself.
+fn confinement(given: &Further) -> Result<Confinement, Faults> {
+    let mut faults = Faults::default();
+    let timeout = given.timeout.as_deref().and_then(|text| {
+        let seconds = text.parse::<f64>().ok().filter(|seconds| *seconds > 0.0);
+        let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        if duration.is_none() {
+            faults.push(Fault::of_value(
+                "--timeout",
+                text,
+                "is no number of seconds above zero",
+            ));
+        }
+        duration
+    });
+    let options = UpdateOptions {
+        memory: given.memory.clone(),
+        cpus: given.cpus.clone(),
+        pids_limit: given.pids_limit.clone(),
+        ..UpdateOptions::default()
+    };
+    let root = given.with_root.as_deref().map(std::path::absolute);
+    let mut confinement = Confinement {
+        timeout,
+        root: root.transpose().unwrap_or_else(|error| {
+            faults.push(Fault::new("--with-root", error.to_string()));
+            None
+        }),
+        ..Confinement::default()
+    };
+    if options != UpdateOptions::default() {
+        match options.into_resources() {
+            Ok(limits) => confinement.limits = limits,
+            Err(found) => faults.extend(found),
+        }
+    }
+    faults.into_result(confinement)
 }

@@ -10,14 +10,19 @@ use crate::failure::Failure;
 pub(crate) fn act(
     kill: &Kill,
 ) -> Result<impl Fn(&Engine, &ContainerId, &str) -> Result<String, Failure>, Failure> {
-    let signal: Signal = kill.signal.parse().map_err(|_| {
-        let mut faults = Faults::default();
-        let reason = "is no signal: use a name such as TERM, or a number from 1 to 64";
-        faults.push(Fault::of_value("--signal", &kill.signal, reason));
-        faults
-    })?;
+    let signal = signal(&kill.signal)?;
     Ok(move |engine: &Engine, id: &ContainerId, reference: &str| {
         engine.signal(id, signal)?;
         Ok(reference.to_owned())
+    })
+}
+
+/// Reads a signal.
+pub(crate) fn signal(text: &str) -> Result<Signal, Faults> {
+    text.parse().map_err(|_| {
+        let mut faults = Faults::default();
+        let reason = "is no signal: use a name such as TERM, or a number from 1 to 64";
+        faults.push(Fault::of_value("--signal", text, reason));
+        faults
     })
 }

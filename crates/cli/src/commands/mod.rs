@@ -15,6 +15,7 @@ mod logs;
 mod man;
 mod mount;
 mod plan;
+mod process;
 mod prune;
 mod ps;
 mod rm;
@@ -33,19 +34,24 @@ use hoist_spec::ContainerId;
 
 use crate::args::{self, Action, Invocation};
 use crate::failure::Failure;
-use crate::output;
+use crate::{log, output};
 
 /// Does what the command line asks for; the result is the exit code.
 pub(crate) fn carry_out(invocation: Invocation) -> Result<u8, Failure> {
     let Invocation {
         state_root,
+        log_level: _,
         json_errors,
         action,
     } = invocation;
+    // Of a debug exec's own container, where there is one.
+    let takes_containers_along = matches!(action, Action::Exec(_));
     let open = || {
         Engine::open(EngineOptions {
             state_root: state_root.clone(),
+            timeline: log::recorder(),
             waits_for_each: true,
+            takes_containers_along,
             ..EngineOptions::default()
         })
     };
@@ -55,6 +61,7 @@ pub(crate) fn carry_out(invocation: Invocation) -> Result<u8, Failure> {
         Action::Run(run) => run::run(*run, state_root),
         Action::Create(run) => run::create(*run, &open()?),
         Action::Exec(exec) => exec::run(exec, &open()?),
+        Action::Process(action) => process::run(*action, &open()?, json_errors),
         Action::Start(start) => start::run(&start, &open()?, json_errors),
         Action::Restart(stop) => each(&stop.containers, &start::restart(&stop)?),
         Action::Attach(attach) => attach::run(&attach, &open()?),
@@ -96,13 +103,22 @@ fn for_each(
     json: bool,
     act: Act<'_>,
 ) -> Result<u8, Failure> {
+    for_each_of(containers, json, &|reference| {
+        let id = engine.resolve(reference)?;
+        log::debug(|| format!("{reference} is container {id}"));
+        act(engine, &id, reference)
+    })
+}
+
+/// Acts on each thing that the caller names, whichever of the others fail; what fails is told at once.
+fn for_each_of(
+    references: &[String],
+    json: bool,
+    act: &dyn Fn(&str) -> Result<String, Failure>,
+) -> Result<u8, Failure> {
     let mut all_done = true;
-    for reference in containers {
-        let done = engine
-            .resolve(reference)
-            .map_err(Failure::from)
-            .and_then(|id| act(engine, &id, reference));
-        match done {
+    for reference in references {
+        match act(reference) {
             Ok(line) => output::print(&format!("{line}\n"))?,
             Err(failure) => {
                 failure.print(json);

@@ -1,7 +1,7 @@
 //! `hoist ps`.
 
 use hoist::{Engine, Listed};
-use hoist_compute::{ExitStatus, State};
+use hoist_compute::{ExitStatus, State, Summary};
 
 use crate::age::{age, words};
 use crate::args::{Ps, TableFormat};
@@ -9,8 +9,8 @@ use crate::failure::Failure;
 use crate::{output, table};
 
 /// How much of an id and of a command is shown.
-const SHORT_ID: usize = 12;
-const SHORT_COMMAND: usize = 20;
+pub(crate) const SHORT_ID: usize = 12;
+pub(crate) const SHORT_COMMAND: usize = 20;
 
 /// Lists the containers.
 pub(crate) fn run(ps: &Ps, engine: &Engine) -> Result<u8, Failure> {
@@ -89,13 +89,18 @@ fn state(container: &Listed) -> serde_json::Value {
 
 fn status(container: &Listed) -> String {
     let summary = &container.summary;
-    let up = || words(summary.started_at.map(age).unwrap_or_default());
     if container.restarting {
         let exit = summary.exit.as_ref();
         let code = exit.map_or_else(|| "unknown".to_owned(), code);
         let since = exit.map_or(summary.created_at, |exit| exit.finished_at);
         return format!("Restarting ({code}) {} ago", words(age(since)));
     }
+    status_of(summary)
+}
+
+/// What is said of the state of a container, or of a further process of one.
+pub(crate) fn status_of(summary: &Summary) -> String {
+    let up = || words(summary.started_at.map(age).unwrap_or_default());
     match summary.state {
         State::Created => "Created".to_owned(),
         State::Running => format!("Up {}", up()),

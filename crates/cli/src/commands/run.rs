@@ -19,14 +19,14 @@ use super::supervised::{self, Manner, console_size, refuse_input_that_is_no_term
 use crate::args::Run;
 use crate::failure::Failure;
 use crate::timeline::{Bar, Timeline};
-use crate::{output, supervisor};
+use crate::{log, output, supervisor};
 
 /// Runs a container; the result is the exit code of the command.
 pub(crate) fn run(run: Run, state_root: Option<PathBuf>) -> Result<u8, Failure> {
     // Before anything else: a signal that comes from here on reaches the container, or ends the command in order.
     let mut signals = SignalFd::new()?;
     let given = Given::of(&run)?;
-    let recorder = given.timeline.as_ref().map(|_| Arc::default());
+    let recorder = log::recorder().or_else(|| given.timeline.as_ref().map(|_| Arc::default()));
     let engine = Engine::open(EngineOptions {
         state_root,
         timeline: recorder.clone(),
@@ -132,7 +132,8 @@ fn supervised(
         keys: given.keys.clone(),
         is_foreground: true,
     };
-    supervised::stay(engine, &request.id, attachment, signals, manner)
+    let target = supervised::Target::Container(&request.id);
+    supervised::stay(engine, target, attachment, signals, manner)
 }
 
 /// Runs a container to its end.
@@ -147,6 +148,8 @@ fn foreground(
     let mut hooks = Hooks::default();
     let mut failures = Vec::new();
     let ended = engine.run_with(request, stdio, &mut hooks, |process| {
+        log::steps();
+        log::debug(|| format!("container {}: process {} runs", request.id, process.pid()));
         if let (Some((file, command)), Some(recorder)) = (&given.timeline, recorder) {
             draw(file, command, recorder);
         }
@@ -159,9 +162,11 @@ fn foreground(
         )
     });
     for failure in hooks.failures.into_iter().chain(failures) {
-        Failure::from(failure).print(false);
+        Failure::from(failure).warn();
     }
-    Ok(ended?.shell_code() as u8)
+    let ended = ended?;
+    log::debug(|| format!("container {}: its process has ended: {ended:?}", request.id));
+    Ok(ended.shell_code() as u8)
 }
 
 fn request(mut run: Run, engine: &Engine) -> Result<RunRequest, Failure> {
@@ -317,6 +322,6 @@ fn draw(file: &Path, command: &str, recorder: &hoist_compute::Timeline) {
         bars: bars.collect(),
     };
     if let Err(error) = std::fs::write(file, timeline.render_for(file)) {
-        Failure::message(format!("write timeline {}: {error}", file.display())).print(false);
+        Failure::message(format!("write timeline {}: {error}", file.display())).warn();
     }
 }

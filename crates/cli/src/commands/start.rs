@@ -5,7 +5,7 @@ use hoist::{Engine, StopRequest};
 use hoist_compute::{ErrorKind, State};
 use hoist_spec::{ContainerId, Faults};
 
-use super::supervised::{Manner, keys, launch, stay};
+use super::supervised::{Manner, Target, keys, launch, stay};
 use crate::args::{Start, Stop};
 use crate::failure::Failure;
 use crate::supervisor;
@@ -31,7 +31,13 @@ pub(crate) fn run(start: &Start, engine: &Engine, json: bool) -> Result<u8, Fail
         keys,
         is_foreground: true,
     };
-    stay(engine, &id, attachment, &mut signals, manner)
+    stay(
+        engine,
+        Target::Container(&id),
+        attachment,
+        &mut signals,
+        manner,
+    )
 }
 
 /// Starts one container in the background. One that runs is started enough.

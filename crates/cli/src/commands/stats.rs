@@ -15,7 +15,7 @@ use crate::{output, table};
 /// How long between two looks.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// Over how long processor time is measured where it is shown once.
-const SAMPLE: Duration = Duration::from_millis(500);
+pub(crate) const SAMPLE: Duration = Duration::from_millis(500);
 const SHORT_ID: usize = 12;
 
 /// Shows what containers use.
@@ -30,7 +30,7 @@ pub(crate) fn run(stats: &Stats, engine: &Engine) -> Result<u8, Failure> {
     loop {
         std::thread::sleep(if stats.no_stream { SAMPLE } else { INTERVAL });
         let now = Sample::take(engine, &named, stats.no_stream)?;
-        let text = show(stats, &now, &before)?;
+        let text = show(stats.format, stats.no_trunc, &now, &before)?;
         // The cursor home, each line cleared to its end, and what is below.
         let text = match clears {
             true => format!("\x1b[H{}\x1b[J", text.replace('\n', "\x1b[K\n")),
@@ -45,9 +45,9 @@ pub(crate) fn run(stats: &Stats, engine: &Engine) -> Result<u8, Failure> {
 }
 
 /// What was seen at one moment.
-struct Sample {
-    at: Instant,
-    usages: Vec<Usage>,
+pub(crate) struct Sample {
+    pub(crate) at: Instant,
+    pub(crate) usages: Vec<Usage>,
 }
 
 impl Sample {
@@ -76,7 +76,13 @@ impl Sample {
     }
 }
 
-fn show(stats: &Stats, now: &Sample, before: &Sample) -> Result<String, Failure> {
+/// What was used between two moments, as a table or a JSON object per line.
+pub(crate) fn show(
+    format: TableFormat,
+    whole_ids: bool,
+    now: &Sample,
+    before: &Sample,
+) -> Result<String, Failure> {
     let earlier: HashMap<&ContainerId, u64> = before
         .usages
         .iter()
@@ -85,9 +91,9 @@ fn show(stats: &Stats, now: &Sample, before: &Sample) -> Result<String, Failure>
     let elapsed = now.at.duration_since(before.at);
     let rows = now.usages.iter().map(|usage| {
         let percent = processor_percent(usage, earlier.get(&usage.id).copied(), elapsed);
-        Row::of(usage, percent, stats.no_trunc)
+        Row::of(usage, percent, whole_ids)
     });
-    if stats.format == TableFormat::Table {
+    if format == TableFormat::Table {
         let rows: Vec<Vec<String>> = rows.map(Row::columns).collect();
         let head = [
             "CONTAINER ID",

@@ -16,7 +16,7 @@ pub(crate) fn act(
     Ok(move |engine: &Engine, id: &ContainerId, reference: &str| {
         let outcome = engine.stop(id, request)?;
         for failure in outcome.failures {
-            Failure::from(failure).print(false);
+            Failure::from(failure).warn();
         }
         Ok(reference.to_owned())
     })

@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal, stderr, stdin, stdout};
 use std::os::fd::AsFd;
+
 use std::time::Duration;
 
 use hoist::foreground::{
@@ -10,14 +11,17 @@ use hoist::foreground::{
 use hoist::supervise::{
     Attachment, LogDriver, LogOptions, RestartPolicy, SuperviseOptions, WhenLogFails,
 };
-use hoist::{Engine, LaunchOptions};
+use hoist::{Engine, ExecRef, LaunchOptions};
+use hoist_compute::ExitStatus;
 use hoist_spec::options::size;
-use hoist_spec::{ConsoleSize, ContainerId, Fault, Faults};
+use hoist_spec::{ConsoleSize, ContainerId, Fault, Faults, Signal};
 
+use super::exec::TOOK_TOO_LONG;
 use crate::args::Supervised;
 use crate::failure::Failure;
+use crate::log;
 
-/// How long the record of a container whose supervisor was lost may take.
+/// How long the record of a container or process whose supervisor was lost may take.
 const LOST_LIMIT: Duration = Duration::from_secs(15);
 
 /// What the options ask a supervisor to do, and the keys that detach.
@@ -127,10 +131,43 @@ pub(crate) struct Manner {
     pub(crate) is_foreground: bool,
 }
 
+/// What this command is attached to.
+#[derive(Clone, Copy)]
+pub(crate) enum Target<'a> {
+    Container(&'a ContainerId),
+    Exec(&'a ExecRef),
+}
+
+impl Target<'_> {
+    fn signal(self, engine: &Engine, signal: Signal) -> hoist_compute::Result<()> {
+        match self {
+            Self::Container(id) => engine.signal(id, signal),
+            Self::Exec(exec) => engine.signal_exec(exec, signal),
+        }
+    }
+
+    /// How it ended whose supervisor was lost.
+    fn wait(self, engine: &Engine) -> hoist_compute::Result<ExitStatus> {
+        match self {
+            Self::Container(id) => engine.wait(id, Some(LOST_LIMIT)),
+            Self::Exec(exec) => engine.wait_exec(exec, Some(LOST_LIMIT)),
+        }
+    }
+}
+
+impl std::fmt::Display for Target<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Container(id) => write!(f, "container {id}"),
+            Self::Exec(exec) => write!(f, "process {}", exec.id),
+        }
+    }
+}
+
 /// Stays attached until the container has ended or the caller detaches; the result is the exit code.
 pub(crate) fn stay(
     engine: &Engine,
-    id: &ContainerId,
+    target: Target<'_>,
     mut attachment: Attachment,
     signals: &mut SignalFd,
     manner: Manner,
@@ -145,25 +182,28 @@ pub(crate) fn stay(
     };
     let mut failures = Vec::new();
     let send = |signal| match manner.signals {
-        true => engine.signal(id, signal),
+        true => target.signal(engine, signal),
         false => Ok(()),
     };
     let end = attend_attached(&mut attachment, io, Some(signals), &send, &mut failures)?;
     // A supervisor that has something left for this command waits no longer.
     drop(attachment);
     for failure in failures {
-        Failure::from(failure).print(false);
+        Failure::from(failure).warn();
     }
     let status = match end {
         AttachedEnd::Exited(status) => status,
         AttachedEnd::Detached => {
-            eprintln!("hoist: detached from container {id}, which runs on");
+            log::info(&format!("detached from {target}, which runs on"));
             return Ok(0);
         }
-        AttachedEnd::SupervisorLost => engine.wait(id, Some(LOST_LIMIT))?,
+        AttachedEnd::SupervisorLost => target.wait(engine)?,
     };
     if let Some(reason) = &status.unknown {
-        Failure::message(format!("the exit status is unknown: {reason}")).print(false);
+        Failure::message(format!("the exit status is unknown: {reason}")).warn();
     }
-    Ok(status.shell_code() as u8)
+    Ok(match status.timed_out {
+        true => TOOK_TOO_LONG,
+        false => status.shell_code() as u8,
+    })
 }

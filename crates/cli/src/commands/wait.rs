@@ -12,7 +12,7 @@ pub(crate) fn act(engine: &Engine, id: &ContainerId, _: &str) -> Result<String, 
         Failure::message(format!(
             "the exit status of container {id} is unknown: {reason}"
         ))
-        .print(false);
+        .warn();
     }
     Ok(status.shell_code().to_string())
 }

@@ -1,9 +1,13 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "this is test code")]
 
 mod attaching;
+mod debug;
+mod execs;
 mod hoist;
 mod logs;
 mod restarts;
+mod stopping;
+mod stuck;
 mod supervisor;
 
 use std::process::ExitCode;
@@ -16,5 +20,8 @@ pub(crate) fn main() -> ExitCode {
     let suite = supervisor::add(suite);
     let suite = logs::add(suite);
     let suite = attaching::add(suite);
+    let suite = execs::add(suite);
+    let suite = debug::add(suite);
+    let suite = stopping::add(suite);
     restarts::add(suite).run()
 }

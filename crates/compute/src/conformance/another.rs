@@ -121,6 +121,18 @@ pub fn act(fixture: &dyn Fixture, arguments: &[String]) -> Outcome {
             let ran = finish(&*container.start(Stdio::pipes())?)?;
             serde_json::to_string(&ran.status)?
         }
+        // Owns an exec that is there until it is killed or its input ends.
+        ["own-exec", name, exec] => {
+            let process = open(name)?.open_exec(&id(exec)?)?.start(Stdio::null())?;
+            println!("started");
+            std::io::stdin().read_to_end(&mut Vec::new())?;
+            serde_json::to_string(&process.wait(Some(kit::DEADLINE))?)?
+        }
+        ["wait-exec", name, exec] => serde_json::to_string(
+            &open(name)?
+                .open_exec(&id(exec)?)?
+                .wait(Some(kit::DEADLINE))?,
+        )?,
         // Owns a running container until it is killed or its input ends.
         ["own", name, probe @ ..] => {
             let container = service.create(&id(name)?, &fixture.spec(probe))?;
@@ -151,7 +163,7 @@ impl Drop for Another {
 
 impl Another {
     /// Its next line.
-    fn line(&mut self) -> Outcome<String> {
+    pub(super) fn line(&mut self) -> Outcome<String> {
         let mut line = String::new();
         self.stdout.read_line(&mut line)?;
         ensure!(
@@ -172,7 +184,7 @@ impl Another {
         Ok(line)
     }
 
-    fn kill(&mut self) -> Outcome {
+    pub(super) fn kill(&mut self) -> Outcome {
         self.child.kill()?;
         self.child.wait()?;
         Ok(())

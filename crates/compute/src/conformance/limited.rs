@@ -1,13 +1,15 @@
 //! Further processes with limits of their own.
 
-use hoist_spec::{Signal, oci::LinuxResources};
+use std::time::Duration;
+
+use hoist_spec::{RootSource, Signal};
 use serde_json::json;
 
 use super::{
     Ability, Behaviour, Fixture, Outcome,
     kit::{self, DEADLINE, expect_state, idle, in_and_out},
 };
-use crate::{ComputeSystem, Query, State, Stdio};
+use crate::{ComputeSystem, Confinement, Query, State, Stdio};
 
 pub(super) const BEHAVIOURS: &[Behaviour] = &[
     Behaviour {
@@ -22,11 +24,24 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
         needs: &[Ability::ProcessLimits],
         run: its_limit_holds,
     },
+    // Row 8 of the failures that engines are known for: the end of the time only ends the waiting.
+    Behaviour {
+        name: "when its time is over, a process is ended with all it has started, and its status says why",
+        covers: &["limited.tree", "exit.timed-out"],
+        needs: &[Ability::Limits],
+        run: its_time_is_over,
+    },
     Behaviour {
         name: "a limit that cannot be had starts no process",
         covers: &["limited.refused"],
         needs: &[Ability::Limits],
         run: an_impossible_limit,
+    },
+    Behaviour {
+        name: "a process with a root of its own has that read-only, the container's below it, and all else from the container",
+        covers: &["confinement.root"],
+        needs: &[Ability::OwnRoot, Ability::Isolation],
+        run: its_own_root,
     },
     Behaviour {
         name: "terminating a process that has ended is success",
@@ -36,8 +51,11 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     },
 ];
 
-fn limits(json: serde_json::Value) -> Outcome<LinuxResources> {
-    Ok(serde_json::from_value(json)?)
+fn limits(json: serde_json::Value) -> Outcome<Confinement> {
+    Ok(Confinement {
+        limits: serde_json::from_value(json)?,
+        ..Confinement::default()
+    })
 }
 
 fn processes(container: &dyn ComputeSystem) -> Outcome<usize> {
@@ -56,7 +74,7 @@ fn its_tree_ends(fixture: &dyn Fixture) -> Outcome {
     let container = &*running.container;
     // It leaves a process behind in a session of its own, whose parent has ended.
     let spec = fixture.process(&["daemon", "600000", "+", "idle"]);
-    let process = container.create_limited_process(&spec, &limits(json!({}))?, in_and_out())?;
+    let process = container.create_confined_process(&spec, &limits(json!({}))?, in_and_out())?;
     let mut stdout = process.take_streams().stdout.ok_or("no standard output")?;
     kit::expect_line(&mut stdout, "ready")?;
     kit::until("all of it runs", || Ok(processes(container)? >= 3))?;
@@ -70,13 +88,45 @@ fn its_tree_ends(fixture: &dyn Fixture) -> Outcome {
     expect_state(container, State::Running)
 }
 
+fn its_time_is_over(fixture: &dyn Fixture) -> Outcome {
+    let running = idle(fixture)?;
+    let container = &*running.container;
+    let short = Confinement {
+        timeout: Some(Duration::from_millis(700)),
+        ..Confinement::default()
+    };
+    let spec = fixture.process(&["daemon", "600000", "+", "idle"]);
+    let process = container.create_confined_process(&spec, &short, in_and_out())?;
+    let mut stdout = process.take_streams().stdout.ok_or("no standard output")?;
+    kit::expect_line(&mut stdout, "ready")?;
+    let status = process.wait(Some(DEADLINE))?;
+    ensure!(
+        status.timed_out && status.signal == Some(Signal::KILL),
+        "its status is {status:?}"
+    );
+    kit::until("nothing is left of it", || Ok(processes(container)? == 1))?;
+    let long = Confinement {
+        timeout: Some(DEADLINE),
+        ..Confinement::default()
+    };
+    let quick = fixture.process(&["exit", "3"]);
+    let status = container
+        .create_confined_process(&quick, &long, Stdio::null())?
+        .wait(Some(DEADLINE))?;
+    ensure!(
+        !status.timed_out && status.code == Some(3),
+        "in time, its status is {status:?}"
+    );
+    expect_state(container, State::Running)
+}
+
 fn its_limit_holds(fixture: &dyn Fixture) -> Outcome {
     let running = idle(fixture)?;
     let few = limits(json!({"pids": {"limit": 1}}))?;
     let spec = fixture.process(&["daemon", "0"]);
     let process = running
         .container
-        .create_limited_process(&spec, &few, Stdio::null())?;
+        .create_confined_process(&spec, &few, Stdio::null())?;
     let status = process.wait(Some(DEADLINE))?;
     ensure!(
         status.code != Some(0),
@@ -92,13 +142,59 @@ fn its_limit_holds(fixture: &dyn Fixture) -> Outcome {
     expect_state(&*running.container, State::Running)
 }
 
+fn its_own_root(fixture: &dyn Fixture) -> Outcome {
+    let running = idle(fixture)?;
+    let container = &*running.container;
+    let RootSource::Directory(tools) = &container.spec().root else {
+        return Err("the container's root is no directory".into());
+    };
+    // The same root once more: it has the probe, and a directory for the container's.
+    let own = Confinement {
+        root: Some(tools.clone()),
+        ..Confinement::default()
+    };
+    let run = |probe: &[&str]| {
+        let spec = fixture.process(probe);
+        kit::finish(&*container.create_confined_process(&spec, &own, Stdio::pipes())?)
+    };
+    let seen = run(&["list", "/mnt"])?.json()?;
+    let names = seen.as_array().ok_or("no list")?;
+    ensure!(
+        names.iter().any(|name| name == "probe"),
+        "below its root it sees {seen}"
+    );
+    ensure!(
+        run(&["put", "/tmp/here", "x"])?.status.code != Some(0),
+        "its root can be written to"
+    );
+    let (own, plain) = (
+        run(&["report"])?.json()?,
+        kit::exec(fixture, container, &["report"])?.json()?,
+    );
+    ensure!(
+        own["namespaces"]["mnt"] != plain["namespaces"]["mnt"],
+        "its mounts are the container's own"
+    );
+    for same in ["hostname", "cgroups", "uids", "capabilities", "seccomp"] {
+        ensure_eq!(own[same], plain[same], "its {same}");
+    }
+    for same in ["pid", "net", "ipc", "uts"] {
+        ensure_eq!(
+            own["namespaces"][same],
+            plain["namespaces"][same],
+            "its namespace {same}"
+        );
+    }
+    expect_state(container, State::Running)
+}
+
 fn an_impossible_limit(fixture: &dyn Fixture) -> Outcome {
     let running = idle(fixture)?;
     let impossible = limits(json!({"cpu": {"cpus": "100000"}}))?;
     let spec = fixture.process(&["idle"]);
     let started = running
         .container
-        .create_limited_process(&spec, &impossible, Stdio::null());
+        .create_confined_process(&spec, &impossible, Stdio::null());
     ensure!(started.is_err(), "a process was started without its limit");
     ensure_eq!(processes(&*running.container)?, 1, "what runs is");
     Ok(())

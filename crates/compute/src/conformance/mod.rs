@@ -43,6 +43,7 @@ mod console;
 mod ending;
 mod environment;
 mod exec;
+mod exec_objects;
 mod exits;
 mod files;
 mod kit;
@@ -88,6 +89,10 @@ pub enum Ability {
     Descriptors,
     /// A process gets the very descriptors that the caller gives.
     GivenDescriptors,
+    /// A further process can be an object with an id.
+    Execs,
+    /// A further process can have a root of its own.
+    OwnRoot,
 }
 
 /// What a backend's tests give the behaviours.
@@ -171,6 +176,7 @@ pub fn behaviours() -> Vec<Behaviour> {
         console::BEHAVIOURS,
         exec::BEHAVIOURS,
         limited::BEHAVIOURS,
+        exec_objects::BEHAVIOURS,
         environment::BEHAVIOURS,
         another::BEHAVIOURS,
         concurrent::BEHAVIOURS,

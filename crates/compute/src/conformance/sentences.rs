@@ -129,18 +129,100 @@ pub const SENTENCES: &[Sentence] = &[
     ),
     sentence(
         "limited.tree",
-        "ComputeSystem::create_limited_process",
-        "With limits that the process and all it starts have for themselves, within the container's: `Process::terminate` then ends all of them, whatever session or parent they have.",
+        "ComputeSystem::create_confined_process",
+        "With limits and a time that the process and all it starts have for themselves, within the container's: `Process::terminate`, and the end of that time, then end all of them, whatever session or parent they have.",
     ),
     sentence(
         "limited.refused",
-        "ComputeSystem::create_limited_process",
+        "ComputeSystem::create_confined_process",
         "A limit that cannot be had here is an error, and no process is started.",
+    ),
+    sentence(
+        "confinement.root",
+        "Confinement",
+        "A directory of the host that is its root, read-only, in a mount namespace of its own; the container's root is below it, and everything else is as without.",
+    ),
+    sentence(
+        "exit.timed-out",
+        "ExitStatus",
+        "It was ended by force because it had run for as long as it may.",
+    ),
+    sentence(
+        "execs.created",
+        "ComputeSystem::create_exec",
+        "Makes a further process an object with an id, in state `Created`: it is not started.",
+    ),
+    sentence(
+        "execs.id-in-use",
+        "ComputeSystem::create_exec",
+        "An id that another one of this container has is `AlreadyExists`.",
+    ),
+    sentence(
+        "execs.with-the-container",
+        "ComputeSystem::create_exec",
+        "It is there until it is deleted, or the container is.",
+    ),
+    sentence(
+        "execs.open",
+        "ComputeSystem::open_exec",
+        "Opens an exec that this or another process has made; one that does not exist is `NotFound`.",
+    ),
+    sentence(
+        "execs.list",
+        "ComputeSystem::execs",
+        "Lists the container's execs, in the order in which they were made.",
+    ),
+    sentence("execs.id", "Exec::id", "Its id."),
+    sentence("execs.spec", "Exec::spec", "What it was made from."),
+    sentence(
+        "execs.start",
+        "Exec::start",
+        "Starts it in its container; the caller becomes the owner that reaps it and records its exit.",
+    ),
+    sentence(
+        "execs.start-failed",
+        "Exec::start",
+        "After an error it is as it was, `Created`, and nothing was changed in the container.",
+    ),
+    sentence(
+        "execs.start-state",
+        "Exec::start",
+        "One that is not `Created`, or whose container is not `Running`, gives `InvalidState`.",
+    ),
+    sentence(
+        "execs.properties",
+        "Exec::properties",
+        "What it is doing at this moment: its state, its processes, what they use.",
+    ),
+    sentence(
+        "execs.signal",
+        "Exec::signal",
+        "Sends it `signal`; one that does not run gives `InvalidState`, and no other process is signalled.",
+    ),
+    sentence(
+        "execs.terminate",
+        "Exec::terminate",
+        "Ends it by force with all it has started; on one that has ended, what it has left behind is ended.",
+    ),
+    sentence(
+        "execs.wait",
+        "Exec::wait",
+        "Any process may wait, several times, late, and at the same time: all get the same status, and where its owner was lost, that it is unknown.",
+    ),
+    sentence(
+        "execs.timeout",
+        "Exec::wait",
+        "`Timeout` where the time runs out first.",
+    ),
+    sentence(
+        "execs.delete",
+        "Exec::delete",
+        "Forgets it; one that runs gives `InvalidState`; deleting again is success.",
     ),
     sentence(
         "process.terminate",
         "Process::terminate",
-        "Ends it by force, and where it was started with limits of its own everything that it has started; after its end this is success.",
+        "Ends it by force, and where it was started confined everything that it has started; after its end this is success.",
     ),
     sentence(
         "pause.freezes",
@@ -573,7 +655,7 @@ mod tests {
                 "nothing is said of {method}"
             );
         }
-        let traits = ["ComputeService::", "ComputeSystem::", "Process::"];
+        let traits = ["ComputeService::", "ComputeSystem::", "Exec::", "Process::"];
         for place in places {
             let is_method = traits.iter().any(|name| place.starts_with(name));
             assert!(

@@ -6,7 +6,7 @@ use std::{
 };
 
 use hoist_compute::{Error, ErrorKind, ExitStatus, OsCode, Phase, Result, State};
-use hoist_spec::{ConsoleSize, ContainerId, ProcessSpec};
+use hoist_spec::{ConsoleSize, ContainerId};
 
 use crate::{
     Container, Engine, RunRequest, StopRequest,
@@ -164,31 +164,8 @@ impl Engine {
             id: id.clone(),
             console: launch.console,
             attach: attach_with_input.map(Attachment::of_launcher),
-            process: None,
+            exec: None,
         })
-    }
-
-    /// Starts a further process in a running container that outlives the caller; returns its id when its program was executed.
-    /// It has the null device on all three streams, and a small process of its own that reaps it. A failure changes nothing in
-    /// the container.
-    pub fn exec_detached(
-        &self,
-        id: &ContainerId,
-        process: &ProcessSpec,
-        launcher: &Launcher,
-    ) -> Result<u32> {
-        let absolute = |path: &std::path::Path| {
-            std::path::absolute(path).map_err(|error| failed("find the state directory", error))
-        };
-        let launched = launcher.launch(Launch {
-            state_root: absolute(&self.state_root)?,
-            data_root: absolute(&self.data_root)?,
-            id: id.clone(),
-            console: None,
-            attach: None,
-            process: Some(Box::new(process.clone())),
-        })?;
-        Ok(launched.pid)
     }
 
     /// Attaches to the streams of a container that has a supervisor; with `input` one may send it input, too.
@@ -357,7 +334,19 @@ impl Engine {
             // It ends by itself, and until then writes down what it is doing; one that is stuck has had its time.
             let _ = self.wait_until_gone(&folder);
         }
-        folder.remove()
+        folder.remove()?;
+        self.forget_owners_of_execs(id)
+    }
+
+    /// Removes what owners of execs of a container that is gone have not lived to remove.
+    fn forget_owners_of_execs(&self, id: &ContainerId) -> Result<()> {
+        let folder = SupervisorFolder::execs_of(&self.state_root, id);
+        match std::fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(failed("remove the owners of execs", error))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Removes a container that has ended, with its name and what its supervisor has written.
@@ -421,7 +410,7 @@ impl Changes {
     }
 }
 
-fn connect(folder: &SupervisorFolder) -> Result<Option<Connection>> {
+pub(super) fn connect(folder: &SupervisorFolder) -> Result<Option<Connection>> {
     match Connection::open(folder.path()) {
         Ok(connection) => Ok(Some(connection)),
         Err(error) if is_gone(&error) => Ok(None),
@@ -430,7 +419,7 @@ fn connect(folder: &SupervisorFolder) -> Result<Option<Connection>> {
 }
 
 /// Whether an error means that there is no supervisor.
-fn is_gone(error: &io::Error) -> bool {
+pub(super) fn is_gone(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::NotFound
@@ -450,7 +439,7 @@ fn no_supervisor(id: &ContainerId, what: &str) -> Error {
     .remedy("only containers that run detached have one: hoist run --detach")
 }
 
-fn failed(operation: &str, error: io::Error) -> Error {
+pub(super) fn failed(operation: &str, error: io::Error) -> Error {
     let made = Error::new(ErrorKind::System, Phase::Operate, operation);
     match error.raw_os_error() {
         Some(errno) => made.code(OsCode::Errno(errno)),

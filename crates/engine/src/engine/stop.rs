@@ -63,7 +63,8 @@ impl Engine {
     }
 
     /// Ends a container: asks by a signal, waits for the grace period, then terminates it. A container that does not
-    /// run is left as it is; none is started once more, whatever its restart policy. `Timeout`, naming the processes, where even `SIGKILL` does not end it.
+    /// run is left as it is; none is started once more, whatever its restart policy. `Unkillable`, naming the processes and where
+    /// in the kernel they wait, or `Timeout`, where even `SIGKILL` does not end it in time.
     pub fn stop(&self, id: &ContainerId, request: StopRequest) -> Result<StopOutcome> {
         let system: Arc<dyn ComputeSystem> = self.service.open(id)?.into();
         self.hold(id)?;
@@ -172,7 +173,7 @@ fn ask(system: &dyn ComputeSystem, state: State, request: StopRequest) -> Result
     system.wait((grace != Duration::MAX).then_some(grace))
 }
 
-/// `Timeout`, with the processes that are left.
+/// `Unkillable` or `Timeout`, with the processes that are left.
 fn survivors(system: &Arc<dyn ComputeSystem>) -> Error {
     let query = Query {
         statistics: false,
@@ -184,28 +185,33 @@ fn survivors(system: &Arc<dyn ComputeSystem>) -> Error {
         Ok(Some(Ok(properties))) => properties.processes.unwrap_or_default(),
         _ => Vec::new(),
     };
-    let error = Error::new(
-        ErrorKind::Timeout,
-        Phase::Operate,
-        format!("end container {} by force", system.id()),
-    );
+    let is_stuck = left.iter().any(|process| process.waits_in_kernel.is_some());
+    let (kind, end) = match is_stuck {
+        true => (ErrorKind::Unkillable, ": it is unkillable"),
+        false => (ErrorKind::Timeout, ""),
+    };
+    let operation = format!("end container {} by force{end}", system.id());
+    let error = Error::new(kind, Phase::Operate, operation).about(system.id().as_str());
     if left.is_empty() {
         return error.remedy("try again: the processes may still be ending");
     }
     let left: Vec<String> = left
         .iter()
-        .map(|process| format!("{} ({})", process.pid, process.command))
+        .map(|process| match &process.waits_in_kernel {
+            Some(channel) => format!("{} ({}, waits in {channel})", process.pid, process.command),
+            None => format!("{} ({})", process.pid, process.command),
+        })
         .collect();
     error
         .because(format!(
             "still there after SIGKILL: process {}",
             left.join(", ")
         ))
-        .remedy("a process that cannot be killed waits inside the kernel, mostly for a file system or device")
+        .remedy("a process that cannot be killed waits inside the kernel, mostly for a file system or device; it ends when that does")
 }
 
 /// Runs `work` in a thread of its own and waits for at most `limit`. Work that takes longer goes on, unattended.
-fn within<T: Send + 'static>(
+pub(super) fn within<T: Send + 'static>(
     limit: Duration,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<Option<T>> {
@@ -222,7 +228,7 @@ fn within<T: Send + 'static>(
     Ok(result.recv_timeout(limit).ok())
 }
 
-fn gone_is_done(result: Result<()>) -> Result<()> {
+pub(super) fn gone_is_done(result: Result<()>) -> Result<()> {
     match result {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         other => other,

@@ -37,23 +37,23 @@ pub(super) fn become_supervisor() -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
-/// Reaps the orphans that the kernel has given to this process; none of `owned`, whose status is for who started it.
+/// Reaps the orphans that the kernel has given to this process; none that is `owned`, whose status is for who started it.
 ///
-/// False where `owned` has ended and was not reaped yet: then it stands before the others.
-pub(super) fn reap_orphans(owned: Option<u32>) -> bool {
+/// One that is owned, has ended and was not reaped yet stands before others: then it is the result.
+pub(super) fn reap_orphans(owned: &dyn Fn(u32) -> bool) -> Option<u32> {
     loop {
         // SAFETY: zeroes are a valid `siginfo_t`, which the call fills; `si_pid` is there after one that succeeded.
         let pid = unsafe {
             let mut info: libc::siginfo_t = std::mem::zeroed();
             let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
             if libc::waitid(libc::P_ALL, 0, &raw mut info, flags) < 0 {
-                return true;
+                return None;
             }
             info.si_pid()
         };
         match u32::try_from(pid) {
-            Err(_) | Ok(0) => return true,
-            Ok(pid) if Some(pid) == owned => return false,
+            Err(_) | Ok(0) => return None,
+            Ok(pid) if owned(pid) => return Some(pid),
             Ok(_) => {
                 let pid = rustix::process::Pid::from_raw(pid);
                 let _ = rustix::process::waitpid(pid, rustix::process::WaitOptions::NOHANG);

@@ -6,7 +6,7 @@ use std::{
 };
 
 use hoist_compute::{Error, ErrorKind, ExitStatus, OsCode, Phase, Result};
-use hoist_spec::ConsoleSize;
+use hoist_spec::{ConsoleSize, ExecId};
 
 use super::{
     Connection, OutputStream,
@@ -49,6 +49,14 @@ impl Attachment {
             output: true,
             patient: true,
         }
+    }
+
+    /// Attaches to an exec that runs.
+    pub(crate) fn open_exec(connection: Connection, exec: &ExecId, input: bool) -> Result<Self> {
+        connection
+            .send(&Packet::About(exec.clone()))
+            .map_err(|error| failed("attach to the exec", error))?;
+        Self::open(connection, input)
     }
 
     /// Attaches to a container that runs.

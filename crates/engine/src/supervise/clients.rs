@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use hoist_spec::ExecId;
 use rustix::{
     io::Errno,
     net::{RecvFlags, SendFlags, recv, send},
@@ -27,6 +28,10 @@ const MOST_CLIENTS: usize = 64;
 #[derive(Debug)]
 pub(super) struct Client {
     socket: OwnedFd,
+    /// The exec that it speaks of; `None`: the container.
+    pub(super) about: Option<ExecId>,
+    /// Wants to know whether that exec could be started.
+    pub(super) awaits_start: bool,
     pub(super) attached: Option<AttachRequest>,
     /// Wants to know how the run ends.
     pub(super) watches: bool,
@@ -42,6 +47,8 @@ impl Client {
     pub(super) fn new(socket: OwnedFd) -> Self {
         Self {
             socket,
+            about: None,
+            awaits_start: false,
             attached: None,
             watches: false,
             queue: VecDeque::new(),
@@ -161,9 +168,12 @@ impl Clients {
         self.0.retain(|client| !client.gone);
     }
 
-    /// Passes output on.
-    pub(super) fn give(&mut self, stream: OutputStream, bytes: &[u8]) {
-        let wants = |client: &&mut Client| client.attached.is_some_and(|attached| attached.output);
+    /// Passes output of the container, or of an exec, on.
+    pub(super) fn give(&mut self, about: Option<&ExecId>, stream: OutputStream, bytes: &[u8]) {
+        let wants = |client: &&mut Client| {
+            client.about.as_ref() == about
+                && client.attached.is_some_and(|attached| attached.output)
+        };
         let mut takers = self.0.iter_mut().filter(wants).peekable();
         if takers.peek().is_none() {
             return;
@@ -173,9 +183,13 @@ impl Clients {
         takers.for_each(|client| client.give(&packet, bytes.len(), now));
     }
 
-    /// Tells those who are attached or watch how the run has ended; with that they are neither any more.
-    pub(super) fn tell_end(&mut self, packet: &Packet<'_>) {
+    /// Tells those who are attached or watch how the run of the container, or of an exec, has ended; with that they are neither
+    /// any more.
+    pub(super) fn tell_end(&mut self, about: Option<&ExecId>, packet: &Packet<'_>) {
         for client in &mut self.0 {
+            if client.about.as_ref() != about {
+                continue;
+            }
             if client.watches || client.attached.is_some() {
                 client.tell(packet);
                 client.watches = false;
@@ -184,10 +198,11 @@ impl Clients {
         }
     }
 
-    /// Whether output must not be read now, because somebody has no room for it.
-    pub(super) fn hold_up(&self) -> bool {
+    /// Whether output of the container, or of an exec, must not be read now, because somebody has no room for it.
+    pub(super) fn hold_up(&self, about: Option<&ExecId>) -> bool {
         let now = Instant::now();
-        self.0.iter().any(|client| client.holds_up(now))
+        let mut takers = self.0.iter();
+        takers.any(|client| client.about.as_ref() == about && client.holds_up(now))
     }
 
     /// When the container will no longer wait for those it waits for now.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use hoist_compute::{Error, ErrorKind, OsCode, Phase, Result};
-use hoist_spec::ContainerId;
+use hoist_spec::{ContainerId, ExecId};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -33,6 +33,21 @@ impl SupervisorFolder {
             log_folder: data_root.join("logs").join(id.as_str()),
             log_name: format!("{id}-json.log"),
         }
+    }
+
+    /// The place of an exec's own owner.
+    pub(crate) fn of_exec(state_root: &Path, container: &ContainerId, exec: &ExecId) -> Self {
+        let folder = Self::execs_of(state_root, container).join(exec.as_str());
+        Self {
+            log_folder: folder.join("log"),
+            log_name: String::new(),
+            folder,
+        }
+    }
+
+    /// Where the owners of a container's execs are, each in a folder of its own.
+    pub(crate) fn execs_of(state_root: &Path, container: &ContainerId) -> PathBuf {
+        state_root.join("execs").join(container.as_str())
     }
 
     pub(crate) fn path(&self) -> &Path {

@@ -9,10 +9,7 @@ use std::{
 
 use hoist_compute::{Error, ErrorKind, OsCode, Phase, Result};
 
-use super::{
-    Connection, Packet, socket,
-    wire::{LONGEST, LaunchRequest},
-};
+use super::{Connection, Packet, socket, wire::LaunchRequest};
 
 /// The program that becomes a supervisor: one that calls [`serve`](super::serve) first thing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,13 +48,6 @@ impl Launcher {
         let mut connection = Connection::new(own);
         let id = request.id.clone();
         let packet = Packet::Launch(request);
-        if packet.to_bytes().len() > LONGEST {
-            return Err(Error::new(
-                ErrorKind::InvalidSpec,
-                Phase::Plan,
-                "start a process in the background: its arguments and environment are too long",
-            ));
-        }
         connection.send(&packet).map_err(failed)?;
         let mut child = Command::new(&self.program)
             .args(&self.arguments)

@@ -7,6 +7,9 @@
 //!
 //! Nothing here knows a command line, and nothing a platform's containers: those are the [`Engine`](crate::Engine)'s.
 //!
+//! It also starts and owns the container's execs, further processes that outlive who asks for them. In a container that has no
+//! supervisor, an exec has an owner of its own, which is the same program below `execs/CONTAINER/EXEC/`.
+//!
 //! Below the state directory, `supervisors/ID/` holds `options.json`, what the supervisor was asked to do; `status.json`, what it is doing; and
 //! `control`, its socket (0600 in a folder of mode 0700). The folder is locked for as long as the supervisor lives, so that
 //! no number of a process ever has to be trusted.
@@ -15,6 +18,7 @@ mod become_supervisor;
 mod client;
 mod clients;
 mod connection;
+mod execs;
 mod folder;
 mod input;
 mod launch;
@@ -39,7 +43,7 @@ pub use status::{SupervisorState, SupervisorStatus};
 pub(crate) use connection::Connection;
 pub(crate) use folder::SupervisorFolder;
 pub(crate) use launch::{Launch, Launched};
-pub(crate) use wire::Packet;
+pub(crate) use wire::{AttachRequest, Packet, StartExecRequest};
 
 /// How long a container's output is read on after its process's end, where a process that it has left behind keeps it open.
 pub const DRAIN_LIMIT: std::time::Duration = std::time::Duration::from_secs(1);

@@ -125,6 +125,11 @@ impl Run {
         })
     }
 
+    /// Whether nobody has its streams any more.
+    pub(super) fn is_read_to_its_end(&self) -> bool {
+        self.sources.is_empty()
+    }
+
     /// How long there is still to be waited for output, after the process's end.
     pub(super) fn waits_at_most(&self) -> Option<Duration> {
         self.drain.as_ref().map(|drain| drain.waiting_left)

@@ -8,22 +8,21 @@ use std::{
 };
 
 use hoist_compute::{Error, ErrorKind, OsCode, Phase, Result, State, Stdio, Stream, Timestamp};
-use hoist_spec::{ConsoleSize, ProcessSpec};
+use hoist_spec::{ConsoleSize, ExecId, Signal};
 
 use super::{
     Connection, SuperviseOptions, SupervisorFolder, SupervisorState, SupervisorStatus,
     become_supervisor::{become_supervisor, give_memory_back, reap_orphans},
     clients::{Client, Clients},
+    execs::Execs,
     log::Log,
     policy::Restarts,
     run::{Read, Run},
     socket,
-    turn::{Ready, Waiting},
-    wire::{Exited, LONGEST, LaunchRequest, MOST_DATA, Packet},
+    turn::{Ready, Waiting, Which},
+    wire::{Exited, LONGEST, LaunchRequest, MOST_DATA, Packet, StartExecRequest},
 };
-use crate::{
-    Container, Engine, EngineOptions, Hooks, foreground::SignalFd, foreground::SignalSource,
-};
+use crate::{Container, Engine, EngineOptions, foreground::SignalFd, foreground::SignalSource};
 
 /// How long clients that take nothing are waited for at the end, unless the container had to wait for them, too.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -43,16 +42,17 @@ pub fn serve() -> Result<()> {
         Some(Packet::Launch(request)) => request,
         _ => return Err(failed(io::ErrorKind::InvalidData.into())),
     };
-    if let Some(process) = &request.process {
-        return own_process(&request, process, &launcher).inspect_err(|error| {
-            let _ = launcher.send(&Packet::Failed(error.to_json()));
-        });
-    }
     let mut launched = Client::new(socket);
-    launched.attached = request.attach;
+    match &request.exec {
+        Some(exec) => launched.about = Some(exec.clone()),
+        None => launched.attached = request.attach,
+    }
     launched.watches = request.attach.is_some();
     match Session::open(&request, launched) {
-        Ok(session) => session.live(request.console),
+        Ok(session) => match &request.exec {
+            Some(exec) => session.live_for(exec, &request),
+            None => session.live(request.console),
+        },
         Err(error) => {
             // Whoever launched it may be gone; then nobody wants to know.
             let _ = launcher.send(&Packet::Failed(error.to_json()));
@@ -61,27 +61,9 @@ pub fn serve() -> Result<()> {
     }
 }
 
-/// Owns a further process of a container until its end, so that somebody reaps it. What it writes is thrown away.
-fn own_process(
-    request: &LaunchRequest,
-    process: &ProcessSpec,
-    launcher: &Connection,
-) -> Result<()> {
-    let engine = Engine::open(EngineOptions {
-        state_root: Some(request.state_root.clone()),
-        data_root: Some(request.data_root.clone()),
-        ..EngineOptions::default()
-    })?;
-    let process = engine.exec(&request.id, process, Stdio::null(), &mut Hooks::default())?;
-    // Whoever launched it may be gone.
-    let _ = launcher.send(&Packet::Started(process.pid()));
-    give_memory_back();
-    process.wait(None).map(drop)
-}
-
 /// One supervisor.
 pub(super) struct Session {
-    container: Container,
+    pub(super) container: Container,
     engine: Engine,
     folder: SupervisorFolder,
     options: SuperviseOptions,
@@ -90,10 +72,13 @@ pub(super) struct Session {
     pub(super) clients: Clients,
     pub(super) log: Log,
     pub(super) run: Option<Run>,
+    pub(super) execs: Execs,
     restarts: Restarts,
     last: Option<Exited>,
     /// It is not started once more.
     held: bool,
+    /// The exec that it is the owner of, instead of the container.
+    owns: Option<ExecId>,
     buffer: Box<[u8; LONGEST]>,
     _lock: File,
 }
@@ -110,7 +95,13 @@ impl Session {
             takes_containers_along: true,
         })?;
         let container = engine.container(&request.id)?;
-        let folder = engine.supervisor_folder(&request.id);
+        let folder = match &request.exec {
+            Some(exec) => SupervisorFolder::of_exec(&request.state_root, &request.id, exec),
+            None => engine.supervisor_folder(&request.id),
+        };
+        if request.exec.is_some() {
+            folder.make(&SuperviseOptions::default())?;
+        }
         let lock = folder.lock()?.ok_or_else(|| {
             Error::new(
                 ErrorKind::InvalidState,
@@ -120,7 +111,9 @@ impl Session {
             .about(request.id.as_str())
         })?;
         let options = folder.options()?.unwrap_or_default();
-        folder.make_log_folder()?;
+        if request.exec.is_none() {
+            folder.make_log_folder()?;
+        }
         let listener = socket::listen_in(folder.path())
             .map_err(|error| system("listen for clients", error))?;
         let log = Log::new(folder.log(), options.log.clone());
@@ -135,8 +128,10 @@ impl Session {
             clients: Clients(vec![launched]),
             log,
             run: None,
+            execs: Execs::default(),
             last: None,
             held: false,
+            owns: request.exec.clone(),
             buffer: Box::new([0; LONGEST]),
             _lock: lock,
         })
@@ -159,6 +154,22 @@ impl Session {
         result.and(removed)
     }
 
+    /// The life of one who owns a single exec.
+    fn live_for(mut self, exec: &ExecId, request: &LaunchRequest) -> Result<()> {
+        let start = StartExecRequest {
+            console: request.console,
+            attach: request.attach,
+        };
+        self.begin_exec(0, exec, start);
+        let mut result = Ok(());
+        while result.is_ok() && !self.execs.are_over() {
+            result = self.turn(None);
+        }
+        self.farewell();
+        let removed = self.folder.remove();
+        result.and(removed)
+    }
+
     /// Run after run; until the last has ended.
     fn runs(&mut self, console: ConsoleSize) -> Result<()> {
         loop {
@@ -178,7 +189,7 @@ impl Session {
                 status,
                 restarting: pause.is_some(),
             };
-            self.clients.tell_end(&Packet::Exited(exited.clone()));
+            self.clients.tell_end(None, &Packet::Exited(exited.clone()));
             self.last = Some(exited);
             let Some(pause) = pause else { return Ok(()) };
             self.note(SupervisorState::Restarting, None);
@@ -226,6 +237,11 @@ impl Session {
         while self.run.as_ref().is_some_and(|run| !run.is_over()) {
             self.turn(None)?;
         }
+        // They have ended with the container: they are reaped, and their ends told.
+        let until = Instant::now() + FAREWELL;
+        while !self.execs.are_over() && Instant::now() < until {
+            self.turn(Some(until))?;
+        }
         self.log.end();
         let Some(run) = self.run.take() else {
             return Err(system_error(io::ErrorKind::NotFound.into()));
@@ -239,19 +255,32 @@ impl Session {
             signals,
             listener,
             ended,
+            started,
             sources,
             clients,
         } = Waiting::of(self).wait(self, until)?;
+        if started {
+            self.execs_started();
+        }
         if signals {
             self.take_signals()?;
         }
-        if ended && let Some(run) = &mut self.run {
-            run.begin_drain();
+        for which in ended {
+            match which {
+                Which::Container => {
+                    if let Some(run) = &mut self.run {
+                        run.begin_drain();
+                    }
+                }
+                Which::Exec(index) => self.execs.has_ended(index),
+            }
         }
         self.read_sources(&sources);
         if let Some(run) = &mut self.run {
             run.input.flush();
         }
+        self.execs.flush();
+        self.execs_over();
         if self
             .log
             .waits_until()
@@ -273,21 +302,35 @@ impl Session {
         Ok(())
     }
 
-    fn read_sources(&mut self, sources: &[usize]) {
-        let Some(run) = &mut self.run else { return };
+    fn read_sources(&mut self, sources: &[(Which, usize)]) {
         let mut ended = Vec::new();
-        for &index in sources {
+        for &(which, index) in sources {
+            let (run, about) = match which {
+                Which::Container => (self.run.as_mut(), None),
+                Which::Exec(number) => self.execs.run_and_id(number),
+            };
+            let Some(run) = run else { continue };
             let buffer = &mut self.buffer[..MOST_DATA];
             match run.read(index, buffer) {
                 (stream, Read::Bytes(count)) => {
-                    self.log.append(stream, &buffer[..count]);
-                    self.clients.give(stream, &buffer[..count]);
+                    if about.is_none() {
+                        self.log.append(stream, &buffer[..count]);
+                    }
+                    self.clients.give(about.as_ref(), stream, &buffer[..count]);
                 }
                 (_, Read::Nothing) => {}
-                (_, Read::End) => ended.push(index),
+                (_, Read::End) => ended.push((which, index)),
             }
         }
-        run.close(&ended);
+        let of = |which| {
+            let ended = ended.iter().filter(move |(of, _)| *of == which);
+            ended.map(|(_, index)| *index).collect::<Vec<usize>>()
+        };
+        if let Some(run) = &mut self.run {
+            run.close(&of(Which::Container));
+        }
+        self.execs
+            .for_each_run(|number, run| run.close(&of(Which::Exec(number))));
     }
 
     /// Takes what a client has sent.
@@ -298,15 +341,28 @@ impl Session {
         let Some(packet) = client.receive(&mut self.buffer) else {
             return;
         };
+        let about = client.about.clone();
+        let run = match &about {
+            None => self.run.as_mut(),
+            Some(exec) => self.execs.run_of(exec),
+        };
         match packet {
-            Packet::Attach(attach) => match &self.run {
+            Packet::About(exec) => client.about = Some(exec),
+            Packet::StartExec(request) => {
+                if let Some(exec) = about {
+                    self.begin_exec(index, &exec, request);
+                }
+            }
+            Packet::Attach(attach) => match run {
                 Some(run) if !run.has_ended() => {
                     client.attached = Some(attach);
                     client.tell(&Packet::Attached(run.has_console));
                 }
-                _ => client.tell(&Packet::Failed(not_running(&self.container).to_json())),
+                _ => client.tell(&Packet::Failed(
+                    not_running(&self.container, about.as_ref()).to_json(),
+                )),
             },
-            Packet::Watch => match (&self.run, &self.last) {
+            Packet::Watch if about.is_none() => match (run, &self.last) {
                 (None, Some(last)) => client.tell(&Packet::Exited(last.clone())),
                 _ => client.watches = true,
             },
@@ -315,17 +371,17 @@ impl Session {
                 client.tell(&Packet::Held);
             }
             Packet::Input(bytes) if client.sends_input() => {
-                if let Some(run) = &mut self.run {
+                if let Some(run) = run {
                     run.input.put(bytes);
                 }
             }
             Packet::EndInput if client.sends_input() => {
-                if let Some(run) = &mut self.run {
+                if let Some(run) = run {
                     run.input.end();
                 }
             }
             Packet::Resize(size) => {
-                if let Some(run) = &self.run {
+                if let Some(run) = run {
                     // Without a console, or after its end, there is nothing to be resized.
                     let _ = run.process.resize_console(size);
                 }
@@ -338,19 +394,45 @@ impl Session {
     fn take_signals(&mut self) -> Result<()> {
         while let Some(caught) = self.signals.next()? {
             if caught.signal.number() == CHILD {
-                let process = self.run.as_ref().map(|run| &run.process);
-                if !reap_orphans(process.map(|process| process.pid()))
-                    && process.is_some_and(|process| process.wait(None).is_ok())
-                {
-                    reap_orphans(None);
-                }
+                self.reap();
                 continue;
             }
             self.held = true;
             // It may have ended by itself.
-            let _ = self.container.system().shutdown();
+            let _ = match &self.owns {
+                Some(exec) => {
+                    let run = self.execs.run_of(exec);
+                    run.map_or(Ok(()), |run| run.process.signal(Signal::TERM))
+                }
+                None => self.container.system().shutdown(),
+            };
         }
         Ok(())
+    }
+
+    /// Reaps what the container has left behind. Not while an exec is being started: what that is made of belongs to its thread,
+    /// and nobody here knows it.
+    pub(super) fn reap(&self) {
+        if self.execs.is_starting() {
+            return;
+        }
+        let container = self.run.iter().map(|run| &run.process);
+        let execs = self.execs.runs().map(|(_, _, run)| &run.process);
+        let owned: Vec<_> = container.chain(execs).collect();
+        // One that was waited for is owned no more: an orphan may have its number.
+        let mut waited = Vec::new();
+        loop {
+            let owns =
+                |pid| !waited.contains(&pid) && owned.iter().any(|process| process.pid() == pid);
+            let Some(pid) = reap_orphans(&owns) else {
+                return;
+            };
+            let process = owned.iter().find(|process| process.pid() == pid);
+            if process.is_none_or(|process| process.wait(None).is_err()) {
+                return;
+            }
+            waited.push(pid);
+        }
     }
 
     /// Gives clients what they are still owed.
@@ -379,7 +461,11 @@ impl Session {
     }
 }
 
-fn not_running(container: &Container) -> Error {
+fn not_running(container: &Container, exec: Option<&ExecId>) -> Error {
+    if let Some(exec) = exec {
+        let operation = format!("attach to exec {exec}: it does not run in the background");
+        return Error::new(ErrorKind::InvalidState, Phase::Operate, operation).about(exec.as_str());
+    }
     Error::new(
         ErrorKind::InvalidState,
         Phase::Operate,
@@ -388,7 +474,7 @@ fn not_running(container: &Container) -> Error {
     .about(container.id().as_str())
 }
 
-fn system_error(error: io::Error) -> Error {
+pub(super) fn system_error(error: io::Error) -> Error {
     system("attend to the container", error)
 }
 

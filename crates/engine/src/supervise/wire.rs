@@ -4,7 +4,7 @@
 use std::{io, path::PathBuf};
 
 use hoist_compute::ExitStatus;
-use hoist_spec::{ConsoleSize, ContainerId, ProcessSpec};
+use hoist_spec::{ConsoleSize, ContainerId, ExecId};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::OutputStream;
@@ -25,9 +25,19 @@ pub(crate) struct LaunchRequest {
     pub(crate) console: Option<ConsoleSize>,
     /// Attach who launches it before the container starts.
     pub(crate) attach: Option<AttachRequest>,
-    /// Own this further process of the container instead of the container.
+    /// Start and own this exec of the container, instead of the container.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) process: Option<Box<ProcessSpec>>,
+    pub(crate) exec: Option<ExecId>,
+}
+
+/// How an exec is to be started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StartExecRequest {
+    /// The size with which a console begins.
+    pub(crate) console: Option<ConsoleSize>,
+    /// Attach who asks for it before it starts.
+    pub(crate) attach: Option<AttachRequest>,
 }
 
 /// What a client wants to have to do with the streams.
@@ -56,6 +66,10 @@ pub(crate) struct Exited {
 pub(crate) enum Packet<'a> {
     /// To the supervisor: start.
     Launch(LaunchRequest),
+    /// To the supervisor: what follows is about this exec, and not about the container.
+    About(ExecId),
+    /// To the supervisor: start the exec. Answered by `Started` or `Failed`.
+    StartExec(StartExecRequest),
     /// To the supervisor: attach me. Answered by `Attached` or `Failed`.
     Attach(AttachRequest),
     /// To the supervisor: tell me how the present run ends, when all it wrote is in the log.
@@ -89,6 +103,8 @@ impl<'a> Packet<'a> {
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         match self {
             Self::Launch(request) => json(b'L', request),
+            Self::About(exec) => json(b'O', exec),
+            Self::StartExec(request) => json(b'X', request),
             Self::Attach(request) => json(b'A', request),
             Self::Watch => vec![b'W'],
             Self::Hold => vec![b'H'],
@@ -111,6 +127,8 @@ impl<'a> Packet<'a> {
         let (kind, body) = bytes.split_first().ok_or(io::ErrorKind::InvalidData)?;
         Ok(match kind {
             b'L' => Self::Launch(parse(body)?),
+            b'O' => Self::About(parse(body)?),
+            b'X' => Self::StartExec(parse(body)?),
             b'A' => Self::Attach(parse(body)?),
             b'W' => Self::Watch,
             b'H' => Self::Hold,
@@ -163,7 +181,7 @@ mod tests {
                 width: 80,
             }),
             attach: None,
-            process: None,
+            exec: Some("def".parse().unwrap()),
         };
         let attach = AttachRequest {
             input: true,
@@ -172,6 +190,11 @@ mod tests {
         };
         for packet in [
             Packet::Launch(launch),
+            Packet::About("def".parse().unwrap()),
+            Packet::StartExec(StartExecRequest {
+                console: None,
+                attach: Some(attach),
+            }),
             Packet::Attach(attach),
             Packet::Watch,
             Packet::Hold,

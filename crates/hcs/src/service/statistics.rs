@@ -64,6 +64,7 @@ fn entry(process: &properties::ProcessDetails) -> ProcessEntry {
         cpu_milliseconds: time / 10_000,
         started_at: timestamp(&process.create_timestamp).unwrap_or(Timestamp(0)),
         command: process.image_name.clone(),
+        waits_in_kernel: None,
     }
 }
 

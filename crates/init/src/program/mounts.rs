@@ -217,6 +217,29 @@ impl<const LENGTH: usize> Text<LENGTH> {
 
 /// Attaches a mount over a directory of the tree that is left behind. Nothing looks at it by path: the root is over `/` so that
 /// mounts can be moved onto its handles, which the kernel allows only in a tree that is attached (before Linux 6.15).
+/// Copies what `path` of the present root names, with what is mounted below it; `None` where there is nothing.
+///
+/// The present root is a container's: no link in it is followed out of it, nor through /proc to a descriptor of this process.
+pub(crate) fn copy_tree(path: &CStr) -> Result<Option<OwnedFd>> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let present = rustix::fs::open(c"/", flags, Mode::empty()).at(Call::Openat2)?;
+    let path = root::relative(path);
+    match root::open(present.as_fd(), path, OFlags::PATH, ResolveFlags::empty()) {
+        Err(Fault {
+            errno: Errno::NOENT,
+            ..
+        }) => Ok(None),
+        found => clone_tree(found?.as_fd(), c"", true).map(Some),
+    }
+}
+
+/// Mounts a detached tree on a directory of `root` that is there.
+pub(crate) fn attach_in(root: BorrowedFd<'_>, tree: BorrowedFd<'_>, target: &CStr) -> Result<()> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY;
+    let place = root::open(root, root::relative(target), flags, ResolveFlags::empty())?;
+    mount_on(tree, place.as_fd())
+}
+
 pub(crate) fn attach(mount: BorrowedFd<'_>, over: &CStr) -> Result<()> {
     move_mount(
         mount,

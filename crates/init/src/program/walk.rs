@@ -224,6 +224,24 @@ impl Walk {
                 slots.put(out, mount);
             }
             Step::AttachRoot {} => mounts::attach(slots.get(Slot::ROOT)?, c"/")?,
+            Step::CopyTree { path, out } => {
+                if let Some(tree) = mounts::copy_tree(path)? {
+                    slots.put(out, tree);
+                }
+            }
+            Step::TakeRoot {
+                tree, attributes, ..
+            } => {
+                sys::mount_setattr(slots.get(tree)?, attributes, 0, 0, true)
+                    .at(Call::MountSetattr)?;
+                slots.rename(tree, Slot::ROOT);
+            }
+            Step::AttachTree { mount, target } => {
+                if let Some(tree) = slots.find(mount) {
+                    mounts::attach_in(slots.get(Slot::ROOT)?, tree, target)?;
+                }
+                slots.close(mount);
+            }
             Step::AttachScratch {} => {
                 mounts::attach(slots.get(Slot::SCRATCH)?, mounts::LEFT_BEHIND)?
             }
@@ -449,7 +467,7 @@ impl Walk {
                 control::await_hangup()?;
                 return Ok(Goes::Away);
             }
-            Step::TakeRoot {} => slots.put(Slot::ROOT, mounts::open_layer(c"/")?),
+            Step::OpenEnteredRoot {} => slots.put(Slot::ROOT, mounts::open_layer(c"/")?),
             Step::AddMount { mount, target } => {
                 let id = added::add(slots.get(Slot::ROOT)?, slots.get(mount)?, target)?;
                 return done(id);

@@ -28,6 +28,8 @@ pub(crate) struct Directory {
     pub(crate) controllers: Vec<String>,
     pub(crate) path: PathBuf,
     pub(crate) identity: Identity,
+    /// There were cgroups below it when it was opened.
+    pub(crate) has_children: bool,
 }
 
 impl Directory {
@@ -53,6 +55,7 @@ impl Directory {
             controllers: record.controllers.clone(),
             path: record.path.clone(),
             identity,
+            has_children: stat.st_nlink > 2,
         }))
     }
 

@@ -26,6 +26,8 @@ mod fs;
 #[cfg(target_os = "linux")]
 mod kill;
 pub mod layout;
+#[cfg(target_os = "linux")]
+mod leaf;
 pub mod limits;
 #[cfg(target_os = "linux")]
 mod modify;

@@ -57,4 +57,18 @@ impl CgroupRecord {
                 .collect(),
         }
     }
+
+    /// The record of the cgroup `name` below this one, which is going to be made.
+    pub(crate) fn below(&self, name: &str) -> Self {
+        let directories = self.directories.iter();
+        Self {
+            directories: directories
+                .map(|directory| DirectoryRecord {
+                    path: directory.path.join(name),
+                    identity: None,
+                    ..directory.clone()
+                })
+                .collect(),
+        }
+    }
 }

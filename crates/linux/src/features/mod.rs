@@ -22,6 +22,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::cgroup::layout::Layout;
 
+#[cfg(target_os = "linux")]
+pub(crate) use quick::setgroups_denied;
+
 pub use kernel::{InvalidKernelVersion, KernelVersion};
 #[cfg(target_os = "linux")]
 pub use report::{Obstacle, user_namespace_obstacle};

@@ -1,6 +1,6 @@
 //! The features that a start needs, read without trying anything out.
 
-use std::{fs, io};
+use std::io;
 
 use rustix::{
     fs::{Access, access, stat},
@@ -10,7 +10,7 @@ use rustix::{
 };
 
 use super::{HostFeatures, KernelVersion, SubIds};
-use crate::cgroup;
+use crate::{cgroup, whole_file};
 
 /// The inode of the first user namespace, fixed by the kernel (`PROC_USER_INIT_INO`, linux/proc_ns.h).
 const FIRST_USER_NAMESPACE: u64 = 0xEFFF_FFFD;
@@ -53,12 +53,16 @@ impl HostFeatures {
             privileged,
             sub_ids: (!privileged).then(|| SubIds::of(uid)).flatten(),
             initial_user_namespace,
-            setgroups_denied: !initial_user_namespace
-                && fs::read("/proc/self/setgroups").is_ok_and(|word| word.starts_with(b"deny")),
+            setgroups_denied: !initial_user_namespace && setgroups_denied(),
             cgroup,
             ..Self::assume(kernel)
         })
     }
+}
+
+/// [`HostFeatures::setgroups_denied`], by itself. The first user namespace never denies it.
+pub(crate) fn setgroups_denied() -> bool {
+    whole_file::read("/proc/self/setgroups").is_ok_and(|word| word.starts_with(b"deny"))
 }
 
 #[cfg(test)]

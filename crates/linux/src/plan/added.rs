@@ -102,7 +102,7 @@ pub(crate) fn plan_mount(
             ));
         }
     };
-    steps.push(Step::TakeRoot {});
+    steps.push(Step::OpenEnteredRoot {});
     steps.push(Step::AddMount {
         mount: slot,
         target: &c_string("mount target", &target)?,
@@ -129,7 +129,7 @@ pub(crate) fn plan_unmount(
     if user != 0 {
         steps.push(Step::BecomeRoot {});
     }
-    steps.push(Step::TakeRoot {});
+    steps.push(Step::OpenEnteredRoot {});
     steps.push(Step::RemoveMount {
         target: &c_string("mount target", target)?,
         id,

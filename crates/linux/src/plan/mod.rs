@@ -5,6 +5,7 @@
 
 mod added;
 mod constants;
+mod debug_root;
 mod devices;
 mod error;
 mod explain;
@@ -27,6 +28,7 @@ use hoist_spec::{ContainerId, ContainerSpec, ProcessSpec};
 
 pub(crate) use added::{plan_mount, plan_unmount, plan_user_namespace};
 pub(crate) use constants::namespace::{CGROUP as CGROUP_NAMESPACE, PID as PID_NAMESPACE};
+pub use debug_root::OwnRoot;
 pub use error::PlanError;
 pub(crate) use explain::{explain, explain_late};
 pub use fault::Fault;
@@ -322,6 +324,8 @@ pub fn plan_process(
         namespaces: container.namespaces & !namespace::CGROUP,
     });
     let slots = runtime_slots(&mut descriptors, options)?;
+    let own_root = options.own_root.as_ref();
+    let tree = own_root.map(|root| root.describe(&mut descriptors));
     // From within a user namespace the host's cgroup would not let the clone in; the file that was opened outside does.
     let birthplaces = match container.namespaces & namespace::USER {
         0 => container.cgroup.as_slice(),
@@ -332,7 +336,8 @@ pub fn plan_process(
         &mut steps,
         affinity.and_then(|cpus| cpus.initial().as_deref()),
     )?;
-    let born = clone(&mut steps, &mut descriptors, 0, birthplaces);
+    let new = own_root.map_or(0, |_| namespace::MOUNT);
+    let born = clone(&mut steps, &mut descriptors, new, birthplaces);
     steps.push(Step::NewSession {});
     join_cgroups(&mut steps, &mut descriptors, &container.cgroup, born)?;
     // Not before: a hierarchy that is mounted with `nsdelegate`, as systemd does, lets nobody in from outside the namespace's root.
@@ -341,6 +346,9 @@ pub fn plan_process(
             pidfd,
             namespaces: namespace::CGROUP,
         });
+    }
+    if let (Some(root), Some(tree)) = (own_root, tree) {
+        root.make(tree, &mut steps)?;
     }
     let last = affinity.and_then(|cpus| cpus.cpu_affinity_final().as_deref());
     scheduling::set_affinity(&mut steps, last)?;
@@ -377,7 +385,7 @@ pub fn plan_process(
         cgroup: None,
         id_maps: None,
         namespaces: Namespaces {
-            new: 0,
+            new,
             joined: Vec::new(),
         },
         net_devices: Vec::new(),

@@ -2,6 +2,8 @@
 
 use hoist_init::wire::Slot;
 
+use super::debug_root::OwnRoot;
+
 /// How a start differs from the usual one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RuntimeOptions {
@@ -16,6 +18,8 @@ pub struct RuntimeOptions {
     pub preserved_descriptors: u8,
     /// Make the directory that the program begins in, where the root lacks it.
     pub make_working_directory: bool,
+    /// A root of the host's, for a further process.
+    pub own_root: Option<OwnRoot>,
     /// Give pipes and sockets among the standard streams to the program's user.
     pub own_streams: bool,
     /// Have systemd make the cgroup: the path is of the form `slice:prefix:name` then.

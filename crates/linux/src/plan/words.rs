@@ -166,6 +166,9 @@ pub(crate) fn words(step: &Step<'_>) -> String {
             many => format!("make an overlay of {} layers", many.len()),
         },
         Step::AttachRoot {} => "attach the root".to_owned(),
+        Step::CopyTree { path, .. } => format!("copy the mounts of {}", text(path)),
+        Step::TakeRoot { path, .. } => format!("take {} as root, read-only", text(path)),
+        Step::AttachTree { target, .. } => format!("mount the copy on {}", text(target)),
         Step::AttachScratch {} => "attach the writable layer aside".to_owned(),
         Step::Mount {
             kind,
@@ -261,7 +264,7 @@ pub(crate) fn words(step: &Step<'_>) -> String {
             format!("set the attributes of the copy{attributes}")
         }
         Step::NewUserNamespace {} => "make a user namespace".to_owned(),
-        Step::TakeRoot {} => "take the container's root".to_owned(),
+        Step::OpenEnteredRoot {} => "take the container's root".to_owned(),
         Step::AddMount { target, .. } => format!("mount it on {}", text(target)),
         Step::RemoveMount { target, .. } => format!("take the mount off {}", text(target)),
         Step::AwaitRelease {} => "await release".to_owned(),

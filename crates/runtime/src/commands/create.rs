@@ -77,7 +77,7 @@ pub(crate) fn make(
         make_working_directory: true,
         own_streams: true,
         systemd_cgroup: global.systemd_cgroup,
-        cgroup_below: None,
+        ..RuntimeOptions::default()
     };
     let container = service.create_from_bundle(&id, &spec, &path, &options)?;
     if let Some(notify) = &notify
