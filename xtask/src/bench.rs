@@ -1,14 +1,15 @@
 //! `cargo xtask bench`: Hoist beside other runtimes and the floor, in one hyperfine run per comparison.
 //!
 //! ```text
-//! cargo xtask bench [--runs N] [--only WORD] [--no-youki] [--json FILE] [--markdown FILE]
+//! cargo xtask bench [--runs N] [--only WORD] [--no-youki] [--crowd] [--json FILE] [--markdown FILE]
 //! ```
 //!
-//! `tools` finds and builds the programs, `bundle` lays out what they start, `contest` says which commands are compared, and
-//! `report` turns the times into tables. What the figures mean is in `docs/benchmarks.md`.
+//! `tools` finds and builds the programs, `bundle` lays out what they start, `contest` says which commands are compared,
+//! `report` turns the times into tables, and `crowd` measures what many containers cost. What the figures mean is in `docs/benchmarks.md`.
 
 mod bundle;
 mod contest;
+mod crowd;
 mod report;
 mod tools;
 
@@ -30,6 +31,8 @@ struct Options {
     only: String,
     /// Leave youki out.
     no_youki: bool,
+    /// Measure what many containers cost instead.
+    crowd: bool,
     /// Where the figures go as JSON.
     json: Option<PathBuf>,
     /// Where the tables go.
@@ -57,6 +60,7 @@ fn parse(arguments: &[String]) -> Outcome<Options> {
         runs: 60,
         only: String::new(),
         no_youki: false,
+        crowd: false,
         json: None,
         markdown: None,
     };
@@ -67,6 +71,7 @@ fn parse(arguments: &[String]) -> Outcome<Options> {
             "--runs" => options.runs = value()?.parse()?,
             "--only" => options.only = value()?.clone(),
             "--no-youki" => options.no_youki = true,
+            "--crowd" => options.crowd = true,
             "--json" => options.json = Some(std::path::absolute(value()?)?),
             "--markdown" => options.markdown = Some(std::path::absolute(value()?)?),
             other => return Err(format!("unknown argument {other}").into()),
@@ -75,8 +80,8 @@ fn parse(arguments: &[String]) -> Outcome<Options> {
     Ok(options)
 }
 
-/// Builds everything, then runs this program again where only the cgroup v1 hierarchies are visible: crun refuses the hybrid
-/// layout, and all are to see the same.
+/// Builds everything, then runs this program again where only the cgroup v1 hierarchies are visible, for crun refuses the
+/// hybrid layout, and where `/run` is a tmpfs, as distributions have it: all keep their state there.
 fn prepare(options: &Options, arguments: &[String]) -> Outcome<()> {
     let target = tools::target_folder()?;
     let work = target.join("bench-tools");
@@ -88,7 +93,8 @@ fn prepare(options: &Options, arguments: &[String]) -> Outcome<()> {
     bundle::lay_out(&work)?;
 
     let own: OsString = std::env::current_exe()?.into();
-    let hide = "if mountpoint -q /sys/fs/cgroup/unified; then umount /sys/fs/cgroup/unified; fi; exec \"$@\"";
+    let arrange = "if mountpoint -q /sys/fs/cgroup/unified; then umount /sys/fs/cgroup/unified; fi && \
+                   mount -t tmpfs -o mode=755 tmpfs /run && exec \"$@\"";
     let status = Command::new("unshare")
         .args([
             "--mount",
@@ -96,7 +102,7 @@ fn prepare(options: &Options, arguments: &[String]) -> Outcome<()> {
             "private",
             "sh",
             "-c",
-            hide,
+            arrange,
             "sh",
         ])
         .arg(own)
@@ -113,6 +119,14 @@ fn prepare(options: &Options, arguments: &[String]) -> Outcome<()> {
 
 fn compare(options: &Options, work: &Path) -> Outcome<()> {
     let tools = tools::Tools::find(work, !options.no_youki);
+    if options.crowd {
+        let text = crowd::measure(&tools, work, options.runs)?;
+        print!("{text}");
+        return match &options.markdown {
+            Some(file) => Ok(fs::write(file, text)?),
+            None => Ok(()),
+        };
+    }
     let mut tables = Vec::new();
     for contest in contest::all() {
         if contest.title.contains(&options.only) {

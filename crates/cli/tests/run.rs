@@ -211,6 +211,12 @@ mod linux {
             needs: &[],
             run: calls_after_the_filter,
         },
+        Case {
+            name: "a filter that forbids every call, the exit too, leaves no process behind",
+            by: Anyone,
+            needs: &[],
+            run: nothing_allowed,
+        },
     ];
 
     fn find<'a>(report: &'a Report, target: &str) -> &'a Mount {
@@ -1027,5 +1033,14 @@ mod linux {
             // The program was executed: its own first call is the one that the filter kills for, by SIGSYS.
             hoist.run(&options, &["exit", "0"]).ended_with(128 + 31);
         }
+    }
+
+    fn nothing_allowed(hoist: &Hoist) {
+        let profile = hoist.write("nothing.json", r#"{"defaultAction": "SCMP_ACT_ERRNO"}"#);
+        let option = format!("seccomp={profile}");
+        // It can neither execute its program, nor say so, nor exit: what is left to it is an illegal instruction.
+        hoist
+            .run(&["--security-opt", &option], &["exit", "0"])
+            .ended_with(128 + 4);
     }
 }

@@ -251,6 +251,11 @@ impl Engine {
         })
     }
 
+    /// The spec that a container was made from.
+    pub fn spec(&self, id: &ContainerId) -> Result<ContainerSpec> {
+        Ok(self.service.open(id)?.spec().clone())
+    }
+
     /// Starts a container's process, with the pre-start hooks before it and the start hook after it.
     ///
     /// The caller owns the process, and calls [`Engine::finish`] after its end. Where a hook or the start fails, the

@@ -58,6 +58,8 @@ mod service;
 mod start_socket;
 #[cfg(target_os = "linux")]
 mod system;
+#[cfg(target_os = "linux")]
+mod whole_file;
 
 #[cfg(target_os = "linux")]
 pub use service::{LinuxOptions, LinuxService};

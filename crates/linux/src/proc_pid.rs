@@ -8,6 +8,8 @@ use std::{fs, io, time::Duration};
 use hoist_compute::{ProcessEntry, Timestamp};
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
+use crate::whole_file;
+
 /// Clock ticks per second in `/proc`: `USER_HZ`, which is 100 on every architecture that Rust's Linux targets have.
 const TICKS_PER_SECOND: u64 = 100;
 
@@ -70,7 +72,7 @@ pub(crate) fn of_pidfd(pidfd: BorrowedFd<'_>) -> io::Result<u32> {
 
 /// An id that differs with each boot (random(4)).
 pub(crate) fn boot_id() -> io::Result<String> {
-    Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?
+    Ok(whole_file::read_text("/proc/sys/kernel/random/boot_id")?
         .trim()
         .to_owned())
 }
@@ -107,7 +109,7 @@ pub(crate) fn pids_in_namespace(namespace: u64) -> io::Result<Vec<u32>> {
 }
 
 fn read(pid: u32, file: &str) -> io::Result<Option<Vec<u8>>> {
-    match fs::read(format!("/proc/{pid}/{file}")) {
+    match whole_file::read(format!("/proc/{pid}/{file}")) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(None),

@@ -13,12 +13,13 @@ use std::path::{Path, PathBuf};
 
 use hoist_compute::{Error, ErrorKind, ExitStatus, OsCode, Phase, Result, Timestamp};
 use hoist_spec::{ContainerId, ContainerSpec};
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::cgroup::CgroupRecord;
 use crate::plan::IdMaps;
-use crate::proc_pid;
+use crate::{proc_pid, whole_file};
 
 const VERSION: u32 = 1;
 const STATE: &str = "state.json";
@@ -215,7 +216,9 @@ impl Folder {
 
     /// Writes what makes the container known; the spec first, so that a container that is known has one.
     pub(crate) fn write_created(&self, spec: &ContainerSpec, created: &Created) -> Result<()> {
-        self.write_text(CONFIG, spec.to_json())?.publish()?;
+        // Nobody reads it before the other is there: it needs no name of its own until then.
+        let path = self.0.join(CONFIG);
+        write_file(&path, &path, spec.to_json())?;
         self.write(STATE, created)?.publish()
     }
 
@@ -304,10 +307,6 @@ impl Folder {
     }
 
     fn write(&self, name: &'static str, content: &impl Serialize) -> Result<Draft> {
-        self.write_text(name, serde_json::to_string(content))
-    }
-
-    fn write_text(&self, name: &'static str, text: serde_json::Result<String>) -> Result<Draft> {
         // Beside the file, so that the rename is within one file system; by thread, so that two writers never share one.
         let draft = Draft {
             path: self.0.join(name),
@@ -315,15 +314,8 @@ impl Folder {
                 .0
                 .join(format!(".{name}.{:?}", std::thread::current().id())),
         };
-        let write = || -> io::Result<()> {
-            let mut text = text?;
-            text.push('\n');
-            File::create(&draft.draft)?.write_all(text.as_bytes())
-        };
-        match write() {
-            Ok(()) => Ok(draft),
-            Err(error) => Err(failed(Phase::Operate, "write", &draft.path, error)),
-        }
+        write_file(&draft.draft, &draft.path, serde_json::to_string(content))?;
+        Ok(draft)
     }
 
     fn read<T: DeserializeOwned>(&self, name: &str) -> Result<T> {
@@ -336,7 +328,7 @@ impl Folder {
         parse: impl FnOnce(&str) -> serde_json::Result<T>,
     ) -> Result<T> {
         let path = self.0.join(name);
-        let text = fs::read_to_string(&path)
+        let text = whole_file::read_text(&path)
             .map_err(|error| failed(Phase::Operate, "read", &path, error))?;
         parse(&text).map_err(|error| {
             Error::new(ErrorKind::System, Phase::Operate, format!("read {}", path.display()))
@@ -411,11 +403,21 @@ impl Draft {
 
 impl Draft {
     /// As [`Draft::publish`], unless there is such a file already; false then.
-    fn publish_first(self) -> Result<bool> {
-        match fs::hard_link(&self.draft, &self.path) {
+    fn publish_first(mut self) -> Result<bool> {
+        let (draft, path) = (&self.draft, &self.path);
+        let named = match renameat_with(CWD, draft, CWD, path, RenameFlags::NOREPLACE) {
+            Ok(()) => {
+                self.draft = PathBuf::new();
+                return Ok(true);
+            }
+            // A file system that cannot (rename(2)) has links.
+            Err(Errno::INVAL) => fs::hard_link(draft, path),
+            Err(errno) => Err(errno.into()),
+        };
+        match named {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-            Err(error) => Err(failed(Phase::Operate, "write", &self.path, error)),
+            Err(error) => Err(failed(Phase::Operate, "write", path, error)),
         }
     }
 }
@@ -426,6 +428,16 @@ impl Drop for Draft {
             let _ = fs::remove_file(&self.draft);
         }
     }
+}
+
+/// Writes a file that will be known as `path`.
+fn write_file(file: &Path, path: &Path, text: serde_json::Result<String>) -> Result<()> {
+    let write = || -> io::Result<()> {
+        let mut text = text?;
+        text.push('\n');
+        File::create(file)?.write_all(text.as_bytes())
+    };
+    write().map_err(|error| failed(Phase::Operate, "write", path, error))
 }
 
 fn optional<T>(read: Result<T>) -> Result<Option<T>> {
@@ -452,6 +464,13 @@ pub(crate) fn remove_graves(containers: &Path) -> io::Result<()> {
 
 fn remove_grave(grave: &Path) -> Result<()> {
     const TRIES: u32 = 100;
+    // What a record usually holds goes without looking what there is.
+    for name in [STATE, CONFIG, PROCESS, EXIT] {
+        let _ = fs::remove_file(grave.join(name));
+    }
+    if fs::remove_dir(grave).is_ok() {
+        return Ok(());
+    }
     for _ in 0..TRIES {
         match fs::remove_dir_all(grave) {
             // A file was made by a name that was looked up before the renaming.

@@ -65,13 +65,16 @@ impl LinuxService {
 
     /// As [`LinuxService::new`], with options.
     pub fn with_options(state_root: PathBuf, options: LinuxOptions) -> Result<Self> {
-        use std::os::unix::fs::DirBuilderExt;
+        use std::fs::Permissions;
+        use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
         let containers = state_root.join("containers");
         if !containers.is_dir() {
             fs::DirBuilder::new()
                 .recursive(true)
                 .mode(0o700)
                 .create(&containers)
+                // Whatever the umask.
+                .and_then(|()| fs::set_permissions(&containers, Permissions::from_mode(0o700)))
                 .map_err(|error| system(format!("make {}", containers.display()), error))?;
         }
         Ok(Self(Arc::new(Shared {

@@ -475,7 +475,7 @@ impl LinuxSystem {
                 tracer.mark("make the birthplace");
                 Start {
                     plan: &plan,
-                    features,
+                    features: &|| Ok(features),
                     descriptors: &descriptors,
                     tracer: &mut tracer,
                     console: None,
@@ -664,7 +664,7 @@ impl LinuxSystem {
         let agent = Agent::connect(&self.spec, || self.oci_state("running", pid))?;
         Start {
             plan: &plan,
-            features: self.shared.features()?,
+            features: &|| self.shared.features(),
             descriptors: &sources.open(&plan.descriptors)?,
             tracer: &mut Tracer::new(self.shared.timeline.clone()),
             console: None,

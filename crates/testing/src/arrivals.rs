@@ -12,13 +12,18 @@ use std::{
     io::{self, Read},
     os::{fd::FromRawFd, unix::ffi::OsStrExt},
     path::Path,
-    sync::Mutex,
+    sync::{Arc, Mutex},
+    thread,
+    time::Duration,
 };
+
+/// How often the kernel's queue, which has room for 16,384 names, is emptied.
+const INTERVAL: Duration = Duration::from_millis(200);
 
 /// The names that have appeared in a directory since it was watched.
 #[derive(Debug)]
 pub(crate) struct Arrivals {
-    events: Mutex<(File, BTreeSet<String>)>,
+    events: Arc<Mutex<(File, BTreeSet<String>)>>,
 }
 
 impl Arrivals {
@@ -38,31 +43,43 @@ impl Arrivals {
             }
             file
         };
-        Ok(Self {
-            events: Mutex::new((file, BTreeSet::new())),
-        })
+        let events = Arc::new(Mutex::new((file, BTreeSet::new())));
+        let watched = Arc::downgrade(&events);
+        thread::spawn(move || {
+            while let Some(events) = watched.upgrade() {
+                read(&events);
+                drop(events);
+                thread::sleep(INTERVAL);
+            }
+        });
+        Ok(Self { events })
     }
 
-    /// The names so far. To be called before the kernel's queue is full (16,384 names).
+    /// The names so far.
     pub(crate) fn names(&self) -> BTreeSet<String> {
-        let mut events = self.events.lock().unwrap();
-        let (file, names) = &mut *events;
-        let mut buffer = vec![0; 1 << 16];
-        while let Ok(count @ 1..) = file.read(&mut buffer) {
-            let mut rest = &buffer[..count];
-            // inotify_event: wd: i32, mask: u32, cookie: u32, len: u32, name: [u8; len], padded with NUL
-            while rest.len() >= 16 {
-                let word = |at: usize| {
-                    u32::from_ne_bytes([rest[at], rest[at + 1], rest[at + 2], rest[at + 3]])
-                };
-                assert_eq!(word(4) & libc::IN_Q_OVERFLOW, 0, "names were missed");
-                let end = 16 + word(12) as usize;
-                let name = rest[16..end].split(|byte| *byte == 0).next();
-                names.insert(String::from_utf8_lossy(name.unwrap_or_default()).into_owned());
-                rest = &rest[end..];
-            }
+        read(&self.events);
+        self.events.lock().unwrap().1.clone()
+    }
+}
+
+/// Takes what the kernel has noted.
+fn read(events: &Mutex<(File, BTreeSet<String>)>) {
+    let mut events = events.lock().unwrap();
+    let (file, names) = &mut *events;
+    let mut buffer = vec![0; 1 << 16];
+    while let Ok(count @ 1..) = file.read(&mut buffer) {
+        let mut rest = &buffer[..count];
+        // inotify_event: wd: i32, mask: u32, cookie: u32, len: u32, name: [u8; len], padded with NUL
+        while rest.len() >= 16 {
+            let word = |at: usize| {
+                u32::from_ne_bytes([rest[at], rest[at + 1], rest[at + 2], rest[at + 3]])
+            };
+            assert_eq!(word(4) & libc::IN_Q_OVERFLOW, 0, "names were missed");
+            let end = 16 + word(12) as usize;
+            let name = rest[16..end].split(|byte| *byte == 0).next();
+            names.insert(String::from_utf8_lossy(name.unwrap_or_default()).into_owned());
+            rest = &rest[end..];
         }
-        names.clone()
     }
 }
 

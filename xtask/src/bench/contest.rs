@@ -72,9 +72,9 @@ impl Contest {
             players = rest;
             let out: Vec<_> = out;
             out.iter()
-                .for_each(|(tool, ..)| delete(tool, work, &format!("bench-{}", tool.name)));
+                .for_each(|(tool, ..)| delete(tool, &format!("bench-{}", tool.name)));
             out.into_iter()
-                .for_each(|(tool, _, held)| release(tool, work, held));
+                .for_each(|(tool, _, held)| release(tool, held));
             times = self.times(&players, work, runs);
         }
         let mut rows = Vec::new();
@@ -85,7 +85,7 @@ impl Contest {
         });
         players
             .into_iter()
-            .for_each(|(tool, _, held)| release(tool, work, held));
+            .for_each(|(tool, _, held)| release(tool, held));
         measured?;
         Ok(Table {
             title: self.title,
@@ -100,7 +100,7 @@ impl Contest {
         } else {
             None
         };
-        let mut command = prefix(tool, work);
+        let mut command = vec![tool.path.display().to_string()];
         let text = |path: PathBuf| path.display().to_string();
         match (tool.name, &held) {
             ("floor", None) => {
@@ -138,7 +138,7 @@ impl Contest {
             .stdout(Stdio::null());
         let works = ends(first.spawn()?, Duration::from_secs(20));
         if !works {
-            release(tool, work, held);
+            release(tool, held);
             return Err(format!("`{}` fails", command.join(" ")).into());
         }
         Ok((command, held))
@@ -166,7 +166,7 @@ impl Contest {
     /// Starts a container that stays.
     fn keep(&self, tool: &Tool, work: &Path) -> Outcome<Held> {
         let name = format!("bench-{}-held", tool.name);
-        let mut words = prefix(tool, work);
+        let mut words = vec![tool.path.display().to_string()];
         let bundle = bundle::bundle(work, self.content, true)
             .display()
             .to_string();
@@ -270,20 +270,8 @@ impl Contest {
     }
 }
 
-/// The program and what comes before its subcommand.
-fn prefix(tool: &Tool, work: &Path) -> Vec<String> {
-    let mut words = vec![tool.path.display().to_string()];
-    if !matches!(tool.name, "floor" | "hoist") {
-        words.extend([
-            "--root".into(),
-            work.join("state").join(tool.name).display().to_string(),
-        ]);
-    }
-    words
-}
-
 /// Ends a container that stayed.
-fn release(tool: &Tool, work: &Path, held: Option<Held>) {
+fn release(tool: &Tool, held: Option<Held>) {
     let Some(held) = held else { return };
     match held.foreground {
         Some(mut child) => {
@@ -295,15 +283,13 @@ fn release(tool: &Tool, work: &Path, held: Option<Held>) {
                 eprintln!("{}: {error}", held.name);
             }
         }
-        None => delete(tool, work, &held.name),
+        None => delete(tool, &held.name),
     }
 }
 
 /// Deletes a container of an OCI runtime.
-fn delete(tool: &Tool, work: &Path, name: &str) {
-    let words = prefix(tool, work);
-    let delete = Command::new(&words[0])
-        .args(&words[1..])
+fn delete(tool: &Tool, name: &str) {
+    let delete = Command::new(&tool.path)
         .args(["delete", "--force", name])
         .status();
     if !delete.is_ok_and(|status| status.success()) {

@@ -34,7 +34,7 @@ pub(crate) fn run(exec: Exec, engine: &Engine) -> Result<u8, Failure> {
         command: words.collect(),
     };
     let config = with_facts(|facts| Ok(options.into_process(facts)?))?;
-    let process = engine.container(&id)?.spec().exec_process(&config)?;
+    let process = engine.spec(&id)?.exec_process(&config)?;
     if exec.detach {
         engine.exec_detached(&id, &process, &supervisor::launcher())?;
         return Ok(0);

@@ -61,8 +61,6 @@ pub(crate) fn service(
     ownership: Ownership,
 ) -> Result<Arc<dyn ComputeService>> {
     private_directory(state_root)?;
-    let containers = state_root.join("containers");
-    private_directory(&containers)?;
     let options = LinuxOptions {
         timeline,
         waits_for_each: ownership.waits_for_each,
@@ -99,20 +97,20 @@ pub(crate) fn is_linked(file: &File) -> io::Result<bool> {
 
 /// Makes sure of a directory that is ours and that nobody else can look into, whatever the umask.
 pub(crate) fn private_directory(path: &Path) -> Result<()> {
-    match DirBuilder::new().mode(0o700).recursive(false).create(path) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+    // Not followed: in /tmp another user may have put a link in our name's place.
+    let look = || fs::symlink_metadata(path);
+    let found = match look() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             DirBuilder::new()
                 .mode(0o700)
                 .recursive(true)
                 .create(path)
                 .map_err(|error| failed("mkdir", path, error))?;
+            look()
         }
-        Err(error) => return Err(failed("mkdir", path, error)),
-    }
-    // Not followed: in /tmp another user may have put a link in our name's place.
-    let found = fs::symlink_metadata(path).map_err(|error| failed("lstat", path, error))?;
+        found => found,
+    };
+    let found = found.map_err(|error| failed("lstat", path, error))?;
     if !found.is_dir() || found.uid() != geteuid().as_raw() {
         return Err(Error::new(
             ErrorKind::PermissionDenied,

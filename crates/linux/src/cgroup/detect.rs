@@ -7,12 +7,10 @@
 
 use std::{io, path::Path};
 
-use rustix::fs::{CWD, StatVfsMountFlags, statfs};
+use rustix::fs::{StatVfsMountFlags, statfs};
 
-use super::{
-    directory::read_at,
-    layout::{Layout, Mounted, Version},
-};
+use super::layout::{Layout, Mounted, Version};
+use crate::whole_file::read_text;
 
 /// `CGROUP_SUPER_MAGIC` (linux/magic.h).
 const CGROUP: u64 = 0x0027_e0eb;
@@ -27,13 +25,13 @@ const CGROUP2: u64 = 0x6367_7270;
 ///
 /// `/proc/self/cgroup` cannot be read. A kernel without cgroups gives an empty layout.
 pub fn detect() -> io::Result<Layout> {
-    let memberships = match read_at(CWD, "/proc/self/cgroup") {
+    let memberships = match read_text("/proc/self/cgroup") {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
         Err(error) => return Err(error),
     };
     Ok(Layout::assemble(&memberships, &look, &|path| {
-        read_at(CWD, path.join("cgroup.controllers")).unwrap_or_default()
+        read_text(path.join("cgroup.controllers")).unwrap_or_default()
     }))
 }
 

@@ -10,7 +10,7 @@ use std::{
 
 use rustix::{
     fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, fstat, open, openat, unlinkat},
-    io::{Errno, pread, retry_on_intr},
+    io::{Errno, retry_on_intr},
     path::Arg,
 };
 
@@ -18,6 +18,7 @@ use super::{
     layout::Version,
     record::{DirectoryRecord, Identity},
 };
+use crate::whole_file::read_text_at;
 
 /// A cgroup in one hierarchy, held open: what is done through it reaches this very cgroup, and fails once it is gone.
 #[derive(Debug)]
@@ -60,7 +61,7 @@ impl Directory {
     }
 
     pub(crate) fn read(&self, file: &str) -> io::Result<String> {
-        read_at(&self.handle, file)
+        read_text_at(&self.handle, file)
     }
 
     pub(crate) fn write(&self, file: &str, value: &str) -> io::Result<()> {
@@ -97,31 +98,6 @@ pub(crate) fn value_of(text: &str, key: &str) -> Option<u64> {
     text.lines()
         .find_map(|line| line.strip_prefix(key)?.strip_prefix(' '))
         .and_then(|number| number.trim().parse().ok())
-}
-
-pub(crate) fn read_at(directory: impl AsFd, file: impl Arg) -> io::Result<String> {
-    let handle = openat(
-        directory,
-        file,
-        OFlags::RDONLY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )?;
-    read_again(&handle)
-}
-
-/// The whole text of an open file of a cgroup.
-pub(crate) fn read_again(handle: &OwnedFd) -> io::Result<String> {
-    let mut text = Vec::new();
-    let mut buffer = [0u8; 4096];
-    loop {
-        let count = retry_on_intr(|| pread(handle, &mut buffer, text.len() as u64))?;
-        text.extend_from_slice(&buffer[..count]);
-        // The kernel fills what it is given: a short read is the end.
-        if count < buffer.len() {
-            break;
-        }
-    }
-    String::from_utf8(text).map_err(|_| io::ErrorKind::InvalidData.into())
 }
 
 pub(crate) fn write_at(directory: impl AsFd, file: impl Arg, value: &str) -> io::Result<()> {

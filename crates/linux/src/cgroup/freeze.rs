@@ -15,11 +15,12 @@ use rustix::{
 };
 
 use super::{
-    directory::{Directory, read_again, value_of, write_at},
+    directory::{Directory, value_of, write_at},
     error::CgroupError,
     fs::Cgroup,
     layout::Version,
 };
+use crate::whole_file::read_again;
 
 impl Cgroup {
     /// Stops every process of the cgroup and of those below it. On a frozen one it does nothing.

@@ -13,12 +13,13 @@ use rustix::{
 
 use super::{
     DeviceProgram, DeviceRule, device_bpf,
-    directory::{Directory, identity_at, read_again, read_at, write_at},
+    directory::{Directory, identity_at, write_at},
     error::CgroupError,
     layout::{Base, Layout, Version},
     limits::{Check, Limits, Write, agrees},
     record::{CgroupRecord, DirectoryRecord},
 };
+use crate::whole_file::{read_again, read_text};
 
 /// The cgroup of one container: a directory in every hierarchy, each held open.
 ///
@@ -352,7 +353,7 @@ fn fill_cpuset(path: &Path, mount_point: &Path) -> Result<(), CgroupError> {
 
 fn inherit(path: &Path, name: &str, mount_point: &Path) -> Result<String, CgroupError> {
     let file = path.join(name);
-    let own = read_at(CWD, &file).map_err(|error| CgroupError::system("read", &file, error))?;
+    let own = read_text(&file).map_err(|error| CgroupError::system("read", &file, error))?;
     if !own.trim().is_empty() || path == mount_point {
         return Ok(own);
     }
@@ -416,7 +417,7 @@ fn enable(directory: &Directory, mount_point: &Path, limits: &Limits) -> Result<
         for path in ancestors {
             let file = path.join("cgroup.subtree_control");
             // Writing needs permission even where the controller is enabled already.
-            let enabled = read_at(CWD, &file)
+            let enabled = read_text(&file)
                 .is_ok_and(|text| text.split_ascii_whitespace().any(|has| has == name));
             let result = if enabled {
                 Ok(())

@@ -14,12 +14,13 @@ use rustix::{
 };
 
 use super::{
-    directory::{Directory, is_gone, read_at},
+    directory::{Directory, is_gone},
     error::CgroupError,
     freeze::{freeze_v1, thaw, timespec, wait_for_event},
     fs::Cgroup,
     layout::Version,
 };
+use crate::whole_file::read_text_at;
 
 impl Cgroup {
     /// The processes in the cgroup and in those below it, by their ids in the caller's pid namespace, in no order.
@@ -100,7 +101,7 @@ impl Cgroup {
 
 pub(super) fn pids_in(directory: &Directory) -> io::Result<Vec<u32>> {
     let mut pids = Vec::new();
-    directory.walk(&mut |below| match read_at(below, "cgroup.procs") {
+    directory.walk(&mut |below| match read_text_at(below, "cgroup.procs") {
         Ok(text) => {
             let numbers = text.lines().filter_map(|line| line.trim().parse().ok());
             // Zero stands for a process outside the reader's pid namespace.

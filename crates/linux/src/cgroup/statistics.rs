@@ -5,11 +5,12 @@ use std::io;
 use hoist_compute::{CpuStatistics, MemoryStatistics, Statistics};
 
 use super::{
-    directory::{Directory, is_gone, read_at, value_of},
+    directory::{Directory, is_gone, value_of},
     error::CgroupError,
     fs::Cgroup,
     layout::Version,
 };
+use crate::whole_file::read_text_at;
 
 /// v1 tells "no limit" as the largest number of whole pages.
 const V1_UNLIMITED: u64 = i64::MAX as u64 - (1 << 20);
@@ -101,7 +102,7 @@ fn oom_kills_of(directory: &Directory) -> io::Result<u64> {
         Version::V1 => {
             let mut kills = 0;
             directory.walk(&mut |below| {
-                let text = read_at(below, "memory.oom_control")?;
+                let text = read_text_at(below, "memory.oom_control")?;
                 kills += value_of(&text, "oom_kill").unwrap_or(0);
                 Ok(())
             })?;

@@ -63,7 +63,8 @@ pub(crate) trait Witness {
 /// What a start needs beside the plan.
 pub(crate) struct Start<'a> {
     pub(crate) plan: &'a Plan,
-    pub(crate) features: &'a HostFeatures,
+    /// What this host can do; looked at when a failure is to be explained.
+    pub(crate) features: &'a dyn Fn() -> Result<&'a HostFeatures>,
     /// The descriptors that are there already.
     pub(crate) descriptors: &'a [OwnedFd],
     pub(crate) tracer: &'a mut Tracer,
@@ -261,6 +262,7 @@ impl Start<'_> {
 
     fn explain(&self, message: &Message) -> Error {
         let call = Call::from_code(message.call).unwrap_or(Call::None);
+        let features = (self.features)().ok();
         // The init process does not know the index of the step that made it: that is the last one.
         let mut steps = self.plan.program.iter();
         let step = match message.step {
@@ -269,7 +271,7 @@ impl Start<'_> {
         };
         match step {
             Some(step @ Step::RunHook { .. }) => {
-                let error = explain(&step, call, message.errno, self.features);
+                let error = explain(&step, call, message.errno, features);
                 match self
                     .witness
                     .hook_output()
@@ -279,7 +281,7 @@ impl Start<'_> {
                     None => error,
                 }
             }
-            Some(step) => explain(&step, call, message.errno, self.features),
+            Some(step) => explain(&step, call, message.errno, features),
             None => died("the helper").code(OsCode::Errno(message.errno)),
         }
     }

@@ -1,11 +1,15 @@
 //! What the owner looks at before it lets a container's process go: that the process is where the plan puts it.
 
+use std::ffi::CString;
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use hoist_compute::{Error, ErrorKind, Phase, Result};
+use rustix::fs::{Mode, OFlags, readlinkat};
 
 use crate::plan::{CGROUP_NAMESPACE, CgroupPlan, IdMapping, IdMaps, NAMESPACE_KINDS, Plan};
+use crate::whole_file;
 
 /// Compares what a clone settles for good: the namespaces, and the id maps that were written.
 pub(crate) fn after_clone(plan: &Plan, pid: u32) -> Result<()> {
@@ -44,16 +48,37 @@ fn unreadable(path: PathBuf) -> impl FnOnce(std::io::Error) -> Error {
     }
 }
 
-fn namespace_of(process: &str, name: &str) -> Result<PathBuf> {
-    let path = PathBuf::from(format!("/proc/{process}/ns/{name}"));
-    fs::read_link(&path).map_err(unreadable(path))
+/// The namespaces that a process is in (namespaces(7)).
+struct NamespacesOf {
+    path: PathBuf,
+    directory: OwnedFd,
+}
+
+impl NamespacesOf {
+    fn open(process: &str) -> Result<Self> {
+        let path = PathBuf::from(format!("/proc/{process}/ns"));
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        match rustix::fs::open(&path, flags, Mode::empty()) {
+            Ok(directory) => Ok(Self { path, directory }),
+            Err(errno) => Err(unreadable(path)(errno.into())),
+        }
+    }
+
+    /// Which one it is, of the kind of this name.
+    fn get(&self, name: &str) -> Result<CString> {
+        readlinkat(&self.directory, name, Vec::new())
+            .map_err(|errno| unreadable(self.path.join(name))(errno.into()))
+    }
 }
 
 fn namespaces(plan: &Plan, pid: u32, which: impl Fn(u32) -> bool) -> Result<()> {
-    let pid = pid.to_string();
+    let (its, own) = (
+        NamespacesOf::open(&pid.to_string())?,
+        NamespacesOf::open("self")?,
+    );
     for (kind, name) in NAMESPACE_KINDS {
         let is_own = plan.namespaces.makes(kind) && which(kind);
-        if is_own && namespace_of(&pid, name)? == namespace_of("self", name)? {
+        if is_own && its.get(name)? == own.get(name)? {
             return Err(mismatch(format!("it shares the host's {name} namespace")));
         }
     }
@@ -82,7 +107,7 @@ fn namespaces(plan: &Plan, pid: u32, which: impl Fn(u32) -> bool) -> Result<()> 
 /// where its owner is.
 fn cgroups(plan: &CgroupPlan, pid: u32) -> Result<()> {
     let path = PathBuf::from(format!("/proc/{pid}/cgroup"));
-    let text = fs::read_to_string(&path).map_err(unreadable(path))?;
+    let text = whole_file::read_text(&path).map_err(unreadable(path))?;
     let is_inside = |line: &&str| {
         let place = line.splitn(3, ':').nth(2).unwrap_or_default();
         place
@@ -103,7 +128,7 @@ fn cgroups(plan: &CgroupPlan, pid: u32) -> Result<()> {
 fn id_maps(maps: &IdMaps, pid: u32) -> Result<()> {
     for (file, wanted) in [("uid_map", &maps.users), ("gid_map", &maps.groups)] {
         let path = PathBuf::from(format!("/proc/{pid}/{file}"));
-        let text = fs::read_to_string(&path).map_err(unreadable(path))?;
+        let text = whole_file::read_text(&path).map_err(unreadable(path))?;
         let found = text.lines().map(|line| {
             let mut numbers = line
                 .split_ascii_whitespace()

@@ -22,8 +22,13 @@ const ENOSYS: i32 = 38;
 const ELOOP: i32 = 40;
 const EUSERS: i32 = 87;
 
-/// The error for `step`, which failed in `call` with `errno`.
-pub(crate) fn explain(step: &Step<'_>, call: Call, errno: i32, features: &HostFeatures) -> Error {
+/// The error for `step`, which failed in `call` with `errno`; with a remedy where it is known what the host can do.
+pub(crate) fn explain(
+    step: &Step<'_>,
+    call: Call,
+    errno: i32,
+    features: Option<&HostFeatures>,
+) -> Error {
     if let Some(error) = explain_hook(step, call, errno) {
         return error;
     }
@@ -46,7 +51,7 @@ pub(crate) fn explain(step: &Step<'_>, call: Call, errno: i32, features: &HostFe
     if let Some(subject) = subject(step) {
         error = error.about(subject);
     }
-    match remedy(step, call, errno, features) {
+    match features.and_then(|features| remedy(step, call, errno, features)) {
         Some(remedy) => error.remedy(remedy),
         None => error,
     }
@@ -104,7 +109,7 @@ pub(crate) fn explain_late(
             },
             call,
             message.errno,
-            features,
+            Some(features),
         ),
         _ => Error::new(ErrorKind::System, Phase::Start, "set the process up")
             .call(call.name())

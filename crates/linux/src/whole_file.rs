@@ -1,0 +1,74 @@
+//! Reading a small file whole: a record, or what the kernel tells in a file system of its own.
+//!
+//! With three system calls: the standard library asks for the size first, which such files do not have, and then reads in
+//! growing pieces.
+
+use std::io;
+use std::os::fd::AsFd;
+
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::io::{pread, retry_on_intr};
+use rustix::path::Arg;
+
+/// The content of the file of this path.
+pub(crate) fn read(path: impl Arg) -> io::Result<Vec<u8>> {
+    read_at(CWD, path)
+}
+
+/// As [`read`]; a file that is no text is `InvalidData`.
+pub(crate) fn read_text(path: impl Arg) -> io::Result<String> {
+    text(read(path)?)
+}
+
+/// The text of the file of this path, where it is relative below `directory`.
+pub(crate) fn read_text_at(directory: impl AsFd, path: impl Arg) -> io::Result<String> {
+    text(read_at(directory, path)?)
+}
+
+/// The text of an open file, from its beginning, however often it was read before.
+pub(crate) fn read_again(file: impl AsFd) -> io::Result<String> {
+    text(read_open(file)?)
+}
+
+fn read_at(directory: impl AsFd, path: impl Arg) -> io::Result<Vec<u8>> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    read_open(openat(directory, path, flags, Mode::empty())?)
+}
+
+fn read_open(file: impl AsFd) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    let mut buffer = [0u8; 4096];
+    loop {
+        let count = retry_on_intr(|| pread(&file, &mut buffer, content.len() as u64))?;
+        content.extend_from_slice(&buffer[..count]);
+        // A kernel's file fills what it is given, and so does a disk's: a short read is the end.
+        if count < buffer.len() {
+            return Ok(content);
+        }
+    }
+}
+
+fn text(content: Vec<u8>) -> io::Result<String> {
+    String::from_utf8(content).map_err(|_| io::ErrorKind::InvalidData.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_any_size_is_read_whole_and_again() {
+        let folder = tempfile::tempdir().unwrap();
+        for size in [0, 1, 4095, 4096, 4097, 3 * 4096] {
+            let path = folder.path().join(size.to_string());
+            let content: String = ('a'..='z').cycle().take(size).collect();
+            std::fs::write(&path, &content).unwrap();
+            assert_eq!(read_text(&path).unwrap(), content);
+            let file = std::fs::File::open(&path).unwrap();
+            assert_eq!(read_again(&file).unwrap(), content);
+            assert_eq!(read_again(&file).unwrap(), content);
+        }
+        let missing = read_text(folder.path().join("missing")).unwrap_err();
+        assert_eq!(missing.kind(), io::ErrorKind::NotFound);
+    }
+}
