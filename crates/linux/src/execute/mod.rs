@@ -202,9 +202,12 @@ impl Start<'_> {
                     *process = Some((pid, open(pid)?));
                     if let Some(maps) = &self.plan.id_maps {
                         id_maps::write(maps, pid, (self.features)()?)?;
+                    }
+                    // Before it goes on: when it has become another user, nobody but root may look into it.
+                    verify::after_clone(self.plan, pid)?;
+                    if self.plan.id_maps.is_some() {
                         control.go().map_err(failed("let the process go"))?;
                     }
-                    verify::after_clone(self.plan, pid)?;
                     self.witness.cloned(pid)?;
                 }
                 MessageKind::Ready => ready = true,
