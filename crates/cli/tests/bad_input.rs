@@ -211,9 +211,6 @@ mod linux {
             )
             .failed_with(125, &[&missing]);
         assert!(!std::path::Path::new(&missing).exists());
-        hoist
-            .run(&["-v", "named:/mnt"], &["exit", "0"])
-            .failed_with(125, &["--volume", "named", "volume"]);
     }
 
     fn name_in_use(hoist: &Hoist) {
