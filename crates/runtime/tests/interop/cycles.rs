@@ -115,7 +115,9 @@ fn cycles() -> Result<(), String> {
     await_that("the removals", || {
         words(&call(&["ps", "--all", "--quiet"])).is_empty()
     });
-    docker.read().unwrap().assert_nothing_is_left();
+    let docker = docker.read().unwrap();
+    docker.end_forgotten();
+    docker.assert_nothing_is_left();
     Ok(())
 }
 

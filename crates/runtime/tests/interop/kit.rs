@@ -215,6 +215,27 @@ impl Docker {
         format!("/hoist-interop-{}", self.holder.id())
     }
 
+    /// Ends what containerd runs and docker has forgotten: a container whose start the daemon's death has met is, for the next
+    /// daemon, one that was never started.
+    pub(crate) fn end_forgotten(&self) {
+        let tasks = |words: &[&str]| -> Output {
+            Command::new("ctr")
+                .arg("--address")
+                .arg(self.path("containerd.sock"))
+                .args(["--namespace", "moby", "tasks"])
+                .args(words)
+                .output()
+                .unwrap()
+        };
+        let forgotten = tasks(&["list", "--quiet"]).stdout;
+        for task in String::from_utf8_lossy(&forgotten).split_whitespace() {
+            tasks(&["kill", "--signal", "KILL", task]);
+            await_that("the end of what docker has forgotten", || {
+                tasks(&["delete", task]).status.success()
+            });
+        }
+    }
+
     /// No container, no state of the runtime's, no cgroup and no supervisor is left.
     #[track_caller]
     pub(crate) fn assert_nothing_is_left(&self) {
