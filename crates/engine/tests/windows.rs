@@ -134,6 +134,7 @@ mod on_windows {
                 oci: serde_json::from_value(oci).unwrap(),
                 root: RootSource::Directory("C:\\".into()),
                 user: None,
+                groups: Vec::new(),
                 seccomp: SeccompPolicy::Unconfined,
                 init: false,
                 stop: StopPolicy::default(),

@@ -495,13 +495,13 @@ fn cannot_be_started() {
 fn removed() {
     let hoist = Hoist::new();
     let id = hoist.detached(&[], "exec sleep 1000");
-    let process = exec(&hoist, &id, "sleep 1000");
+    let process = exec(&hoist, &id, "exec sleep 1000");
     let error = hoist.fails(1, &["process", "rm", &process]);
     assert!(error.contains("it is running"), "{error}");
     hoist.ok(&["process", "rm", "-f", &process]);
     hoist.ok(&["process", "rm", "-f", &process]);
     until("it is gone", || processes(&hoist, &id) == 1);
-    let process = exec(&hoist, &id, "sleep 1000");
+    let process = exec(&hoist, &id, "exec sleep 1000");
     let begun = Instant::now();
     hoist.ok(&["rm", "-f", &id]);
     assert!(begun.elapsed() < DEADLINE + Duration::from_secs(1));

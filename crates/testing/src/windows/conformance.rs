@@ -202,6 +202,7 @@ impl Fixture for Place {
             oci: serde_json::from_value(oci).unwrap(),
             root: RootSource::Directory(PathBuf::from(&self.root)),
             user: None,
+            groups: Vec::new(),
             seccomp: SeccompPolicy::Unconfined,
             init: false,
             stop: StopPolicy::default(),
