@@ -73,6 +73,19 @@ impl Job {
 
     /// Starts a process in it.
     pub(crate) fn start(&self, document: &documents::Process) -> io::Result<(Child, OwnedHandle)> {
+        /// `ERROR_INTERNAL_ERROR`: Wine now and then loses a process while it starts.
+        const LOST: i32 = 1359;
+        const TRIES: u32 = 5;
+        for _ in 1..TRIES {
+            match self.try_to_start(document) {
+                Err(error) if error.raw_os_error() == Some(LOST) => {}
+                started => return started,
+            }
+        }
+        self.try_to_start(document)
+    }
+
+    fn try_to_start(&self, document: &documents::Process) -> io::Result<(Child, OwnedHandle)> {
         let mut child = command(document)?
             .creation_flags(CREATE_SUSPENDED | CREATE_NO_WINDOW)
             .spawn()?;
