@@ -13,8 +13,8 @@ pub(super) fn target_folder() -> Outcome<PathBuf> {
     Ok(std::path::absolute(folder)?)
 }
 
-/// Builds `floor` and `hoist`, both for release, and leaves them in `work`. The others are compared even where `hoist` cannot be
-/// built, but never an old one.
+/// Builds `floor`, `hoist` and `hoist-oci` for release, and leaves them in `work`. The others are compared even where Hoist's
+/// cannot be built, but never old ones.
 pub(super) fn build(target: &Path, work: &Path) -> Outcome<()> {
     let built = format!("{}-unknown-linux-gnu/release", std::env::consts::ARCH);
     let cargo = |arguments: &[&str]| {
@@ -40,13 +40,15 @@ pub(super) fn build(target: &Path, work: &Path) -> Outcome<()> {
     .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "s")
     .env("RUSTFLAGS", flags))?;
     fs::copy(floor.join(&built).join("floor"), work.join("floor"))?;
-    let hoist = work.join("hoist");
-    if hoist.exists() {
-        fs::remove_file(&hoist)?;
-    }
-    match run(cargo(&["--package", "hoist-cli", "--target-dir"]).arg(target)) {
-        Ok(()) => drop(fs::copy(target.join(&built).join("hoist"), hoist)?),
-        Err(error) => eprintln!("hoist cannot be built: {error}"),
+    for (package, name) in [("hoist-cli", "hoist"), ("hoist-oci", "hoist-oci")] {
+        let program = work.join(name);
+        if program.exists() {
+            fs::remove_file(&program)?;
+        }
+        match run(cargo(&["--package", package, "--target-dir"]).arg(target)) {
+            Ok(()) => drop(fs::copy(target.join(&built).join(name), program)?),
+            Err(error) => eprintln!("{name} cannot be built: {error}"),
+        }
     }
     Ok(())
 }
@@ -111,6 +113,7 @@ impl Tools {
         for (name, path) in [
             ("floor", own("floor")),
             ("hoist", own("hoist")),
+            ("hoist-oci", own("hoist-oci")),
             ("crun", PathBuf::from("crun")),
             ("youki", own("bin/youki")),
             ("runc", PathBuf::from("runc")),
