@@ -1,9 +1,9 @@
 //! The contract of `hoist-compute` over the `Hcs*` calls.
 //!
-//! - A container is a compute system of this service and a folder of records ([`record`]). The system is made when the container is, so that
+//! - A container is a compute system of this service and a folder of records (`record`). The system is made when the container is, so that
 //!   the service refuses what it cannot carry out; where it is gone before the start, the start makes it again.
 //! - The service outlives its clients: a container runs on when its owner ends, and whoever learns of its end first records it.
-//! - Ends are dealt with by one thread ([`keeper`]); a wait in another process listens to the service itself.
+//! - Ends are dealt with by one thread (`keeper`); a wait in another process listens to the service itself.
 
 mod ended;
 mod failure;
