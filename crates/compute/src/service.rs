@@ -36,6 +36,16 @@ pub trait ComputeService: Send + Sync {
     /// Lists the containers, each with the state the kernel tells at this moment.
     fn enumerate(&self) -> Result<Vec<Summary>>;
 
+    /// The ids that begin so, in order. One that is being made or removed at this moment may be among them.
+    fn ids(&self, beginning: &str) -> Result<Vec<ContainerId>> {
+        let ids = self.enumerate()?.into_iter().map(|summary| summary.id);
+        let mut ids: Vec<_> = ids
+            .filter(|id| id.as_str().starts_with(beginning))
+            .collect();
+        ids.sort();
+        Ok(ids)
+    }
+
     /// Says what this host can do, and why not what it cannot. Changes nothing.
     fn features(&self) -> Features;
 }

@@ -231,6 +231,19 @@ impl ComputeService for LinuxService {
         Ok(summaries)
     }
 
+    fn ids(&self, beginning: &str) -> Result<Vec<ContainerId>> {
+        let containers = &self.0.containers;
+        let read = |error| system(format!("list {}", containers.display()), error);
+        let mut ids = Vec::new();
+        for entry in fs::read_dir(containers).map_err(read)? {
+            let name = entry.map_err(read)?.file_name();
+            let id = name.to_str().filter(|name| name.starts_with(beginning));
+            ids.extend(id.and_then(|id| id.parse::<ContainerId>().ok()));
+        }
+        ids.sort();
+        Ok(ids)
+    }
+
     fn features(&self) -> Features {
         match self.0.features() {
             Ok(features) => features.report(),

@@ -121,7 +121,7 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     },
     Behaviour {
         name: "the list shows every container with its true state",
-        covers: &["enumerate.lists"],
+        covers: &["enumerate.lists", "ids.begin"],
         needs: &[],
         run: the_list_is_true,
     },
@@ -482,6 +482,23 @@ fn the_list_is_true(fixture: &dyn Fixture) -> Outcome {
             "the listed command"
         );
     }
+    let mut ids = [&created, &running.container, &stopped].map(|container| container.id().clone());
+    ids.sort();
+    let found = service.ids("")?;
+    ensure!(found.is_sorted(), "the ids are in order");
+    let ours: Vec<_> = found.into_iter().filter(|id| ids.contains(id)).collect();
+    ensure_eq!(ours, ids.to_vec(), "the ids of all containers");
+    let whole = created.id().as_str();
+    ensure_eq!(
+        service.ids(whole)?,
+        [created.id().clone()],
+        "the ids that begin with {whole}"
+    );
+    ensure_eq!(
+        service.ids(&format!("{whole}x"))?,
+        [],
+        "ids that nobody has"
+    );
     running.container.terminate()?;
     let list = service.enumerate()?;
     ensure!(

@@ -57,6 +57,11 @@ pub const SENTENCES: &[Sentence] = &[
         "Lists the containers, each with the state the kernel tells at this moment.",
     ),
     sentence(
+        "ids.begin",
+        "ComputeService::ids",
+        "The ids that begin so, in order.",
+    ),
+    sentence(
         "features.says",
         "ComputeService::features",
         "Says what this host can do, and why not what it cannot.",

@@ -26,18 +26,11 @@ impl Engine {
         {
             return Ok(named);
         }
-        let mut matches: Vec<ContainerId> = self
-            .service
-            .enumerate()?
-            .into_iter()
-            .map(|summary| summary.id)
-            .filter(|id| id.as_str().starts_with(reference))
-            .collect();
+        let mut matches = self.service.ids(reference)?;
         match matches.len() {
             0 => Err(none()),
             1 => Ok(matches.remove(0)),
             _ => {
-                matches.sort();
                 let list: Vec<&str> = matches.iter().map(ContainerId::as_str).collect();
                 Err(Error::new(
                     ErrorKind::InvalidSpec,
