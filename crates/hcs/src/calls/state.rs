@@ -102,29 +102,20 @@ impl Notified {
 
     /// Waits for the exit; `None` where `limit` runs out first.
     pub(super) fn wait_exit(&self, limit: Option<Duration>) -> Option<Exit> {
-        let deadline = limit.map(|limit| Instant::now() + limit);
-        let mut inner = self.lock();
-        loop {
-            if let Some(exit) = inner.exit() {
-                return Some(exit);
+        let goes_on = |inner: &mut Inner| inner.exit().is_none();
+        let inner = match limit {
+            None => self
+                .changed
+                .wait_while(self.lock(), goes_on)
+                .unwrap_or_else(|poisoned| poisoned.into_inner()),
+            Some(limit) => {
+                self.changed
+                    .wait_timeout_while(self.lock(), limit, goes_on)
+                    .unwrap_or_else(|poisoned| poisoned.into_inner())
+                    .0
             }
-            inner = match deadline {
-                None => self
-                    .changed
-                    .wait(inner)
-                    .unwrap_or_else(|poisoned| poisoned.into_inner()),
-                Some(deadline) => {
-                    let left = deadline.saturating_duration_since(Instant::now());
-                    if left.is_zero() {
-                        return None;
-                    }
-                    self.changed
-                        .wait_timeout(inner, left)
-                        .unwrap_or_else(|poisoned| poisoned.into_inner())
-                        .0
-                }
-            };
-        }
+        };
+        inner.exit()
     }
 
     /// Whether the exit was notified already.

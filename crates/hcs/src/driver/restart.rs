@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Condvar, Mutex, MutexGuard},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use super::Exit;
@@ -92,20 +92,11 @@ impl RestartManager {
 
     /// Waits for `delay`; false where it was cancelled meanwhile.
     pub(super) fn sleep(&self, delay: Duration) -> bool {
-        let deadline = Instant::now() + delay;
-        let mut inner = self.lock();
-        while !inner.cancelled {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return true;
-            }
-            inner = self
-                .cancelled
-                .wait_timeout(inner, left)
-                .unwrap_or_else(|poisoned| poisoned.into_inner())
-                .0;
-        }
-        false
+        let (inner, _) = self
+            .cancelled
+            .wait_timeout_while(self.lock(), delay, |inner| !inner.cancelled)
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        !inner.cancelled
     }
 }
 

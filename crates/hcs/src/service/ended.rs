@@ -3,7 +3,7 @@
 use std::{
     io,
     sync::{Condvar, Mutex, MutexGuard},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use hoist_compute::{ExitStatus, Readiness};
@@ -45,26 +45,19 @@ impl Ended {
 
     /// Waits for it; `None` where `limit` runs out first.
     pub(super) fn wait(&self, limit: Option<Duration>) -> Option<ExitStatus> {
-        let deadline = limit.map(|limit| Instant::now() + limit);
-        let mut status = self.lock();
-        while status.is_none() {
-            status = match deadline {
-                None => self
-                    .changed
-                    .wait(status)
-                    .unwrap_or_else(|poisoned| poisoned.into_inner()),
-                Some(deadline) => {
-                    let left = deadline.saturating_duration_since(Instant::now());
-                    if left.is_zero() {
-                        return None;
-                    }
-                    self.changed
-                        .wait_timeout(status, left)
-                        .unwrap_or_else(|poisoned| poisoned.into_inner())
-                        .0
-                }
-            };
-        }
+        let is_unknown = |status: &mut Option<ExitStatus>| status.is_none();
+        let status = match limit {
+            None => self
+                .changed
+                .wait_while(self.lock(), is_unknown)
+                .unwrap_or_else(|poisoned| poisoned.into_inner()),
+            Some(limit) => {
+                self.changed
+                    .wait_timeout_while(self.lock(), limit, is_unknown)
+                    .unwrap_or_else(|poisoned| poisoned.into_inner())
+                    .0
+            }
+        };
         status.clone()
     }
 
