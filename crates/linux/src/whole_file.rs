@@ -1,6 +1,6 @@
 //! Reading a small file whole: a record, or what the kernel tells in a file system of its own.
 //!
-//! With three system calls: the standard library asks for the size first, which such files do not have, and then reads in
+//! With four system calls: the standard library asks for the size first, which such files do not have, and then reads in
 //! growing pieces.
 
 use std::io;
@@ -40,11 +40,11 @@ fn read_open(file: impl AsFd) -> io::Result<Vec<u8>> {
     let mut buffer = [0u8; 4096];
     loop {
         let count = retry_on_intr(|| pread(&file, &mut buffer, content.len() as u64))?;
-        content.extend_from_slice(&buffer[..count]);
-        // A kernel's file fills what it is given, and so does a disk's: a short read is the end.
-        if count < buffer.len() {
+        // A short read is not the end: the kernel gives whole lines of some of its files, as many as there is room for.
+        if count == 0 {
             return Ok(content);
         }
+        content.extend_from_slice(&buffer[..count]);
     }
 }
 
@@ -55,6 +55,22 @@ fn text(content: Vec<u8>) -> io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_whose_reads_are_short_is_read_to_its_end() {
+        // As many mappings as take several reads: the kernel gives whole lines.
+        let _kept: Vec<_> = (0..200)
+            .map(|number| {
+                let size = if number % 2 == 0 { 1 } else { 1 << 20 };
+                std::thread::Builder::new().stack_size(size).spawn(|| {
+                    std::thread::sleep(std::time::Duration::from_millis(500));
+                })
+            })
+            .collect();
+        let text = read_text("/proc/self/maps").unwrap();
+        assert!(text.len() > 3 * 4096);
+        assert!(text.lines().any(|line| line.ends_with("[vsyscall]")));
+    }
 
     #[test]
     fn a_file_of_any_size_is_read_whole_and_again() {
