@@ -60,9 +60,15 @@ fn mode_of(stat: &Stat) -> Mode {
     Mode::from_raw_mode(stat.st_mode & PERMISSIONS)
 }
 
-fn own(file: &OwnedFd, like: &Stat) -> Result<()> {
+/// Gives the copy the owner and the mode of what it is a copy of. One that nobody can own here is the copier's, and lends
+/// nobody the copier's identity.
+fn own(copy: &OwnedFd, like: &Stat) -> Result<()> {
     let (uid, gid) = (Uid::from_raw(like.st_uid), Gid::from_raw(like.st_gid));
-    unless_unmapped(fchown(file, Some(uid), Some(gid)))
+    let mode = match unless_unmapped(fchown(copy, Some(uid), Some(gid)))? {
+        true => mode_of(like),
+        false => mode_of(like) - (Mode::SUID | Mode::SGID),
+    };
+    fchmod(copy, mode).at(Call::Fchmod)
 }
 
 fn tree(from: &OwnedFd, to: &OwnedFd, depth: usize) -> Result<()> {
@@ -91,8 +97,7 @@ fn one(from: &OwnedFd, to: &OwnedFd, name: &CStr, depth: usize) -> Result<()> {
             mkdirat(to, name, Mode::RWXU).at(Call::Mkdirat)?;
             let made = directory(to.as_fd(), name)?;
             tree(&directory(entry.as_fd(), c".")?, &made, depth - 1)?;
-            own(&made, &found)?;
-            fchmod(&made, mode_of(&found)).at(Call::Fchmod)
+            own(&made, &found)
         }
         FileType::RegularFile => file(&entry, to, name, &found),
         FileType::Symlink => {
@@ -113,11 +118,11 @@ fn one(from: &OwnedFd, to: &OwnedFd, name: &CStr, depth: usize) -> Result<()> {
 }
 
 /// Who has no number in this user namespace cannot be an owner in it: what belongs to such is seen as nobody's, and its copy is
-/// the copier's.
-fn unless_unmapped(given: core::result::Result<(), Errno>) -> Result<()> {
+/// the copier's. Whether the owner was given.
+fn unless_unmapped(given: core::result::Result<(), Errno>) -> Result<bool> {
     match given {
-        Err(Errno::INVAL) => Ok(()),
-        result => result.at(Call::Fchown),
+        Err(Errno::INVAL) => Ok(false),
+        result => result.at(Call::Fchown).map(|()| true),
     }
 }
 
@@ -130,6 +135,7 @@ fn own_by_name(to: &OwnedFd, name: &CStr, like: &Stat) -> Result<()> {
         Some(gid),
         AtFlags::SYMLINK_NOFOLLOW,
     ))
+    .map(drop)
 }
 
 fn file(entry: &OwnedFd, to: &OwnedFd, name: &CStr, found: &Stat) -> Result<()> {
@@ -146,6 +152,5 @@ fn file(entry: &OwnedFd, to: &OwnedFd, name: &CStr, found: &Stat) -> Result<()> 
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
     let copy = openat(to, name, flags, Mode::RUSR | Mode::WUSR).at(Call::Openat)?;
     while sendfile(&copy, &source, None, CHUNK).at(Call::Sendfile)? > 0 {}
-    own(&copy, found)?;
-    fchmod(&copy, mode_of(found)).at(Call::Fchmod)
+    own(&copy, found)
 }
