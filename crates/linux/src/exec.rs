@@ -360,7 +360,11 @@ fn forget_oldest(container: &LinuxSystem) -> Result<()> {
     ended.retain(|summary| summary.exit.is_some());
     let surplus = ended.len().saturating_sub(MOST_ENDED);
     for summary in ended.iter().take(surplus) {
-        LinuxExec::open(container, &summary.id).and_then(|exec| exec.delete())?;
+        match LinuxExec::open(container, &summary.id).and_then(|exec| exec.delete()) {
+            // Somebody else has just forgotten it.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            done => done?,
+        }
     }
     Ok(())
 }
