@@ -25,7 +25,7 @@ pub(crate) fn move_into(devices: &[NetDevice], pid: u32) -> Result<()> {
     let mut container = socket_in(&namespace).map_err(failed(first))?;
     for NetDevice { host: name, inside } in devices {
         let failed = failed(name);
-        let index = host.index_of(name).map_err(&failed)?;
+        let (index, was_up) = host.look_up(name).map_err(&failed)?;
         let kept: Vec<Address> = host
             .addresses_of(index)
             .map_err(&failed)?
@@ -34,15 +34,16 @@ pub(crate) fn move_into(devices: &[NetDevice], pid: u32) -> Result<()> {
             .collect();
         // A device that is up can be neither renamed nor, some of them, moved.
         host.change(index, &Change::Down).map_err(&failed)?;
-        let namespace = namespace.as_raw_fd();
-        host.change(
-            index,
-            &Change::Move {
-                namespace,
-                name: inside,
-            },
-        )
-        .map_err(&failed)?;
+        let moving = Change::Move {
+            namespace: namespace.as_raw_fd(),
+            name: inside,
+        };
+        let moved = host.change(index, &moving);
+        if moved.is_err() && was_up {
+            // It stays what it was; why it cannot be moved matters more than that it cannot be brought up again.
+            let _ = host.change(index, &Change::Up);
+        }
+        moved.map_err(&failed)?;
         let index = container.index_of(inside).map_err(&failed)?;
         for address in &kept {
             container.add_address(index, address).map_err(&failed)?;

@@ -78,18 +78,26 @@ impl Socket {
 
     /// The index of the device of this name.
     pub(crate) fn index_of(&mut self, name: &str) -> io::Result<i32> {
+        self.look_up(name).map(|(index, _)| index)
+    }
+
+    /// The number of the device of this name, and whether it is up.
+    pub(crate) fn look_up(&mut self, name: &str) -> io::Result<(i32, bool)> {
         let mut request = Request::new(RTM_GETLINK, NLM_F_ACK);
         request
             .link(0, 0, 0)
             .attribute(IFLA_IFNAME, &terminated(name));
-        let mut index = None;
+        // struct ifinfomsg: family, padding, type, index, flags, change.
+        let word =
+            |body: &[u8], at| Some(i32::from_ne_bytes(body.get(at..at + 4)?.try_into().ok()?));
+        let mut found = None;
         self.ask(request, |kind, body| {
             if kind == RTM_NEWLINK {
-                index = body.get(4..8).and_then(|bytes| bytes.try_into().ok());
+                found = word(body, 4).zip(word(body, 8));
             }
         })?;
-        index
-            .map(i32::from_ne_bytes)
+        found
+            .map(|(index, flags)| (index, flags & libc::IFF_UP != 0))
             .ok_or_else(|| io::Error::from_raw_os_error(libc::ENODEV))
     }
 
