@@ -342,6 +342,10 @@ impl Packer<'_> {
     fn add(&mut self, handle: &OwnedFd, found: &Statx, path: &Path) -> Result<(), CopyError> {
         let inode = (found.stx_dev_major, found.stx_dev_minor, found.stx_ino);
         let kind = file_type(found);
+        // A socket means nothing without its process.
+        if kind == FileType::Socket {
+            return Ok(());
+        }
         if kind != FileType::Directory && found.stx_nlink > 1 {
             if let Some(first) = self.links.get(&inode) {
                 let mut header = self.header(found, tar::EntryType::Link);
@@ -366,7 +370,6 @@ impl Packer<'_> {
             FileType::CharacterDevice => tar::EntryType::Char,
             FileType::BlockDevice => tar::EntryType::Block,
             FileType::Fifo => tar::EntryType::Fifo,
-            // A socket means nothing without its process.
             _ => return Ok(()),
         };
         let mut header = self.header(found, special);
