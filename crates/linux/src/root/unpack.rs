@@ -372,14 +372,17 @@ impl Unpacker<'_> {
         mknodat(parent, draft, file_type, mode, makedev(major, minor))
             .map_err(failed("make", path))?;
         // Whatever the umask is. Not by name: a link could have come in its place.
-        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let made = openat(parent, draft, flags, Mode::empty()).map_err(failed("open", path))?;
-        match rustix::fs::fstat(&made) {
-            Ok(found) if FileType::from_raw_mode(found.st_mode) == file_type => {
-                chmod(by_handle(&made), mode).map_err(failed("set mode of", path))
+        let finish = || {
+            let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let made = openat(parent, draft, flags, Mode::empty()).map_err(failed("open", path))?;
+            match rustix::fs::fstat(&made) {
+                Ok(found) if FileType::from_raw_mode(found.st_mode) == file_type => {
+                    chmod(by_handle(&made), mode).map_err(failed("set mode of", path))
+                }
+                _ => Err(refused(path, "something else has taken its place")),
             }
-            _ => Err(refused(path, "something else has taken its place")),
-        }
+        };
+        finish().inspect_err(|_| discard(parent, draft))
     }
 
     /// Sets what is known of a file that cannot be opened.
