@@ -2,9 +2,10 @@
 //!
 //! One folder per container, with files that are written once, each as a whole, and never changed: `config.json`, the spec
 //! it was made from; `state.json`, which makes the container known; `process.json`, when its process is let go;
-//! `exit.json`, when that has ended; `mounts.json` alone is written anew, when mounts are added or removed. When the container is to be started once more, the last two go away and
-//! `last-run.json` takes their place, for those who still wait for that run. A resource is written down before it is made. A file that is torn, foreign or of a
-//! newer version is an error and stays as it is. Below `execs` the same files tell of the container's execs.
+//! `exit.json`, when that has ended. When the container is to be started once more, these two go away and `last-run.json`
+//! takes their place, for those who still wait for that run. `mounts.json` alone is written anew, when mounts are added or
+//! removed. A resource is written down before it is made. A file that is torn, foreign or of a newer version is an error and
+//! stays as it is. Below `execs` the same files tell of the container's execs.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};

@@ -215,8 +215,6 @@ impl<const LENGTH: usize> Text<LENGTH> {
     }
 }
 
-/// Attaches a mount over a directory of the tree that is left behind. Nothing looks at it by path: the root is over `/` so that
-/// mounts can be moved onto its handles, which the kernel allows only in a tree that is attached (before Linux 6.15).
 /// Copies what `path` of the present root names, with what is mounted below it; `None` where there is nothing.
 ///
 /// The present root is a container's: no link in it is followed out of it, nor through /proc to a descriptor of this process.
@@ -240,6 +238,8 @@ pub(crate) fn attach_in(root: BorrowedFd<'_>, tree: BorrowedFd<'_>, target: &CSt
     mount_on(tree, place.as_fd())
 }
 
+/// Attaches a mount over a directory of the tree that is left behind. Nothing looks at it by path: the root is over `/` so that
+/// mounts can be moved onto its handles, which the kernel allows only in a tree that is attached (before Linux 6.15).
 pub(crate) fn attach(mount: BorrowedFd<'_>, over: &CStr) -> Result<()> {
     move_mount(
         mount,
