@@ -37,10 +37,12 @@ pub(crate) fn run(arguments: Plan, state_root: Option<&Path>) -> Result<u8, Fail
         run,
     } = arguments;
     let interactive = run.interactive;
+    let volumes = Volumes::of_roots(state_root, None)?;
     let mut command = match &command_file {
         Some(file) => Command::from_json(&read(file)?)?,
-        None => command(run, &Volumes::of_roots(state_root, None)?)?,
+        None => command(run, &volumes)?,
     };
+    volumes.locate(&mut command);
     if command.id.is_empty() {
         command.id = random_id()?.to_string();
     }

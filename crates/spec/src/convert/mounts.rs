@@ -193,7 +193,9 @@ pub(super) fn check_kind(kind: &str) -> Check {
         return Ok(());
     }
     if kind == "volume" {
-        return Err("has a source that is no name of a volume".to_owned());
+        return Err(
+            "is a volume of no valid name, or cannot be one here: give a directory".to_owned(),
+        );
     }
     Err("is no type of mount that a command can have: use bind or tmpfs".to_owned())
 }

@@ -89,8 +89,11 @@ pub(super) fn mount(text: &str, facts: &OptionFacts<'_>) -> Result<Mount, Fault>
             ("volume-subpath", Some(value)) => {
                 mount.options.push(format!("X-mount.subdir={value}"));
             }
-            ("idmap" | "ridmap", _) if flag()? => mount.options.push(key.clone()),
-            ("tmpcopyup", _) if flag()? => mount.options.push("tmpcopyup".to_owned()),
+            ("idmap" | "ridmap" | "tmpcopyup", _) => {
+                if flag()? {
+                    mount.options.push(key.clone());
+                }
+            }
             ("tmpfs-size", Some(value)) => {
                 let size = quantity::bytes(value).ok_or_else(|| {
                     fault("has a tmpfs-size that is no size such as 64m".to_owned())

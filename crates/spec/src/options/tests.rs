@@ -333,6 +333,23 @@ fn a_line_of_a_file_of_variables_is_told_by_its_number() {
 }
 
 #[test]
+fn a_switch_of_a_mount_that_is_false_is_as_if_it_were_not_there() {
+    let mounted = |more: &str| {
+        let mount = format!("type=tmpfs,target=/t{more}");
+        read(RunOptions {
+            mount: vec![mount],
+            ..running(&["sh"])
+        })
+    };
+    let without = mounted("");
+    assert!(without.is_ok());
+    for key in ["tmpcopyup", "idmap", "ridmap", "readonly"] {
+        assert_eq!(mounted(&format!(",{key}=false")), without, "{key}");
+        assert_ne!(mounted(&format!(",{key}")), without, "{key}");
+    }
+}
+
+#[test]
 fn an_empty_entrypoint_is_none_as_docker_has_it() {
     let command = read(RunOptions {
         entrypoint: given(""),
