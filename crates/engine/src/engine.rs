@@ -155,6 +155,14 @@ impl std::fmt::Debug for Engine {
     }
 }
 
+/// The same path, from wherever one stands.
+pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).map_err(|error| {
+        let operation = format!("find the directory {:?}", path.display().to_string());
+        Error::new(ErrorKind::System, Phase::Plan, operation).because(error)
+    })
+}
+
 impl Engine {
     /// Opens this machine's containers. `Unsupported` on a platform without a backend.
     pub fn open(options: EngineOptions) -> Result<Self> {
@@ -167,6 +175,8 @@ impl Engine {
             Some(path) => path,
             None => platform::default_state_root()?,
         };
+        // What is written down of paths below them holds wherever somebody else stands.
+        let (state_root, data_root) = (absolute(&state_root)?, absolute(&data_root)?);
         let ownership = platform::Ownership {
             waits_for_each: options.waits_for_each,
             takes_containers_along: options.takes_containers_along,

@@ -62,7 +62,7 @@ impl Volumes {
     /// Those that an engine has which is opened with such roots.
     pub fn of_roots(state_root: Option<&Path>, data_root: Option<&Path>) -> Result<Self> {
         match data_root.or(state_root) {
-            Some(root) => Ok(Self::of(root)),
+            Some(root) => crate::engine::absolute(root).map(|root| Self::of(&root)),
             None => crate::platform::default_data_root().map(|root| Self::of(&root)),
         }
     }
@@ -119,12 +119,10 @@ impl Volumes {
         if place.is_dir() {
             return Ok(());
         }
+        // Beside it, and renamed when it is whole: nobody sees half a volume.
+        let draft = self.folder.join(format!(".new-{}", random_id()?));
         let work = || -> io::Result<()> {
             private(&self.folder)?;
-            // Beside it, and renamed when it is whole: nobody sees half a volume.
-            let draft = self
-                .folder
-                .join(format!(".new-{}-{name}", std::process::id()));
             let known = Known {
                 created_at: Timestamp::now(),
                 labels,
@@ -197,9 +195,7 @@ impl Volumes {
     }
 
     fn remove(&self, name: &str) -> Result<()> {
-        let grave = self
-            .folder
-            .join(format!(".removed-{}-{name}", std::process::id()));
+        let grave = self.folder.join(format!(".removed-{}", random_id()?));
         fs::rename(self.folder.join(name), &grave)
             .and_then(|()| fs::remove_dir_all(&grave))
             .map_err(|error| failed("remove volume", name, error))
@@ -321,6 +317,7 @@ fn give(directory: &Path, owner: Option<(u32, u32)>) -> io::Result<()> {
 fn failed(what: &str, name: &str, error: io::Error) -> Error {
     let kind = match error.kind() {
         io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
+        io::ErrorKind::NotFound => ErrorKind::NotFound,
         _ => ErrorKind::System,
     };
     let made = Error::new(kind, Phase::Operate, format!("{what} {name}")).about(name);
@@ -358,6 +355,25 @@ mod tests {
                 "{name:?}"
             );
         }
+    }
+
+    #[test]
+    fn volumes_below_a_relative_root_are_known_by_where_that_is() {
+        let volumes = Volumes::of_roots(Some(Path::new("here")), None).unwrap();
+        let directory = std::path::absolute("here/volumes").unwrap();
+        assert_eq!(volumes.folder(), directory);
+    }
+
+    #[test]
+    fn a_name_of_the_greatest_length_can_be_made_and_removed() {
+        let root = tempfile::tempdir().unwrap();
+        let volumes = Volumes::of(root.path());
+        let name = "n".repeat(255);
+        volumes.create(Some(&name), BTreeMap::new()).unwrap();
+        volumes.remove(&name).unwrap();
+        assert_eq!(fs::read_dir(volumes.folder()).unwrap().count(), 0);
+        let error = volumes.remove(&name).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
     }
 
     #[test]
