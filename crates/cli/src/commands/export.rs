@@ -27,16 +27,25 @@ pub(crate) fn run(export: &Export, engine: &Engine) -> Result<u8, Failure> {
             .map_err(|error| Failure::message(format!("write to standard output: {error}")))?;
         return Ok(0);
     };
+    // What a link means is written to, and nothing takes the place of a device.
+    let file = &fs::canonicalize(file).unwrap_or_else(|_| file.clone());
+    if fs::metadata(file).is_ok_and(|found| !found.is_file()) {
+        let what = format!("write {}: it is no regular file", file.display());
+        return Err(Failure::Message {
+            what,
+            remedy: Some("leave out --output, and redirect standard output there"),
+        });
+    }
     // Beside it, so that an archive that is not whole never bears the name.
     let draft = draft_of(file);
+    let failed = |error| Failure::message(format!("write {}: {error}", file.display()));
+    let opened = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&draft)
+        .map_err(failed)?;
     let written = || -> Result<(), Failure> {
-        let failed = |error| Failure::message(format!("write {}: {error}", file.display()));
-        let opened = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&draft)
-            .map_err(failed)?;
         let mut out = io::BufWriter::new(opened);
         container.system().files()?.export(&mut out)?;
         out.flush().map_err(failed)?;

@@ -179,6 +179,11 @@ pub(super) fn export(hoist: &Hoist) {
     out.ended_with(0);
     assert_eq!(out.stdout.len(), bytes.len());
     hoist
+        .hoist(&["export", "-o", "/dev/null", "web"])
+        .failed_with(1, &["/dev/null", "no regular file"]);
+    let is_device = std::os::unix::fs::FileTypeExt::is_char_device;
+    assert!(is_device(&fs::metadata("/dev/null").unwrap().file_type()));
+    hoist
         .hoist(&["export", "-o", "/no/such/place", "web"])
         .failed_with(1, &["write /no/such/place"]);
     remove(hoist, "web");
