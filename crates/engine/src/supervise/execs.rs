@@ -101,7 +101,22 @@ impl Execs {
 impl Session {
     /// Begins to start an exec; who asked is told when that is done.
     pub(super) fn begin_exec(&mut self, client: usize, id: &ExecId, request: StartExecRequest) {
-        let begun = begin(&self.container, id, request.console);
+        let is_started = self
+            .execs
+            .starting
+            .iter()
+            .any(|starting| starting.id == *id)
+            || self.execs.run_of(id).is_some();
+        let begun = match is_started {
+            false => begin(&self.container, id, request.console),
+            // Whose client is told of which start, the id says: there is one at a time.
+            true => Err(Error::new(
+                ErrorKind::InvalidState,
+                Phase::Start,
+                format!("start exec {id}: it was started already"),
+            )
+            .about(id.as_str())),
+        };
         let Some(client) = self.clients.0.get_mut(client) else {
             return;
         };

@@ -103,12 +103,14 @@ impl Session {
             folder.make(&SuperviseOptions::default())?;
         }
         let lock = folder.lock()?.ok_or_else(|| {
-            Error::new(
-                ErrorKind::InvalidState,
-                Phase::Start,
-                format!("start container {}: it has a supervisor", request.id),
-            )
-            .about(request.id.as_str())
+            let (operation, about) = match &request.exec {
+                Some(exec) => (format!("start exec {exec}: it runs already"), exec.as_str()),
+                None => (
+                    format!("start container {}: it has a supervisor", request.id),
+                    request.id.as_str(),
+                ),
+            };
+            Error::new(ErrorKind::InvalidState, Phase::Start, operation).about(about)
         })?;
         let options = folder.options()?.unwrap_or_default();
         if request.exec.is_none() {
