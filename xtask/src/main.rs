@@ -11,8 +11,8 @@ mod vm;
 
 const USAGE: &str = "\
 usage: cargo xtask ci [--only STEP]...
-       cargo xtask vm [--full] [--kernel FILE]
-       cargo xtask bench [--runs N] [--only WORD] [--no-youki] [--json FILE] [--markdown FILE]";
+       cargo xtask vm [--full | --systemd] [--kernel FILE]
+       cargo xtask bench [--runs N] [--only WORD] [--no-youki] [--crowd] [--json FILE] [--markdown FILE]";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);

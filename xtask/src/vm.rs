@@ -1,5 +1,5 @@
 //! `cargo xtask vm [--full | --systemd] [--kernel FILE]`: the Linux backend's tests on another kernel, with cgroup v2 alone; and the
-//! systemd cgroup driver with a real systemd, which has cgroup v2 alone, too, or (not without `--full`) the hybrid layout.
+//! systemd cgroup driver with a real systemd, which has cgroup v2 alone, too, or (with `--full` or `--systemd`) the hybrid layout.
 //!
 //! qemu starts Debian's kernel with an initramfs that holds busybox and the test binaries, at the paths where cargo has built
 //! them; `init.sh` runs one after the other and prints what they print. Without `--full` it is the part that CI has time for,
