@@ -88,7 +88,10 @@ impl Execs {
     /// The process of this number has ended: that is written down at once.
     pub(super) fn has_ended(&mut self, number: usize) {
         if let Some(running) = self.running.get_mut(number) {
-            running.status = running.run.process.wait(None).ok();
+            let status = running.run.process.wait(None);
+            running.status = Some(status.unwrap_or_else(|error| {
+                ExitStatus::unknown(format!("it could not be waited for: {error}"))
+            }));
             running.run.begin_drain();
         }
     }
