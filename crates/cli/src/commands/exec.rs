@@ -16,7 +16,15 @@ use crate::failure::Failure;
 use crate::{log, output, supervisor};
 
 /// The exit code of a command that took too long, as timeout(1) has it.
-pub(crate) const TOOK_TOO_LONG: u8 = 124;
+const TOOK_TOO_LONG: u8 = 124;
+
+/// The exit code for how a process has ended.
+pub(crate) fn code_of(status: &ExitStatus) -> u8 {
+    match status.timed_out {
+        true => TOOK_TOO_LONG,
+        false => status.shell_code() as u8,
+    }
+}
 
 /// Runs a process in a container to its end; the result is its exit code.
 pub(crate) fn run(exec: Exec, engine: &Engine) -> Result<u8, Failure> {
@@ -75,9 +83,8 @@ fn told(status: &ExitStatus, failures: Vec<Error>) -> Result<u8, Failure> {
     }
     if status.timed_out {
         Failure::message("the command took too long and was ended with all it had started").warn();
-        return Ok(TOOK_TOO_LONG);
     }
-    Ok(status.shell_code() as u8)
+    Ok(code_of(status))
 }
 
 /// The container and the further process that the options describe.

@@ -67,11 +67,7 @@ pub(crate) fn run(action: ProcessAction, engine: &Engine, json: bool) -> Result<
                 ))
                 .warn();
             }
-            let code = match status.timed_out {
-                true => exec::TOOK_TOO_LONG.into(),
-                false => status.shell_code(),
-            };
-            Ok(code.to_string())
+            Ok(exec::code_of(&status).to_string())
         }),
         ProcessAction::Rm(given) => {
             super::for_each_of(&given.which.processes, json, &|reference| {
@@ -283,15 +279,17 @@ fn show_stats(given: &StatsProcesses, engine: &Engine) -> Result<u8, Failure> {
             .map(|text| engine.resolve_exec(text))
             .collect::<Result<Vec<_>, _>>()?,
     };
-    let before = sample(&which, engine)?;
+    let named = !given.processes.is_empty();
+    let before = sample(&which, engine, named)?;
     std::thread::sleep(stats::SAMPLE);
-    let now = sample(&which, engine)?;
+    let now = sample(&which, engine, false)?;
     let text = stats::show(given.format, given.no_trunc, &now, &before)?;
     output::print(&text)?;
     Ok(0)
 }
 
-fn sample(which: &[ExecRef], engine: &Engine) -> Result<stats::Sample, Failure> {
+/// What those use that run; where `all` must, one that does not is an error.
+fn sample(which: &[ExecRef], engine: &Engine, all: bool) -> Result<stats::Sample, Failure> {
     let query = Query {
         statistics: true,
         ..Query::default()
@@ -299,7 +297,21 @@ fn sample(which: &[ExecRef], engine: &Engine) -> Result<stats::Sample, Failure> 
     let at = Instant::now();
     let mut usages = Vec::with_capacity(which.len());
     for process in which {
-        let properties = engine.exec_properties(process, query)?;
+        let properties = match engine.exec_properties(process, query) {
+            // Removed meanwhile.
+            Err(error) if error.kind() == ErrorKind::NotFound && !all => continue,
+            properties => properties?,
+        };
+        match properties.summary.state {
+            State::Running | State::Paused => {}
+            _ if !all => continue,
+            _ => {
+                return Err(Failure::message(format!(
+                    "process {} is not running",
+                    process.id
+                )));
+            }
+        }
         let container = process.container.as_str();
         usages.push(Usage {
             id: process.id.clone(),

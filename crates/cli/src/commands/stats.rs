@@ -8,6 +8,7 @@ use hoist::{Engine, Usage};
 use hoist_compute::ErrorKind;
 use hoist_spec::ContainerId;
 
+use super::ps::SHORT_ID;
 use crate::args::{Stats, TableFormat};
 use crate::failure::Failure;
 use crate::{output, table};
@@ -16,7 +17,6 @@ use crate::{output, table};
 const INTERVAL: Duration = Duration::from_secs(1);
 /// Over how long processor time is measured where it is shown once.
 pub(crate) const SAMPLE: Duration = Duration::from_millis(500);
-const SHORT_ID: usize = 12;
 
 /// Shows what containers use.
 pub(crate) fn run(stats: &Stats, engine: &Engine) -> Result<u8, Failure> {

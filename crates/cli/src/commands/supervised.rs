@@ -16,7 +16,7 @@ use hoist_compute::ExitStatus;
 use hoist_spec::options::size;
 use hoist_spec::{ConsoleSize, ContainerId, Fault, Faults, Signal};
 
-use super::exec::TOOK_TOO_LONG;
+use super::exec::code_of;
 use crate::args::Supervised;
 use crate::failure::Failure;
 use crate::log;
@@ -202,8 +202,5 @@ pub(crate) fn stay(
     if let Some(reason) = &status.unknown {
         Failure::message(format!("the exit status is unknown: {reason}")).warn();
     }
-    Ok(match status.timed_out {
-        true => TOOK_TOO_LONG,
-        false => status.shell_code() as u8,
-    })
+    Ok(code_of(&status))
 }
