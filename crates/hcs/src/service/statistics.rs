@@ -55,7 +55,9 @@ pub(super) fn ask<E: HcsExports>(
 }
 
 fn entry(process: &properties::ProcessDetails) -> ProcessEntry {
-    let time = process.user_time_100ns + process.kernel_time_100ns;
+    let time = process
+        .user_time_100ns
+        .saturating_add(process.kernel_time_100ns);
     ProcessEntry {
         pid: process.process_id,
         // The service tells neither.
@@ -93,7 +95,11 @@ fn timestamp(text: &str) -> Option<Timestamp> {
     let (time, fraction) = time.split_once('.').unwrap_or((time, ""));
     let [year, month, day] = numbers(date, '-')?.try_into().ok()?;
     let [hour, minute, second] = numbers(time, ':')?.try_into().ok()?;
-    if !(1970..10_000).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+    // Until then there is room for nanoseconds.
+    if !(1970..2500).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+        return None;
+    }
+    if hour > 23 || minute > 59 || second > 60 {
         return None;
     }
     // Days since 1970 by years that begin in March (H. Hinnant, "chrono-compatible low-level date algorithms").
@@ -140,6 +146,8 @@ mod tests {
             "2026-01-01",
             "1601-01-01T00:00:00Z",
             "2026-01-01T00:00:00.xZ",
+            "2026-01-01T99999999999999999:00:00Z",
+            "9999-01-01T00:00:00Z",
         ] {
             assert_eq!(read(text), None, "{text}");
         }
