@@ -160,7 +160,8 @@ fn succeeded(function: &'static str, issued: &Issued) -> CallResult {
 }
 
 fn ending(function: &'static str, issued: &Issued) -> CallResult<Ending> {
-    if issued.hresult.is_pending() {
+    // Another has begun the same, or it goes on.
+    if issued.hresult.is_pending() || issued.hresult.is_shutdown_in_progress() {
         return Ok(Ending::Pending);
     }
     if issued.hresult.is_gone() {
@@ -208,7 +209,12 @@ impl<E: HcsExports> HcsCalls<E> {
         }
     }
 
-    fn process(&self, system: &System<E>, handle: ProcessHandle) -> CallResult<Process<E>> {
+    fn process(
+        &self,
+        system: &System<E>,
+        handle: ProcessHandle,
+        function: &'static str,
+    ) -> CallResult<Process<E>> {
         let notified = Arc::new(Notified::default());
         let sink = Arc::clone(&notified) as Arc<dyn NotificationSink>;
         match self.exports.register_process_callback(handle, sink) {
@@ -223,7 +229,10 @@ impl<E: HcsExports> HcsCalls<E> {
                 })
             }
             Err(hresult) => {
-                self.exports.terminate_process(handle);
+                // As with systems.
+                if function == CREATE_PROCESS {
+                    self.exports.terminate_process(handle);
+                }
                 self.exports.close_process(handle);
                 Err(CallError::result("HcsRegisterProcessCallback", hresult))
             }
@@ -285,7 +294,7 @@ impl<E: HcsExports> HcsCalls<E> {
     /// Opens a process of a system by its id.
     pub fn open_process(&self, system: &System<E>, pid: u32) -> CallResult<Process<E>> {
         match self.exports.open_process(system.handle, pid) {
-            Ok(handle) => self.process(system, handle),
+            Ok(handle) => self.process(system, handle, "HcsOpenProcess"),
             Err(issued) => Err(failed("HcsOpenProcess", &issued)),
         }
     }
@@ -393,6 +402,7 @@ impl<E: HcsExports> HcsCalls<E> {
 }
 
 const CREATE: &str = "HcsCreateComputeSystem";
+const CREATE_PROCESS: &str = "HcsCreateProcess";
 const OPEN: &str = "HcsOpenComputeSystem";
 const START: &str = "HcsStartComputeSystem";
 
@@ -473,9 +483,9 @@ impl<E: HcsExports> Calls for HcsCalls<E> {
         let created = self
             .exports
             .create_process(system.handle, parameters)
-            .map_err(|issued| failed("HcsCreateProcess", &issued))?;
+            .map_err(|issued| failed(CREATE_PROCESS, &issued))?;
         Ok(Started {
-            process: self.process(system, created.handle)?,
+            process: self.process(system, created.handle, CREATE_PROCESS)?,
             pid: created.pid,
             stdin: created.stdin,
             stdout: created.stdout,

@@ -169,11 +169,6 @@ impl<E: HcsExports> Shared<E> {
         match begin(system) {
             Ok(Ending::Ended | Ending::Gone) => return Ok(()),
             Ok(Ending::Pending) => {}
-            // Another has begun the same.
-            Err(error)
-                if error
-                    .hresult()
-                    .is_some_and(crate::Hresult::is_shutdown_in_progress) => {}
             Err(error) => return Err(error),
         }
         loop {
@@ -241,7 +236,8 @@ impl<E: HcsExports> ComputeService for HcsService<E> {
                 written
             });
         if let Err(error) = made {
-            shared.records.remove(&record)?;
+            // Why it could not be made matters more; the next who makes it removes what is left.
+            let _ = shared.records.remove(&record);
             return Err(error);
         }
         Ok(self.system(record, config))

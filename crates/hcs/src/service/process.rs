@@ -1,7 +1,6 @@
 //! A process that this program has started.
 
 use std::{
-    io,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -50,8 +49,9 @@ impl<E: HcsExports> Watched<E> {
         process: HcsProcessHandle<E>,
         pid: u32,
         about: About,
-    ) -> io::Result<Self> {
-        Ok(Self {
+        ended: Ended,
+    ) -> Self {
+        Self {
             calls,
             system,
             process,
@@ -61,10 +61,10 @@ impl<E: HcsExports> Watched<E> {
             is_first: about.is_first,
             has_console: about.has_console,
             ends: CallerEnds::default(),
-            ended: Ended::new()?,
+            ended,
             forced: AtomicBool::new(false),
             finding: Mutex::default(),
-        })
+        }
     }
 
     /// It was ended by force, or with its container.
@@ -111,7 +111,14 @@ impl<E: HcsExports> Watched<E> {
         }
         self.forced.store(true, Ordering::Release);
         match self.calls.terminate_process(&self.system, &self.process) {
-            Err(error) if !error.is_gone() => Err(self.failed(error, "end")),
+            Err(error) if !error.is_gone() => {
+                // What ends later ends by itself.
+                self.forced.store(false, Ordering::Release);
+                if self.is_first {
+                    self.record.unmark("forced", self.run);
+                }
+                Err(self.failed(error, "end"))
+            }
             _ => Ok(()),
         }
     }

@@ -268,14 +268,13 @@ impl Record {
         self.get(&format!("process-{run}.json"))
     }
 
-    pub(super) fn write_started(&self, run: u64, pid: u32) -> Result<Timestamp> {
+    pub(super) fn write_started(&self, run: u64, pid: u32) -> Result<()> {
         let started = Started {
             version: VERSION,
             pid,
             started_at: Timestamp::now(),
         };
-        self.put(&format!("process-{run}.json"), &started, Phase::Start)?;
-        Ok(started.started_at)
+        self.put(&format!("process-{run}.json"), &started, Phase::Start)
     }
 
     /// A start that failed after its process was recorded has started nothing.
@@ -320,7 +319,7 @@ impl Record {
     }
 
     pub(super) fn unmark(&self, what: &str, run: u64) {
-        // One that stays says only that the system is to be made anew.
+        // It fails only where the folder is damaged or being removed: what is done there next says so.
         let _ = fs::remove_file(self.folder.join(format!("{what}-{run}")));
     }
 

@@ -15,7 +15,9 @@ use hoist_spec::{
 };
 
 use super::{
-    Shared, failure, modify,
+    Shared,
+    ended::Ended,
+    failure, modify,
     process::{About, HcsProcess, Watched},
     record::{Config, Record, Started},
     request, signal,
@@ -92,14 +94,15 @@ impl<E: HcsExports> HcsSystem<E> {
             .because(error)
         };
         shared.keeper.prepare().map_err(no_thread)?;
+        // Before there is a process: one that nothing watches must not go on.
+        let ended = Ended::new().map_err(no_thread)?;
         let started = shared
             .calls
             .create_process(&system, parameters, streams::pipes(&stdio))
             .map_err(|error| failure::of_process(error, program, id))?;
         let calls = Arc::clone(&shared.calls);
-        let watched = Watched::new(calls, system, started.process, started.pid, about)
-            .map(Arc::new)
-            .map_err(no_thread)?;
+        let watched = Watched::new(calls, system, started.process, started.pid, about, ended);
+        let watched = Arc::new(watched);
         let begun = self.begin(
             &watched,
             stdio,
@@ -190,6 +193,7 @@ impl<E: HcsExports> HcsSystem<E> {
         self.record.mark("forced", run)?;
         self.shared
             .end_system(self.record.id(), false)
+            .inspect_err(|_| self.record.unmark("forced", run))
             .map_err(|error| self.failed(error, Phase::Operate, "end"))?;
         self.look_at(run)?;
         if let Some(watched) = self.shared.owned_process(self.record.id(), run) {
@@ -256,11 +260,12 @@ impl<E: HcsExports> ComputeSystem for HcsSystem<E> {
                 Ok(Box::new(HcsProcess(watched)))
             }
             Err(error) => {
+                // Nobody shall take the end of the system for that of a run. Why the start failed matters more.
+                let _ = self.record.forget_started(run);
                 // The next start makes the system anew; what is left of this one is ended now, or else by that.
                 if self.shared.end_system(id, false).is_ok() {
                     self.record.unmark("begun", run);
                 }
-                self.record.forget_started(run)?;
                 Err(error)
             }
         }
@@ -383,13 +388,6 @@ impl<E: HcsExports> ComputeSystem for HcsSystem<E> {
             .and_then(|system| calls.shutdown_system(&system));
         match asked {
             Err(error) if error.is_gone() => Ok(()),
-            Err(error)
-                if error
-                    .hresult()
-                    .is_some_and(crate::Hresult::is_shutdown_in_progress) =>
-            {
-                Ok(())
-            }
             Err(error) => Err(self.failed(error, Phase::Operate, "shut down")),
             Ok(_) => Ok(()),
         }
