@@ -7,13 +7,13 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use hoist_compute::{Error, ErrorKind, ExitStatus, Phase, Process, Result, Stdio, Stream};
+use hoist_compute::{Error, ErrorKind, ExitStatus, Phase, Process, Result};
 use hoist_spec::{ConsoleSize, ExecId};
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::{
     become_supervisor::give_memory_back,
-    run::Run,
+    run::{self, Run},
     serve::{Session, system_error},
     wire::{Exited, Packet, StartExecRequest},
 };
@@ -199,20 +199,7 @@ impl Session {
 fn begin(container: &Container, id: &ExecId, console: Option<ConsoleSize>) -> Result<Starting> {
     let exec = container.system().open_exec(id)?;
     let wants_console = exec.spec().process.oci.terminal() == Some(true);
-    let stdio = match wants_console {
-        true => Stdio::Console(console.unwrap_or(ConsoleSize {
-            height: 24,
-            width: 80,
-        })),
-        false => Stdio::Streams {
-            stdin: match exec.spec().interactive {
-                true => Stream::Pipe,
-                false => Stream::Null,
-            },
-            stdout: Stream::Pipe,
-            stderr: Stream::Pipe,
-        },
-    };
+    let stdio = run::stdio(wants_console, exec.spec().interactive, console);
     let (done, end) = pipe_with(PipeFlags::CLOEXEC).map_err(|errno| system_error(errno.into()))?;
     let thread = thread::Builder::new()
         .name("hoist-exec".to_owned())

@@ -7,7 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hoist_compute::{Process, Streams};
+use hoist_compute::{Process, Stdio, Stream, Streams};
+use hoist_spec::ConsoleSize;
 use rustix::{
     fs::{OFlags, fcntl_getfl, fcntl_setfl},
     io::{Errno, read},
@@ -20,6 +21,25 @@ const CONSOLE_RETRY: Duration = Duration::from_millis(100);
 /// The most that is read after the process's end: more than pipes hold unless somebody has asked for more. What comes
 /// beyond it is written by a survivor.
 const DRAIN_BYTES: usize = 2 * 1024 * 1024;
+
+/// What a process gets that a supervisor looks after: a console of this size, or the usual one where nobody has said; or pipes, for
+/// input only where there will be any.
+pub(super) fn stdio(wants_console: bool, interactive: bool, console: Option<ConsoleSize>) -> Stdio {
+    if wants_console {
+        return Stdio::Console(console.unwrap_or(ConsoleSize {
+            height: 24,
+            width: 80,
+        }));
+    }
+    Stdio::Streams {
+        stdin: match interactive {
+            true => Stream::Pipe,
+            false => Stream::Null,
+        },
+        stdout: Stream::Pipe,
+        stderr: Stream::Pipe,
+    }
+}
 
 /// Something the container writes to.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hoist_compute::{Error, ErrorKind, OsCode, Phase, Result, State, Stdio, Stream, Timestamp};
+use hoist_compute::{Error, ErrorKind, OsCode, Phase, Result, State, Timestamp};
 use hoist_spec::{ConsoleSize, ExecId, Signal};
 
 use super::{
@@ -17,7 +17,7 @@ use super::{
     execs::Execs,
     log::Log,
     policy::Restarts,
-    run::{Read, Run},
+    run::{self, Read, Run},
     socket,
     turn::{Ready, Waiting, Which},
     wire::{Exited, LONGEST, LaunchRequest, MOST_DATA, Packet, StartExecRequest},
@@ -140,10 +140,6 @@ impl Session {
     }
 
     fn live(mut self, console: Option<ConsoleSize>) -> Result<()> {
-        let console = console.unwrap_or(ConsoleSize {
-            height: 24,
-            width: 80,
-        });
         self.note(SupervisorState::Starting, None);
         let result = self.runs(console);
         let told = result.as_ref().err().map(Error::to_string);
@@ -173,7 +169,7 @@ impl Session {
     }
 
     /// Run after run; until the last has ended.
-    fn runs(&mut self, console: ConsoleSize) -> Result<()> {
+    fn runs(&mut self, console: Option<ConsoleSize>) -> Result<()> {
         loop {
             self.start(console).inspect_err(|error| {
                 let packet = Packet::Failed(error.to_json());
@@ -205,25 +201,13 @@ impl Session {
         }
     }
 
-    fn start(&mut self, console: ConsoleSize) -> Result<()> {
+    fn start(&mut self, console: Option<ConsoleSize>) -> Result<()> {
         let system = self.container.system();
         if system.state()? == State::Stopped {
             system.reset()?;
         }
-        let wants_console = self.container.has_console();
-        let stdio = match wants_console {
-            true => Stdio::Console(console),
-            false => Stdio::Streams {
-                stdin: if self.options.interactive {
-                    Stream::Pipe
-                } else {
-                    Stream::Null
-                },
-                stdout: Stream::Pipe,
-                stderr: Stream::Pipe,
-            },
-        };
-        let process = system.start(stdio)?;
+        let (wants_console, interactive) = (self.container.has_console(), self.options.interactive);
+        let process = system.start(run::stdio(wants_console, interactive, console))?;
         let pid = process.pid();
         self.run = Some(Run::new(process).map_err(system_error)?);
         give_memory_back();
