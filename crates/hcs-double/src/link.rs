@@ -176,7 +176,9 @@ impl Link {
             return Self::Here(service);
         };
         let attached = connect(&name, "attach").ok();
-        if let Ok(mut notices) = connect(&name, "notices") {
+        if let Ok(mut notices) = connect(&name, "notices")
+            && receive::<Reply>(&mut notices).is_ok()
+        {
             thread::spawn(move || {
                 while let Ok(notice) = receive(&mut notices) {
                     call_back(notice);
@@ -242,10 +244,13 @@ fn attend(service: &Arc<Service>, mut pipe: File) -> io::Result<()> {
     let hello: Request = receive(&mut pipe)?;
     match hello.function.as_str() {
         "notices" => {
-            let pipe = Mutex::new(pipe);
-            let sender = in_order(move |notice| send(&mut *lock(&pipe), &notice));
+            let pipe = Arc::new(Mutex::new(pipe));
+            let notices = Arc::clone(&pipe);
+            let sender = in_order(move |notice| send(&mut *lock(&notices), &notice));
+            // The first thing that it is told is that it will be told of the rest.
+            let mut first = lock(&pipe);
             service.attach(hello.client, telling(sender));
-            Ok(())
+            send(&mut *first, &Reply::default())
         }
         "attach" => {
             let ended = receive::<Request>(&mut pipe);

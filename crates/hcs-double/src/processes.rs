@@ -128,13 +128,13 @@ pub(crate) fn freeze(process: &OwnedHandle, frozen: bool) {
 }
 
 /// Hands a pipe's end over to a client: the number under which it has it.
-pub(crate) fn hand_over(end: Option<impl IntoRawHandle>, client: u32) -> usize {
+pub(crate) fn hand_over(end: Option<impl Into<OwnedHandle>>, client: u32) -> usize {
     let Some(end) = end else {
         return 0;
     };
-    let end = end.into_raw_handle();
+    let end: OwnedHandle = end.into();
     if client == std::process::id() {
-        return end.addr();
+        return end.into_raw_handle().addr();
     }
     // SAFETY: the process is another one's, and its handle is closed below.
     let target = unsafe { OpenProcess(PROCESS_DUP_HANDLE, 0, client) };
@@ -148,7 +148,7 @@ pub(crate) fn hand_over(end: Option<impl IntoRawHandle>, client: u32) -> usize {
     unsafe {
         DuplicateHandle(
             GetCurrentProcess(),
-            end,
+            end.into_raw_handle(),
             target.as_raw_handle(),
             &mut there,
             0,
