@@ -2,11 +2,15 @@
 //!
 //! A process that is gone is `None`, never an error: it may end at any moment.
 
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::{fs, io, time::Duration};
 
 use hoist_compute::{ProcessEntry, Timestamp};
-use rustix::time::{ClockId, Timespec, clock_gettime};
+use rustix::{
+    io::Errno,
+    process::{Pid, PidfdFlags, pidfd_open},
+    time::{ClockId, Timespec, clock_gettime},
+};
 
 use crate::whole_file;
 
@@ -72,6 +76,21 @@ fn wait_channel(pid: u32) -> String {
     }
 }
 
+/// A process by its id, held fast from now on (pidfd_open(2)).
+///
+/// `None` where no process bears that id: it has ended and been reaped, or the id is a thread's (by now).
+pub(crate) fn open(pid: u32) -> io::Result<Option<OwnedFd>> {
+    let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
+        return Ok(None);
+    };
+    match pidfd_open(pid, PidfdFlags::empty()) {
+        Ok(pidfd) => Ok(Some(pidfd)),
+        // For a thread ENOENT, before Linux 6.15 EINVAL; the latter also for a process that is being reaped meanwhile.
+        Err(Errno::SRCH | Errno::INVAL | Errno::NOENT) => Ok(None),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
 /// The id of the process that a pidfd refers to (pidfd_open(2), "fdinfo").
 pub(crate) fn of_pidfd(pidfd: BorrowedFd<'_>) -> io::Result<u32> {
     let text = fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd()))?;
@@ -91,7 +110,7 @@ pub(crate) fn boot_id() -> io::Result<String> {
 pub(crate) fn pid_namespace(pid: u32) -> io::Result<Option<u64>> {
     match rustix::fs::stat(format!("/proc/{pid}/ns/pid")) {
         Ok(stat) => Ok(Some(stat.st_ino)),
-        Err(rustix::io::Errno::NOENT | rustix::io::Errno::SRCH) => Ok(None),
+        Err(Errno::NOENT | Errno::SRCH) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
@@ -184,6 +203,23 @@ fn time_of(start_ticks: u64) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_id_of_a_thread_or_of_nothing_opens_no_process() {
+        let (tell, told) = std::sync::mpsc::channel();
+        let (end, wait) = std::sync::mpsc::channel::<()>();
+        let thread = std::thread::spawn(move || {
+            tell.send(rustix::thread::gettid()).unwrap();
+            let _ = wait.recv();
+        });
+        let id = told.recv().unwrap().as_raw_nonzero().get() as u32;
+        assert!(open(id).unwrap().is_none());
+        assert!(open(0).unwrap().is_none());
+        assert!(open(u32::MAX).unwrap().is_none());
+        assert!(open(std::process::id()).unwrap().is_some());
+        drop(end);
+        thread.join().unwrap();
+    }
 
     const LINE: &str = "12 (a) b (c) S 7 12 12 0 -1 4194560 100 0 0 0 30 12 0 0 20 0 1 0 4711 1000 200 18446744073709551615 1 1";
 

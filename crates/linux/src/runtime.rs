@@ -17,7 +17,6 @@ use hoist_compute::{
 use hoist_init::wire::MessageKind;
 use hoist_spec::oci::{Hook, LinuxResources};
 use hoist_spec::{ContainerId, ContainerSpec, ProcessSpec, Signal};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::LinuxService;
 use crate::cgroup::Cgroup;
@@ -36,7 +35,7 @@ pub use crate::runtime_features::{
 use crate::seccomp_agent::Agent;
 use crate::service::system;
 use crate::system::{LinuxSystem, has_process, open_process, operate, wrong_state};
-use crate::{hooks, start_socket};
+use crate::{hooks, proc_pid, start_socket};
 
 /// How long killing every process of a container may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -316,10 +315,9 @@ impl RuntimeContainer {
             return cgroup.kill_all(PATIENCE).map_err(operate);
         }
         for pid in cgroup.pids().map_err(operate)? {
-            let Some(number) = Pid::from_raw(pid as i32) else {
-                continue;
-            };
-            let Ok(pidfd) = pidfd_open(number, PidfdFlags::empty()) else {
+            let Some(pidfd) =
+                proc_pid::open(pid).map_err(|error| system("open a process", error))?
+            else {
                 continue;
             };
             // Held fast now: if the number is still in the cgroup, the process is the one that was meant.

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use hoist_compute::{ExitStatus, Result};
 use hoist_spec::Signal;
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::execute::exit_info;
 use crate::proc_pid;
@@ -127,15 +126,9 @@ pub(crate) fn open_process(record: &Record) -> Result<Option<OwnedFd>> {
     else {
         return Ok(None);
     };
-    let Some(pid) = Pid::from_raw(process.pid as i32) else {
-        return Ok(None);
-    };
-    match pidfd_open(pid, PidfdFlags::empty()) {
-        // Only now is it certain whose process this is: the descriptor holds it fast.
-        Ok(pidfd) => Ok(process.exists().then_some(pidfd)),
-        Err(rustix::io::Errno::SRCH) => Ok(None),
-        Err(errno) => Err(system("open the process", errno.into())),
-    }
+    let pidfd = proc_pid::open(process.pid).map_err(|error| system("open the process", error))?;
+    // Only now is it certain whose process this is: the descriptor holds it fast.
+    Ok(pidfd.filter(|_| process.exists()))
 }
 
 /// How a process has ended that nobody of Hoist has reaped, where the kernel tells. Whoever has inherited it reaps it soon,

@@ -10,7 +10,7 @@ use std::{
 use rustix::{
     event::{PollFd, PollFlags, poll},
     io::Errno,
-    process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
+    process::{Signal, pidfd_send_signal},
 };
 
 use super::{
@@ -20,7 +20,7 @@ use super::{
     fs::Cgroup,
     layout::Version,
 };
-use crate::whole_file::read_text_at;
+use crate::{proc_pid, whole_file::read_text_at};
 
 impl Cgroup {
     /// The processes in the cgroup and in those below it, by their ids in the caller's pid namespace, in no order.
@@ -153,14 +153,8 @@ pub(super) fn wait_empty(directory: &Directory, timeout: Duration) -> io::Result
 fn handles(pids: &[u32]) -> io::Result<Vec<(u32, OwnedFd)>> {
     let mut handles = Vec::with_capacity(pids.len());
     for &pid in pids {
-        let Some(raw) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
-            continue;
-        };
-        match pidfd_open(raw, PidfdFlags::empty()) {
-            Ok(handle) => handles.push((pid, handle)),
-            // It has ended; or its first thread has, which has no handle while another lives.
-            Err(Errno::SRCH | Errno::INVAL) => {}
-            Err(error) => return Err(error.into()),
+        if let Some(handle) = proc_pid::open(pid)? {
+            handles.push((pid, handle));
         }
     }
     Ok(handles)
