@@ -372,16 +372,18 @@ pub(crate) fn bind(
 
 /// Changes the propagation and the attributes of a detached copy.
 pub(crate) fn shape(tree: BorrowedFd<'_>, binding: &Binding<'_>) -> Result<()> {
-    if binding.propagation != 0 {
+    let attributes = binding.set != 0 || binding.clear != 0;
+    let at_once = attributes && binding.recursive == binding.attributes_recursive;
+    if binding.propagation != 0 && !at_once {
         sys::mount_setattr(tree, 0, 0, binding.propagation, binding.recursive)
             .at(Call::MountSetattr)?;
     }
-    if binding.set != 0 || binding.clear != 0 {
+    if attributes {
         sys::mount_setattr(
             tree,
             binding.set,
             binding.clear,
-            0,
+            if at_once { binding.propagation } else { 0 },
             binding.attributes_recursive,
         )
         .at(Call::MountSetattr)?;
