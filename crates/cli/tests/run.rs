@@ -54,6 +54,12 @@ mod linux {
             run: default_root_is_written,
         },
         Case {
+            name: "a part of the machine's /sys can be bound, whatever the root is composed of",
+            by: Anyone,
+            needs: &[],
+            run: bind_of_sys,
+        },
+        Case {
             name: "what is written into --rootfs stays there",
             by: Anyone,
             needs: &[],
@@ -685,6 +691,16 @@ mod linux {
             &["read", "/mnt/file", "+", "read", "/mnt/sub/deep"],
         );
         assert_eq!(ran.succeeded(), "contentdeep");
+    }
+
+    fn bind_of_sys(hoist: &Hoist) {
+        let ran = in_default_root(
+            hoist,
+            &["-v", "/sys/kernel:/mnt"],
+            &["read", "/mnt/uevent_seqnum"],
+        );
+        let number = ran.succeeded();
+        assert!(number.trim().parse::<u64>().is_ok(), "{number}");
     }
 
     fn volume_below(hoist: &Hoist) {

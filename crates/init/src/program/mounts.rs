@@ -123,7 +123,7 @@ pub(crate) fn open_layer(path: &CStr) -> Result<OwnedFd> {
 }
 
 /// A directory that every host has, in the tree that the container's process leaves behind.
-pub(crate) const LEFT_BEHIND: &CStr = c"/sys";
+const LEFT_BEHIND: &CStr = c"/sys";
 
 /// How many layers one page of mount options holds, with their names through `/proc/self/fd`.
 const LAYERS_PER_PAGE: usize = 128;
@@ -238,14 +238,14 @@ pub(crate) fn attach_in(root: BorrowedFd<'_>, tree: BorrowedFd<'_>, target: &CSt
     mount_on(tree, place.as_fd())
 }
 
-/// Attaches a mount over a directory of the tree that is left behind. Nothing looks at it by path: the root is over `/` so that
-/// mounts can be moved onto its handles, which the kernel allows only in a tree that is attached (before Linux 6.15).
-pub(crate) fn attach(mount: BorrowedFd<'_>, over: &CStr) -> Result<()> {
+/// Attaches a mount over `/`, so that mounts can be moved onto its handles, which the kernel allows only in a tree that is
+/// attached (before Linux 6.15). A path still leads into the tree below it: it starts where the process's root is.
+pub(crate) fn attach(mount: BorrowedFd<'_>) -> Result<()> {
     move_mount(
         mount,
         c"",
         CWD,
-        over,
+        c"/",
         MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH,
     )
     .at(Call::MoveMount)
