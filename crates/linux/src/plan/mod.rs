@@ -779,7 +779,7 @@ fn refuse_unknown(oci: &Spec) -> Result<(), PlanError> {
     match linux.is_some_and(|linux| linux.intel_rdt().is_some()) {
         true => Err(PlanError::unsupported(
             "Intel RDT (linux.intelRdt)",
-            "it is not there yet",
+            "no group of resctrl (/sys/fs/resctrl) is made for a container; leave the field out",
         )),
         false => Ok(()),
     }
