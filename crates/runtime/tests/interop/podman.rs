@@ -107,6 +107,11 @@ const ROOT_STEPS: &[Step<'_>] = &[
         "2",
     ),
     (
+        "--systemd=always",
+        "$P run --rm $R --systemd=always localhost/bb sh -c 'touch /run/x /run/lock/y && echo $container ${#container_uuid} $(grep -c \" /tmp tmpfs rw\" /proc/mounts)'",
+        "podman 32 1",
+    ),
+    (
         "run -d",
         "$P run -d --name box $R localhost/bb sh -c 'trap \"exit 7\" TERM; while :; do echo tick; sleep 0.2; done' && $P ps --format '{{.Names}} {{.Status}}'",
         "box Up",
