@@ -72,6 +72,12 @@ mod linux {
             run: layers,
         },
         Case {
+            name: "a layer's path may be long, and have any characters",
+            by: Anyone,
+            needs: &[],
+            run: odd_layers,
+        },
+        Case {
             name: "--read-only lets nothing be written but file systems in memory",
             by: Anyone,
             needs: &[],
@@ -487,6 +493,22 @@ mod linux {
             assert_eq!(fs::read_to_string(path).unwrap(), text);
         }
         for folder in [base, second, third] {
+            fs::remove_dir_all(folder).unwrap();
+        }
+    }
+
+    fn odd_layers(hoist: &Hoist) {
+        let base = hoist.copy_of_root("base:with,odd\\characters");
+        let outer = hoist.make_folder(&"l".repeat(140));
+        let long = hoist.make_folder(&["l".repeat(140), "m".repeat(140)].join("/"));
+        fs::write(format!("{long}/from-afar"), "afar").unwrap();
+        let ran = in_root(
+            hoist,
+            &["--layer", &base, "--layer", &long],
+            &["read", "/from-afar"],
+        );
+        assert_eq!(ran.succeeded(), "afar");
+        for folder in [base, outer] {
             fs::remove_dir_all(folder).unwrap();
         }
     }

@@ -87,8 +87,11 @@ pub(crate) struct Overlay<'a> {
     pub(crate) attributes: u32,
 }
 
-/// A new detached overlay. Directories are named through `/proc/self/fd`, which keeps each name short however long its
-/// path, and reaches directories that no path leads to.
+/// The longest string that fsconfig(2) takes.
+const LONGEST_OPTION: usize = 255;
+
+/// A new detached overlay. Directories that no path leads to, and layers whose path is long or has characters that overlayfs
+/// reads as its own, are named through `/proc/self/fd`.
 pub(crate) fn new_overlay(overlay: &Overlay<'_>, slots: &Slots) -> Result<OwnedFd> {
     if !overlay.append {
         return new_overlay_by_page(overlay, slots);
@@ -100,7 +103,12 @@ pub(crate) fn new_overlay(overlay: &Overlay<'_>, slots: &Slots) -> Result<OwnedF
         fsconfig_set_string(context.as_fd(), key, name.as_c_str()?).at(Call::Fsconfig)
     };
     for path in overlay.layers.iter::<&CStr>() {
-        set(c"lowerdir+", open_layer(path)?.as_fd())?;
+        let bytes = path.to_bytes();
+        if bytes.len() <= LONGEST_OPTION && !bytes.contains(&b'\\') {
+            fsconfig_set_string(context.as_fd(), c"lowerdir+", path).at(Call::Fsconfig)?;
+        } else {
+            set(c"lowerdir+", open_layer(path)?.as_fd())?;
+        }
     }
     if let Some(upper) = slots.find(overlay.upper) {
         set(c"upperdir", upper)?;

@@ -227,15 +227,6 @@ fn tree_ids(
             "only root may, with CAP_SYS_ADMIN where the file system was mounted",
         ));
     }
-    if !context.features.mount_setattr {
-        return Err(PlanError::unsupported(
-            what,
-            format!(
-                "that needs Linux 5.12, and this is {}",
-                context.features.kernel
-            ),
-        ));
-    }
     Ok(Some(TreeIds { maps, recursive }))
 }
 
