@@ -1,4 +1,4 @@
-//! Development tasks: `cargo xtask ci`, `cargo xtask vm` and `cargo xtask bench`.
+//! Development tasks: `cargo xtask ci`, `cargo xtask vm`, `cargo xtask fuzz` and `cargo xtask bench`.
 
 use std::process::ExitCode;
 
@@ -6,12 +6,14 @@ mod bench;
 mod ci;
 mod command;
 mod counts;
+mod fuzz;
 mod test_binaries;
 mod vm;
 
 const USAGE: &str = "\
 usage: cargo xtask ci [--only STEP]...
        cargo xtask vm [--full | --systemd] [--kernel FILE]
+       cargo xtask fuzz [TARGET]... [--seconds N]
        cargo xtask bench [--runs N] [--only WORD] [--no-youki] [--crowd] [--json FILE] [--markdown FILE]";
 
 fn main() -> ExitCode {
@@ -19,6 +21,7 @@ fn main() -> ExitCode {
     match arguments.next().as_deref() {
         Some("bench") => bench::main(arguments),
         Some("ci") => ci::main(arguments),
+        Some("fuzz") => fuzz::main(arguments),
         Some("vm") => vm::main(arguments),
         _ => {
             eprintln!("{USAGE}");

@@ -71,6 +71,8 @@
 mod engine;
 #[cfg(unix)]
 pub mod foreground;
+#[cfg(all(feature = "fuzzing", target_os = "linux"))]
+pub mod fuzzing;
 mod hooks;
 mod inspect;
 #[cfg(target_os = "linux")]

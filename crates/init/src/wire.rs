@@ -704,6 +704,13 @@ steps! {
         /// Its mode.
         mode: u16,
     }
+    /// Writes to a file of the helper's own `/proc/self`, before it has entered any namespace: what is cloned from it has it, too.
+    80 WriteOnHost {
+        /// The file's name.
+        file: &'a CStr,
+        /// What to write.
+        value: &'a CStr,
+    }
 }
 
 /// An encoded sequence of steps.

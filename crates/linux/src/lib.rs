@@ -22,6 +22,8 @@ mod descriptors;
 mod exec;
 #[cfg(target_os = "linux")]
 mod execute;
+#[cfg(all(feature = "fuzzing", target_os = "linux"))]
+pub mod fuzzing;
 #[cfg(target_os = "linux")]
 mod hooks;
 #[cfg(target_os = "linux")]

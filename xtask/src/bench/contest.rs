@@ -18,29 +18,51 @@ use crate::command::Outcome;
 pub(super) struct Contest {
     /// What it is about.
     pub(super) title: &'static str,
-    exec: bool,
+    kind: Kind,
     content: Content,
 }
 
+/// What the programs do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Run,
+    Exec,
+    /// The three commands of an OCI runtime that engines call, for those that have them.
+    Steps,
+}
+
 /// All comparisons.
-pub(super) fn all() -> [Contest; 4] {
+pub(super) fn all() -> [Contest; 5] {
     [
-        ("run true, docker's default spec", false, Content::Docker),
+        (
+            "run true, docker's default spec",
+            Kind::Run,
+            Content::Docker,
+        ),
         (
             "run true, without the seccomp filter",
-            false,
+            Kind::Run,
             Content::Unfiltered,
         ),
-        ("exec true, docker's default spec", true, Content::Docker),
+        (
+            "create, start and delete true, docker's default spec",
+            Kind::Steps,
+            Content::Docker,
+        ),
+        (
+            "exec true, docker's default spec",
+            Kind::Exec,
+            Content::Docker,
+        ),
         (
             "exec true, without the seccomp filter",
-            true,
+            Kind::Exec,
             Content::Unfiltered,
         ),
     ]
-    .map(|(title, exec, content)| Contest {
+    .map(|(title, kind, content)| Contest {
         title,
-        exec,
+        kind,
         content,
     })
 }
@@ -60,7 +82,9 @@ impl Contest {
     pub(super) fn hold(&self, tools: &Tools, work: &Path, runs: u32) -> Outcome<Table> {
         eprintln!("== {}", self.title);
         let mut players = Vec::new();
-        for tool in &tools.0 {
+        let takes_part =
+            |tool: &&Tool| self.kind != Kind::Steps || !matches!(tool.name, "floor" | "hoist");
+        for tool in tools.0.iter().filter(takes_part) {
             match self.command(tool, work) {
                 Ok((command, held)) => players.push((tool, command, held)),
                 Err(error) => eprintln!("{} is left out: {error}", tool.name),
@@ -98,10 +122,9 @@ impl Contest {
 
     /// The command of `tool`, and the container it needs for `exec`.
     fn command(&self, tool: &Tool, work: &Path) -> Outcome<(Vec<String>, Option<Held>)> {
-        let held = if self.exec {
-            Some(self.keep(tool, work)?)
-        } else {
-            None
+        let held = match self.kind {
+            Kind::Exec => Some(self.keep(tool, work)?),
+            Kind::Run | Kind::Steps => None,
         };
         let mut command = vec![tool.path.display().to_string()];
         let text = |path: PathBuf| path.display().to_string();
@@ -122,6 +145,7 @@ impl Contest {
                 command.extend(self.hoist_run(work));
                 command.extend(["--rm", "--", "true"].map(String::from));
             }
+            (_, None) if self.kind == Kind::Steps => command = self.steps(tool, work)?,
             (_, Some(held)) => command.extend(["exec".into(), held.name.clone(), "true".into()]),
             (name, None) => {
                 let folder = text(bundle::bundle(work, self.content, false));
@@ -145,6 +169,19 @@ impl Contest {
             return Err(format!("`{}` fails", command.join(" ")).into());
         }
         Ok((command, held))
+    }
+
+    /// A script that makes, starts and deletes a container. `delete` gets `--force`, since `true` may not have ended yet.
+    fn steps(&self, tool: &Tool, work: &Path) -> Outcome<Vec<String>> {
+        let script = work.join(format!("steps-{}", tool.name));
+        let (runtime, name) = (tool.path.display(), format!("bench-{}", tool.name));
+        let bundle = bundle::bundle(work, self.content, false);
+        let text = format!(
+            "set -e\n{runtime} create --bundle {} {name}\n{runtime} start {name}\n{runtime} delete --force {name}\n",
+            bundle.display()
+        );
+        fs::write(&script, text)?;
+        Ok(vec!["sh".to_owned(), script.display().to_string()])
     }
 
     fn floor_flags(&self, operation: &str) -> Vec<String> {

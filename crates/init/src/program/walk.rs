@@ -127,6 +127,7 @@ impl Walk {
                 rustix::thread::move_into_link_name_space(slots.get(namespace)?, kind)
                     .at(Call::Setns)?;
             }
+            Step::WriteOnHost { file, value } => procfs::write_on_host(file, value)?,
             Step::NewTimeNamespace { offsets } => {
                 unshare(UnshareFlags::NEWTIME)?;
                 if !offsets.is_empty() {

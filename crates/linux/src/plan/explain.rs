@@ -228,7 +228,7 @@ fn remedy(step: &Step<'_>, call: Call, errno: i32, features: &HostFeatures) -> O
         (Step::OpenConsole { .. }, _, ENOENT | EBADF) => {
             "a console needs a devpts mounted on the container's /dev/pts"
         }
-        (Step::WriteOwnProcess { .. }, _, EACCES) => {
+        (Step::WriteOnHost { .. }, Call::Write, EACCES) => {
             "lowering the OOM score needs CAP_SYS_RESOURCE"
         }
         (Step::SetMemoryPolicy { .. }, _, ENOSYS) => {

@@ -204,6 +204,7 @@ pub fn plan_for_runtime(
 
     let mut steps = Steps::default();
     let mut descriptors = Descriptors::default();
+    scheduling::set_oom_score(&mut steps, process)?;
     namespaces.join(&mut steps, &mut descriptors)?;
     let slots = runtime_slots(&mut descriptors, options)?;
     if namespaces.makes(namespace::TIME) {
@@ -318,6 +319,7 @@ pub fn plan_process(
     }
     let mut steps = Steps::default();
     let mut descriptors = Descriptors::default();
+    scheduling::set_oom_score(&mut steps, &process.oci)?;
     let pidfd = descriptors.add(Descriptor::ContainerProcess);
     steps.push(Step::EnterProcess {
         pidfd,
@@ -777,7 +779,7 @@ fn refuse_unknown(oci: &Spec) -> Result<(), PlanError> {
     match linux.is_some_and(|linux| linux.intel_rdt().is_some()) {
         true => Err(PlanError::unsupported(
             "Intel RDT (linux.intelRdt)",
-            "it is not there yet",
+            "no group of resctrl (/sys/fs/resctrl) is made for a container; leave the field out",
         )),
         false => Ok(()),
     }

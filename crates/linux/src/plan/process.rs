@@ -47,13 +47,6 @@ impl ProcessPlan<'_> {
         self.limits(steps);
         scheduling::make(steps, self.oci, self.personality, self.memory_policy)?;
         self.labels(steps)?;
-        if let Some(score) = self.oci.oom_score_adj() {
-            let value = c_string("OOM score", &score.to_string())?;
-            steps.push(Step::WriteOwnProcess {
-                file: c"oom_score_adj",
-                value: &value,
-            });
-        }
         if self.oci.terminal().unwrap_or(false) {
             steps.push(Step::OpenConsole {
                 uid: self.identity.uid,

@@ -8,7 +8,7 @@ use hoist_spec::oci::{
 };
 
 use super::PlanError;
-use super::program::Steps;
+use super::program::{Steps, c_string};
 
 /// The largest number of CPUs that a kernel is built for.
 const MOST_CPUS: usize = 8192;
@@ -50,6 +50,18 @@ pub(crate) fn make(
     if let Some(scheduler) = process.scheduler() {
         steps.push(Step::SetScheduler {
             attributes: &attributes(scheduler)?,
+        });
+    }
+    Ok(())
+}
+
+/// The helper's own score, before it has entered any namespace: the process has it by birth. In a user namespace it could not write
+/// to its own file, which is the host's root's.
+pub(crate) fn set_oom_score(steps: &mut Steps, process: &Process) -> Result<(), PlanError> {
+    if let Some(score) = process.oom_score_adj() {
+        steps.push(Step::WriteOnHost {
+            file: c"oom_score_adj",
+            value: &c_string("OOM score", &score.to_string())?,
         });
     }
     Ok(())

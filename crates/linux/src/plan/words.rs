@@ -235,7 +235,9 @@ pub(crate) fn words(step: &Step<'_>) -> String {
                 bound(hard)
             )
         }
-        Step::WriteOwnProcess { file, value } => format!("set {} to {}", text(file), text(value)),
+        Step::WriteOwnProcess { file, value } | Step::WriteOnHost { file, value } => {
+            format!("set {} to {}", text(file), text(value))
+        }
         Step::SetUmask { mask } => format!("set umask {mask:04o}"),
         Step::OpenConsole { .. } => "open a console".to_owned(),
         Step::ChangeDirectory { path } => format!("change to working directory {}", text(path)),

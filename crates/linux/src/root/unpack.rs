@@ -5,7 +5,7 @@
 //! place of what is there by a rename: nothing that exists is ever opened, written to or followed.
 
 use std::ffi::OsStr;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
@@ -77,6 +77,25 @@ fn reading(source: io::Error) -> CopyError {
     CopyError::Archive {
         operation: "read",
         source,
+    }
+}
+
+/// Fills a file; what is nothing but zeros becomes a hole. A sparse file's are in no archive: one of a few bytes tells of gibibytes.
+fn fill_sparse(from: &mut impl Read, file: &mut std::fs::File) -> io::Result<()> {
+    let mut buffer = vec![0; 64 << 10];
+    let mut length = 0;
+    loop {
+        let count = match from.read(&mut buffer) {
+            Ok(0) => return file.set_len(length),
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        length += count as u64;
+        match buffer[..count].iter().all(|byte| *byte == 0) {
+            true => drop(file.seek(SeekFrom::Start(length))?),
+            false => file.write_all(&buffer[..count])?,
+        }
     }
 }
 
@@ -298,7 +317,11 @@ impl Unpacker<'_> {
             .map_err(failed("make", path))?;
         let fill = || {
             let mut file = std::fs::File::from(file);
-            io::copy(entry, &mut file).map_err(|source| CopyError::System {
+            let filled = match entry.header().entry_type().is_gnu_sparse() {
+                true => fill_sparse(entry, &mut file),
+                false => io::copy(entry, &mut file).map(drop),
+            };
+            filled.map_err(|source| CopyError::System {
                 operation: "write",
                 path: path.to_owned(),
                 source,
@@ -532,7 +555,7 @@ fn times(modified: i64) -> Timestamps {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::os::unix::fs::symlink;
+    use std::os::unix::fs::{MetadataExt, symlink};
 
     use super::*;
     use crate::root::directory;
@@ -591,6 +614,38 @@ mod tests {
     const LINK: tar::EntryType = tar::EntryType::Link;
 
     // security.md 2a, the docker cp rows: an archive is the attacker's, too.
+    #[test]
+    fn the_holes_of_a_sparse_file_take_no_room() {
+        let mut header = tar::Header::new_gnu();
+        header.set_path("holes").unwrap();
+        header.set_entry_type(tar::EntryType::GNUSparse);
+        header.set_size(512);
+        header.set_mode(0o644);
+        header.set_mtime(0);
+        let gnu = header.as_gnu_mut().unwrap();
+        gnu.set_real_size((1 << 30) + 512);
+        gnu.sparse[0].set_offset(1 << 30);
+        gnu.sparse[0].set_length(512);
+        header.set_cksum();
+        let mut builder = tar::Builder::new(Vec::new());
+        builder.append(&header, &[b'x'; 512][..]).unwrap();
+        let archive = builder.into_inner().unwrap();
+
+        let folder = tempfile::tempdir().unwrap();
+        let manner = Unpack {
+            owner: Owner::Caller,
+            ids: Ids::default(),
+            keeps_rights: false,
+            makes_devices: false,
+        };
+        manner
+            .unpack(&directory(folder.path()).unwrap(), &mut &archive[..])
+            .unwrap();
+        let made = fs::metadata(folder.path().join("holes")).unwrap();
+        assert_eq!(made.len(), (1 << 30) + 512);
+        assert!(made.blocks() < 1000, "{} blocks", made.blocks());
+    }
+
     #[test]
     fn an_archive_that_leads_out_of_its_directory_is_refused_and_nothing_outside_is_touched() {
         for entries in [

@@ -9,7 +9,7 @@ mod bus;
 #[cfg(target_os = "linux")]
 mod manager;
 #[cfg(target_os = "linux")]
-mod message;
+pub(crate) mod message;
 #[cfg(target_os = "linux")]
 mod scope;
 mod unit;

@@ -1,7 +1,11 @@
 //! `checkpoint` and `restore`: refused, with the reason.
 
+use std::io;
+use std::process::{Command, Stdio};
+
 use super::first_id;
 use crate::args::{Arguments, Flag};
+use crate::bundle::go_words;
 use crate::failure::Failure;
 use crate::global::Global;
 
@@ -29,17 +33,43 @@ pub(crate) const FLAGS: [Flag; 20] = [
     Flag::switch("no-pivot", ""),
 ];
 
-/// Why neither is there; `features` says the same.
-pub(crate) const REASON: &str = "a checkpoint is untrusted input that criu turns into processes of the host; nothing here yet checks that all of them land in the container's own cgroup and namespaces";
+/// Why neither is there, whatever criu can do here.
+const REASON: &str = "a checkpoint is untrusted input that criu turns into processes of the host; nothing here yet checks that all of them land in the container's own cgroup and namespaces";
+
+/// Why neither is there, with what criu itself says of this host.
+pub(crate) fn reason() -> String {
+    let criu = match Command::new("criu")
+        .arg("check")
+        .stdin(Stdio::null())
+        .output()
+    {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => "criu is not installed".to_owned(),
+        Err(error) => format!("criu cannot be started: {}", go_words(&error)),
+        Ok(output) if output.status.success() => "criu itself would work on this host".to_owned(),
+        Ok(output) => {
+            let said = [output.stderr, output.stdout].concat();
+            let said = String::from_utf8_lossy(&said).into_owned();
+            // The first is the cause of the others.
+            let line = said.lines().find(|line| line.starts_with("Error"));
+            let line = line
+                .or(said.lines().next())
+                .unwrap_or("it does not say why");
+            format!("criu does not work on this host: {}", line.trim())
+        }
+    };
+    format!("{REASON}; {criu}")
+}
 
 pub(crate) fn checkpoint(global: &mut Global, arguments: &Arguments) -> Result<u8, Failure> {
     global.container(first_id("checkpoint", arguments)?)?;
+    let reason = reason();
     Err(Failure::new(format!(
-        "checkpoint is not supported: {REASON}"
+        "checkpoint is not supported: {reason}"
     )))
 }
 
 pub(crate) fn restore(_: &mut Global, arguments: &Arguments) -> Result<u8, Failure> {
     first_id("restore", arguments)?;
-    Err(Failure::new(format!("restore is not supported: {REASON}")))
+    let reason = reason();
+    Err(Failure::new(format!("restore is not supported: {reason}")))
 }

@@ -1,6 +1,8 @@
 //! `exec`: a further process in a container.
 
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use hoist::foreground::SignalFd;
 use hoist_compute::ErrorKind;
@@ -13,6 +15,9 @@ use crate::bundle::{go_words, read_text};
 use crate::failure::{EXEC_FAILED, Failure};
 use crate::global::Global;
 use crate::process::{Launch, announce_descriptors};
+
+/// How often a paused container is looked at: who waits for a person need not be told at once.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Flags of `exec`.
 pub(crate) const FLAGS: [Flag; 14] = [
@@ -44,7 +49,7 @@ pub(crate) const FLAGS: [Flag; 14] = [
     ),
     Flag::switch(
         "ignore-paused",
-        "start it in a paused container: not supported, and refused",
+        "where the container is paused, wait until it is resumed instead of failing",
     ),
     Flag::switch(
         "no-subreaper",
@@ -59,16 +64,19 @@ pub(crate) fn exec(global: &mut Global, arguments: &Arguments) -> Result<u8, Fai
 fn start(global: &mut Global, arguments: &Arguments) -> Result<u8, Failure> {
     let id = first_id("exec", arguments)?;
     let detached = arguments.has("detach");
+    let container = global.container(id)?;
+    let mut process = wanted(arguments, &container)?;
+    announce_descriptors(&mut process)?;
+    let launch = Launch::of(arguments, &process, detached)?;
+    if arguments.has("ignore-paused") {
+        await_resume(&container)?;
+    }
     // Before anything is made: a signal that comes from here on reaches the process.
     let signals = if detached {
         None
     } else {
         Some(SignalFd::new()?)
     };
-    let container = global.container(id)?;
-    let mut process = wanted(arguments, &container)?;
-    announce_descriptors(&mut process)?;
-    let launch = Launch::of(arguments, &process, detached)?;
     let options = RuntimeOptions {
         preserved_descriptors: launch.preserved(),
         own_streams: true,
@@ -98,6 +106,15 @@ fn start(global: &mut Global, arguments: &Arguments) -> Result<u8, Failure> {
     }
 }
 
+/// Returns when the container is not paused, or no longer. With runc, too, a process of a paused container begins when that is
+/// resumed: there it is frozen on its way, here nothing is made until then.
+fn await_resume(container: &RuntimeContainer) -> Result<(), Failure> {
+    while container.oci_state()?.status == "paused" {
+        thread::sleep(LOOK);
+    }
+    Ok(())
+}
+
 /// An exec that the container's state does not allow, in runc's words.
 fn refused(container: &RuntimeContainer, error: hoist_compute::Error) -> Failure {
     if error.kind() != ErrorKind::InvalidState {
@@ -113,9 +130,6 @@ fn refused(container: &RuntimeContainer, error: hoist_compute::Error) -> Failure
 
 /// The process that the flags, or the file that they name, ask for.
 fn wanted(arguments: &Arguments, container: &RuntimeContainer) -> Result<oci::Process, Failure> {
-    if arguments.has("ignore-paused") {
-        return Err(Failure::new("--ignore-paused is not supported"));
-    }
     if let Some(path) = arguments.value("process") {
         let text = read_text(Path::new(path)).map_err(|error| {
             Failure::new(format!("read process file {path}: {}", go_words(&error)))

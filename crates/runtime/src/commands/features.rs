@@ -53,7 +53,7 @@ pub(crate) fn features(_: &mut Global, _: &Arguments) -> Result<u8, Failure> {
         },
         "annotations": {
             "org.hoist.version": env!("CARGO_PKG_VERSION"),
-            "org.hoist.checkpoint": format!("not supported: {}", super::checkpoint::REASON),
+            "org.hoist.checkpoint": format!("not supported: {}", super::checkpoint::reason()),
         },
         "potentiallyUnsafeConfigAnnotations": [],
     }))?)

@@ -124,7 +124,7 @@ pub(crate) fn update(global: &mut Global, arguments: &Arguments) -> Result<u8, F
     for flag in ["l3-cache-schema", "mem-bw-schema"] {
         if arguments.value(flag).is_some() {
             return Err(Failure::new(format!(
-                "--{flag}: Intel RDT is not supported"
+                "--{flag}: Intel RDT is not supported: no group of resctrl (/sys/fs/resctrl) is made for a container"
             )));
         }
     }

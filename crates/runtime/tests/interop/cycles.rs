@@ -36,7 +36,9 @@ fn cycles() -> Result<(), String> {
     let epoch = AtomicU32::new(0);
     let call = |words: &[&str]| -> Output {
         let host = docker.read().unwrap().host();
-        std::process::Command::new("docker")
+        // Longer than anything takes, also with all the others at work: only a hang is ended.
+        std::process::Command::new("timeout")
+            .args(["--kill-after", "5", "180", "docker"])
             .args(words)
             .env("DOCKER_HOST", host)
             .stdin(std::process::Stdio::null())
@@ -75,7 +77,11 @@ fn cycles() -> Result<(), String> {
                                 while epoch.load(Ordering::SeqCst) % 2 == 1 {
                                     thread::sleep(Duration::from_millis(50));
                                 }
-                                call(&["rm", "--force", &name(number)]);
+                                await_that("the removal of what was interrupted", || {
+                                    call(&["rm", "--force", &name(number)]);
+                                    let found = call(&["inspect", &name(number)]);
+                                    String::from_utf8_lossy(&found.stderr).contains("No such")
+                                });
                             }
                             Err(reason) => {
                                 // The others need not go on.

@@ -20,19 +20,69 @@ pub(crate) fn add(suite: Suite) -> Suite {
         "docker with this runtime as its default one: run, exec, stop, pause, update, logs, attach, limits, ports, build",
         DOCKER,
         || {
-            let docker = Docker::start()?;
-            run_steps(STEPS, &|script| {
-                let mut command = docker.inside("timeout");
-                command
-                    .args(["60", "bash", "-c", script])
-                    .current_dir(docker.folder.path());
-                command
-            });
-            docker.assert_nothing_is_left();
+            steps(&Docker::start()?, STEPS);
+            Ok(())
+        },
+    )
+    .test_or_skip(
+        "docker with --userns-remap: root of a container is an ordinary user of the host, in run, exec and its files",
+        DOCKER,
+        || {
+            steps(&Docker::start_with(&["--userns-remap", "nobody:nogroup"])?, REMAPPED);
             Ok(())
         },
     )
 }
+
+fn steps(docker: &Docker, steps: &[Step<'_>]) {
+    run_steps(steps, &|script| {
+        let mut command = docker.inside("timeout");
+        command
+            .args(["60", "bash", "-c", script])
+            .current_dir(docker.folder.path());
+        command
+    });
+    docker.assert_nothing_is_left();
+}
+
+const REMAPPED: &[Step<'_>] = &[
+    (
+        "the daemon maps ids",
+        "docker info --format '{{.SecurityOptions}} {{.DefaultRuntime}}'",
+        "name=userns] tested",
+    ),
+    (
+        "run -d",
+        "docker run -d --name box --memory 64m $IMAGE sleep 1000",
+        "",
+    ),
+    (
+        "root is an ordinary user outside",
+        "stat -c %u:%g /proc/$(docker inspect -f '{{.State.Pid}}' box)",
+        "100000:100000",
+    ),
+    (
+        "exec",
+        "docker exec box sh -c 'touch /made && stat -c %u /made && cat /proc/self/uid_map' | tr -s ' \n' ' '",
+        "0 0 100000 65536",
+    ),
+    (
+        "its root may not what the host's may",
+        "docker exec box sh -c 'echo x >/proc/sys/kernel/core_pattern || mount -t tmpfs tmpfs /mnt || echo refused'",
+        "refused",
+    ),
+    (
+        "pause and unpause",
+        "docker pause box && docker unpause box && docker inspect -f '{{.State.Status}}' box",
+        "running",
+    ),
+    (
+        "--userns host",
+        "docker run --rm --userns host $IMAGE cat /proc/self/uid_map",
+        "4294967295",
+    ),
+    ("rm", "docker rm -f box", "box"),
+];
 
 const STEPS: &[Step<'_>] = &[
     (

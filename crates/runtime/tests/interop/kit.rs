@@ -3,6 +3,7 @@
 use std::{
     env,
     fs::{self, File},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     thread,
@@ -87,6 +88,8 @@ pub(crate) struct Docker {
     /// Not the daemon's own, which would end with it.
     containerd: Option<Child>,
     daemon: Option<Child>,
+    /// Further flags of the daemon.
+    flags: &'static [&'static str],
 }
 
 /// What containers are made from.
@@ -95,11 +98,21 @@ pub(crate) const IMAGE: &str = "busybox:interop";
 impl Docker {
     /// Starts it and imports the image; `Err` with the reason where that cannot be.
     pub(crate) fn start() -> Result<Self, String> {
+        Self::start_with(&[])
+    }
+
+    /// As [`Docker::start`], with further flags of the daemon. Where it runs, `nobody` has subordinate ids from 100000 on.
+    pub(crate) fn start_with(flags: &'static [&'static str]) -> Result<Self, String> {
         let folder = folder();
+        // Users of a user namespace have to get through.
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o711)).unwrap();
+        let ids = folder.path().join("sub_ids");
+        fs::write(&ids, "nobody:100000:65536\nnogroup:100000:65536\n").unwrap();
         let archive = archive(folder.path()).ok_or("there is no static busybox")?;
         let holder = Command::new("unshare")
             .args(["--net", "--mount", "--propagation", "private"])
-            .args(["sh", "-c", "ip link set lo up && exec sleep infinity"])
+            .args(["sh", "-c", "ip link set lo up && mount --bind $0 /etc/subuid && mount --bind $0 /etc/subgid && exec sleep infinity"])
+            .arg(&ids)
             .spawn()
             .map_err(|error| error.to_string())?;
         let mut docker = Self {
@@ -107,6 +120,7 @@ impl Docker {
             holder,
             containerd: None,
             daemon: None,
+            flags,
         };
         await_that("the namespaces", || {
             let program = fs::read_to_string(format!("/proc/{}/comm", docker.holder.id()));
@@ -192,6 +206,7 @@ impl Docker {
             .args(["--default-runtime", "tested", "--live-restore"])
             .args(["--exec-opt", "native.cgroupdriver=cgroupfs"])
             .args(["--cgroup-parent", &self.cgroup()])
+            .args(self.flags)
             .stdout(log.try_clone().unwrap())
             .stderr(log);
         self.daemon = Some(command.spawn().unwrap());

@@ -23,6 +23,11 @@ pub(crate) fn add(suite: Suite) -> Suite {
             || podman(None, ROOT_STEPS),
         )
         .test_or_skip(
+            "podman as root: a pod with an infra container, whose namespaces are joined, is paused, stopped and removed",
+            PODMAN,
+            || podman(None, ROOT_POD_STEPS),
+        )
+        .test_or_skip(
             "podman as an ordinary user: run, exec, stop, logs and a removal that leaves nothing",
             PODMAN,
             || podman(Some(USER), USER_STEPS),
@@ -102,6 +107,11 @@ const ROOT_STEPS: &[Step<'_>] = &[
         "2",
     ),
     (
+        "--systemd=always",
+        "$P run --rm $R --systemd=always localhost/bb sh -c 'touch /run/x /run/lock/y && echo $container ${#container_uuid} $(grep -c \" /tmp tmpfs rw\" /proc/mounts)'",
+        "podman 32 1",
+    ),
+    (
         "run -d",
         "$P run -d --name box $R localhost/bb sh -c 'trap \"exit 7\" TERM; while :; do echo tick; sleep 0.2; done' && $P ps --format '{{.Names}} {{.Status}}'",
         "box Up",
@@ -131,6 +141,35 @@ const ROOT_STEPS: &[Step<'_>] = &[
         "a pod shares its namespaces",
         "$P pod create --infra=false --name pod && $P run -d --pod pod --name one $R localhost/bb sleep 1000 && $P run --rm --pod pod $R localhost/bb echo joined; $P pod rm -t 0 -f pod",
         "joined",
+    ),
+];
+
+/// Containers that podman makes by itself get limits that this machine may lend.
+const ROOT_POD_STEPS: &[Step<'_>] = &[
+    (
+        "a pod with an infra container",
+        "printf '[containers]\\ndefault_ulimits = [\"nofile=1024:4096\", \"nproc=1000:1000\"]\\n' >conf; export CONTAINERS_CONF=$PWD/conf; $P pod create --infra-image localhost/bb --infra-command 'sleep 1000' --share uts,ipc,net,pid --hostname together --network none --name infra && $P pod start infra",
+        "",
+    ),
+    (
+        "what joins it has the infra container's namespaces",
+        "export CONTAINERS_CONF=$PWD/conf; $P run --rm --pod infra localhost/bb sh -c 'hostname; ps' | tr '\\n' ' '",
+        "together",
+    ),
+    (
+        "the infra container's process is seen there",
+        "export CONTAINERS_CONF=$PWD/conf; $P run --rm --pod infra localhost/bb ps",
+        "sleep 1000",
+    ),
+    (
+        "pod pause, unpause and stop",
+        "$P pod pause infra >&2 && $P pod unpause infra >&2 && $P pod stop -t 0 infra >&2 && $P pod inspect infra --format '{{.State}}'",
+        "Exited",
+    ),
+    (
+        "pod rm",
+        "$P pod rm -f infra >&2; $P pod ps -q | wc -l",
+        "0",
     ),
 ];
 

@@ -589,7 +589,15 @@ fn time() {
 }
 
 fn user_namespace() {
-    let mut bundle = Bundle::new(&["report", "+", "read", "/proc/self/uid_map"]);
+    let mut bundle = Bundle::new(&[
+        "report",
+        "+",
+        "read",
+        "/proc/self/oom_score_adj",
+        "+",
+        "read",
+        "/proc/self/uid_map",
+    ]);
     bundle.config["linux"]["namespaces"]
         .as_array_mut()
         .unwrap()
@@ -597,10 +605,13 @@ fn user_namespace() {
     let map = json!([{"containerID": 0, "hostID": 100_000, "size": 65536}]);
     bundle.config["linux"]["uidMappings"] = map.clone();
     bundle.config["linux"]["gidMappings"] = map;
+    // Not what its root may write itself: its file in /proc is the host's root's.
+    bundle.config["process"]["oomScoreAdj"] = json!(300);
     let said = bundle.run().ok();
     let mut lines = said.out.lines();
     let report: Report = serde_json::from_str(lines.next().unwrap()).unwrap();
     assert_eq!(report.uids, [0; 4]);
+    assert_eq!(lines.next(), Some("300"));
     let numbers: Vec<_> = lines.next().unwrap().split_whitespace().collect();
     assert_eq!(numbers, ["0", "100000", "65536"]);
     bundle.remove();

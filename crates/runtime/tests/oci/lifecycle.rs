@@ -61,6 +61,11 @@ pub(crate) fn add(suite: Suite) -> Suite {
             pause_and_resume,
         )
         .test(
+            "an exec with --ignore-paused begins when the container is resumed, and fails when it is ended",
+            &[Need::Root, Need::Limits],
+            ignore_paused,
+        )
+        .test(
             "delete refuses a running container, and with force ends it, and is success again",
             CONTAINERS,
             delete_and_force,
@@ -300,6 +305,38 @@ fn exec_in_created() {
     bundle.call(&["start", &bundle.id]).ok();
     bundle.await_words("out", "ready");
     bundle.remove();
+}
+
+fn ignore_paused() {
+    for detached in [false, true] {
+        let bundle = Bundle::new(&["idle"]);
+        bundle.start();
+        for ended in [false, true] {
+            bundle.call(&["pause", &bundle.id]).ok();
+            let flags: &[&str] = if detached { &["--detach"] } else { &[] };
+            let words = [
+                &["exec", "--ignore-paused"],
+                flags,
+                &[&bundle.id, "/probe", "probe", "exit", "3"],
+            ];
+            let mut child = bundle.command(&words.concat()).spawn().unwrap();
+            std::thread::sleep(std::time::Duration::from_millis(300));
+            assert!(child.try_wait().unwrap().is_none(), "it waits");
+            let (call, code) = match (ended, detached) {
+                (false, false) => (["resume", &bundle.id, ""], 3),
+                (false, true) => (["resume", &bundle.id, ""], 0),
+                (true, _) => (["kill", &bundle.id, "KILL"], 255),
+            };
+            let call: Vec<&str> = call.into_iter().filter(|word| !word.is_empty()).collect();
+            bundle.call(&call).ok();
+            assert_eq!(
+                child.wait().unwrap().code(),
+                Some(code),
+                "{detached} {ended}"
+            );
+        }
+        bundle.remove();
+    }
 }
 
 fn pause_and_resume() {

@@ -22,6 +22,7 @@ mod lifecycle;
 mod notify;
 mod output;
 mod paths;
+mod races;
 mod refusals;
 mod schema;
 mod seccomp_agent;
@@ -42,6 +43,7 @@ fn main() -> std::process::ExitCode {
     let suite = seccomp_agent::add(suite);
     let suite = systemd::add(suite);
     let suite = paths::add(suite);
+    let suite = races::add(suite);
     let suite = descriptors::add(suite);
     let suite = identity::add(suite);
     let suite = failures::add(suite);

@@ -119,6 +119,19 @@ fn features_have_the_schema() {
         .as_str()
         .unwrap();
     assert!(why.starts_with("not supported: "), "{why}");
+    assert!(why.contains(&word_of_criu()), "{why}");
+}
+
+/// What criu says of this host, or that there is none.
+fn word_of_criu() -> String {
+    let Ok(check) = std::process::Command::new("criu").arg("check").output() else {
+        return "criu is not installed".to_owned();
+    };
+    let said = String::from_utf8([check.stderr, check.stdout].concat()).unwrap();
+    match said.lines().find(|line| line.starts_with("Error")) {
+        Some(line) if !check.status.success() => line.trim().to_owned(),
+        _ => "criu ".to_owned(),
+    }
 }
 
 fn list_prints() {
@@ -213,11 +226,13 @@ fn checkpoint_is_refused() {
     bundle.start();
     bundle
         .call(&["checkpoint", "--image-path", "c", &bundle.id])
-        .fails(1, "checkpoint is not supported: ");
+        .fails(1, "checkpoint is not supported: ")
+        .fails(1, &word_of_criu());
     assert!(!bundle.path("c").exists());
     bundle
         .call(&["restore", "--image-path", "c", "another"])
-        .fails(1, "restore is not supported: ");
+        .fails(1, "restore is not supported: ")
+        .fails(1, &word_of_criu());
     assert_eq!(bundle.status(), "running");
     bundle.remove();
 }

@@ -1,16 +1,7 @@
 //! Section 2a of the field's history: paths in the root are the attacker's. Each test is named after what it tries; the bait is
 //! a file and a folder of the host that must be as before.
 
-use std::{
-    fs,
-    os::unix::fs::symlink,
-    process::Command,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread,
-};
+use std::{fs, os::unix::fs::symlink, process::Command};
 
 use hoist_testing::Suite;
 use serde_json::json;
@@ -33,11 +24,6 @@ pub(crate) fn add(suite: Suite) -> Suite {
             "CVE-2019-16884: nothing but the kernel's files may be mounted inside /proc",
             CONTAINERS,
             over_proc,
-        )
-        .test(
-            "CVE-2021-30465, CVE-2019-19921: a thread that swaps a mount target for a link does not lead a mount out",
-            CONTAINERS,
-            swapped_target,
         )
         .test(
             "CVE-2024-45310: mount points are made in the root and not where a link points",
@@ -155,47 +141,6 @@ fn over_proc() {
     assert_eq!(bundle.run().ok().out, "bait");
     bundle.remove();
     bait.assert_untouched();
-}
-
-fn swapped_target() {
-    let rounds = if hoist_testing::full() { 10_000 } else { 60 };
-    let bait = Bait::new();
-    let mut bundle = Bundle::new(&["exit", "0"]);
-    let volume = bundle.path("volume");
-    fs::create_dir(&volume).unwrap();
-    let place = volume.join("place");
-    fs::create_dir(&place).unwrap();
-    let link = volume.join("link");
-    symlink(bait.path().join("folder"), &link).unwrap();
-    let mounts = bundle.config["mounts"].as_array_mut().unwrap();
-    mounts.push(
-        json!({"destination": "/volume", "type": "bind", "source": volume, "options": ["rbind"]}),
-    );
-    mounts.push(json!({"destination": "/volume/place", "type": "tmpfs", "source": "tmpfs"}));
-    mounts.push(json!({"destination": "/volume/place/deep", "type": "tmpfs", "source": "tmpfs"}));
-    bundle.write();
-    let stop = Arc::new(AtomicBool::new(false));
-    let swapper = {
-        let (stop, spare) = (stop.clone(), volume.join("spare"));
-        thread::spawn(move || {
-            while !stop.load(Ordering::Relaxed) {
-                // Either of them may be in the way of the other for a moment.
-                let _ = fs::rename(&place, &spare);
-                let _ = fs::rename(&link, &place);
-                let _ = fs::rename(&place, &link);
-                let _ = fs::rename(&spare, &place);
-            }
-        })
-    };
-    for _ in 0..rounds {
-        let said = bundle.call(&["run", &bundle.id]);
-        assert!(said.code == Some(0) || said.code == Some(1), "{said:?}");
-        bundle.call(&["delete", "--force", &bundle.id]).ok();
-        bait.assert_untouched();
-    }
-    stop.store(true, Ordering::Relaxed);
-    swapper.join().unwrap();
-    bundle.remove();
 }
 
 fn made_mount_points() {

@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     fs::File,
-    io::{self, BufRead, BufReader},
+    io::{self, BufRead, BufReader, Read},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
@@ -17,6 +17,10 @@ const MOST_FILES: u32 = 10_000;
 
 /// Between two renamings of files that are put away a number is missing for a moment; a file may go meanwhile, too.
 const MOST_MISSING: u32 = 2;
+
+/// No entry is longer, in bytes: a piece of 16 KiB is a tenth of it, however much of it is escaped. A longer line is not ours,
+/// and is not kept.
+const LONGEST: usize = 1 << 20;
 
 /// Which entries are wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,6 +41,8 @@ pub struct LogReader {
     open: Option<BufReader<File>>,
     /// What there is of an entry that was not yet written to its end.
     partial: Vec<u8>,
+    /// What comes up to the next line feed belongs to a line that is too long.
+    skips: bool,
     began: bool,
 }
 
@@ -48,6 +54,7 @@ impl LogReader {
             query,
             open: None,
             partial: Vec::new(),
+            skips: false,
             began: false,
         }
     }
@@ -100,6 +107,7 @@ impl LogReader {
                 Next::File(file) => {
                     self.open = Some(BufReader::new(file));
                     self.partial.clear();
+                    self.skips = false;
                 }
             }
         }
@@ -109,12 +117,23 @@ impl LogReader {
         let Some(open) = &mut self.open else {
             return Ok(true);
         };
-        while open.read_until(b'\n', &mut self.partial)? > 0 {
-            if self.partial.last() != Some(&b'\n') {
+        loop {
+            let room = LONGEST.saturating_sub(self.partial.len()) as u64;
+            if open.take(room).read_until(b'\n', &mut self.partial)? == 0 {
                 return Ok(true);
+            }
+            if self.partial.last() != Some(&b'\n') {
+                if self.partial.len() >= LONGEST {
+                    self.partial.clear();
+                    self.skips = true;
+                }
+                continue;
             }
             let entry = serde_json::from_slice::<Entry>(&self.partial);
             self.partial.clear();
+            if std::mem::take(&mut self.skips) {
+                continue;
+            }
             let Ok(entry) = entry else { continue };
             if self.query.until.is_some_and(|until| entry.time > until) {
                 return Ok(false);
@@ -123,7 +142,6 @@ impl LogReader {
                 take(entry)?;
             }
         }
-        Ok(true)
     }
 }
 
@@ -274,6 +292,22 @@ mod tests {
             .0,
             ["4\n"]
         );
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_for_an_entry_is_passed_over_and_not_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let entry = |text: &str| {
+            format!(
+                "{{\"log\":\"{text}\",\"stream\":\"stdout\",\"time\":\"2026-01-01T00:00:00Z\"}}\n"
+            )
+        };
+        let text = entry("before") + &entry(&"x".repeat(3 << 20)) + &entry("behind");
+        std::fs::write(&path, text + &"y".repeat(5 << 20)).unwrap();
+        let mut reader = LogReader::new(path, LogQuery::default());
+        assert_eq!(collect(&mut reader).0, ["before", "behind"]);
+        assert!(reader.partial.capacity() <= 2 * LONGEST);
     }
 
     #[test]

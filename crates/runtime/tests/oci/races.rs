@@ -1,0 +1,175 @@
+//! Section 2a of the field's history, with a thread that changes the root while it is set up: 10,000 rounds each with
+//! `HOIST_TESTS_FULL=1`.
+
+use std::{
+    fs,
+    os::unix::{fs::symlink, net::UnixListener},
+    path::Path,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+};
+
+use hoist_testing::{Suite, full};
+use serde_json::json;
+
+use crate::kit::{Bait, Bundle, CONTAINERS};
+
+pub(crate) fn add(suite: Suite) -> Suite {
+    suite
+        .test(
+            "CVE-2021-30465, CVE-2019-19921: a thread that swaps a mount target for a link does not lead a mount out",
+            CONTAINERS,
+            target,
+        )
+        .test(
+            "CVE-2025-31133: a thread that swaps /dev/null for a link does not lead a mask out",
+            CONTAINERS,
+            null,
+        )
+        .test(
+            "CVE-2025-52565: a thread that swaps /dev/console for a link does not lead the console out",
+            CONTAINERS,
+            console,
+        )
+}
+
+fn rounds() -> u32 {
+    if full() { 10_000 } else { 25 }
+}
+
+/// Puts a link in the place of something, and that back, again and again, until it is dropped.
+struct Swapper {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Swapper {
+    fn start(place: &Path, target: &Path) -> Self {
+        let (link, spare) = (place.with_extension("link"), place.with_extension("spare"));
+        symlink(target, &link).unwrap();
+        let (stop, place) = (Arc::new(AtomicBool::new(false)), place.to_owned());
+        let stopped = Arc::clone(&stop);
+        let thread = thread::spawn(move || {
+            while !stopped.load(Ordering::Relaxed) {
+                // Either of them may be in the way of the other for a moment.
+                let _ = fs::rename(&place, &spare);
+                let _ = fs::rename(&link, &place);
+                let _ = fs::rename(&place, &link);
+                let _ = fs::rename(&spare, &place);
+            }
+        });
+        Self {
+            stop,
+            thread: Some(thread),
+        }
+    }
+}
+
+impl Drop for Swapper {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+fn target() {
+    let bait = Bait::new();
+    let mut bundle = Bundle::new(&["exit", "0"]);
+    let volume = bundle.path("volume");
+    fs::create_dir(&volume).unwrap();
+    let place = volume.join("place");
+    fs::create_dir(&place).unwrap();
+    let file = bundle.path("file");
+    fs::write(&file, "").unwrap();
+    let mounts = bundle.config["mounts"].as_array_mut().unwrap();
+    mounts.push(
+        json!({"destination": "/volume", "type": "bind", "source": volume, "options": ["rbind"]}),
+    );
+    mounts.push(json!({"destination": "/volume/place", "type": "tmpfs", "source": "tmpfs"}));
+    mounts.push(json!({"destination": "/volume/place/deep", "type": "tmpfs", "source": "tmpfs"}));
+    mounts.push(json!({"destination": "/volume/place/file", "type": "bind", "source": file, "options": ["bind"]}));
+    bundle.write();
+    let swapper = Swapper::start(&place, &bait.path().join("folder"));
+    for _ in 0..rounds() {
+        let said = bundle.call(&["run", &bundle.id]);
+        assert!(said.code == Some(0) || said.code == Some(1), "{said:?}");
+        bundle.call(&["delete", "--force", &bundle.id]).ok();
+        bait.assert_untouched();
+    }
+    drop(swapper);
+    bundle.remove();
+}
+
+/// A root whose own `/dev` is used.
+fn with_own_dev(words: &[&str]) -> Bundle {
+    let mut bundle = Bundle::new(words);
+    bundle.config["mounts"]
+        .as_array_mut()
+        .unwrap()
+        .retain(|mount| !mount["destination"].as_str().unwrap().starts_with("/dev"));
+    bundle
+}
+
+fn null() {
+    let bait = Bait::new();
+    let mut bundle = with_own_dev(&["read", "/proc/meminfo"]);
+    bundle.config["linux"]["maskedPaths"] = json!(["/proc/meminfo"]);
+    bundle.write();
+    let place = bundle.rootfs().join("dev/null");
+    let mut mknod = Command::new("mknod");
+    assert!(
+        mknod
+            .arg(&place)
+            .args(["c", "1", "3"])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let swapper = Swapper::start(&place, &bait.path().join("file"));
+    for _ in 0..rounds() {
+        let said = bundle.call(&["run", &bundle.id]);
+        match said.code {
+            // The bait has a text.
+            Some(0) => assert_eq!(said.out, "", "the mask is the null device"),
+            code => assert_eq!(code, Some(1), "{said:?}"),
+        }
+        bundle.call(&["delete", "--force", &bundle.id]).ok();
+        bait.assert_untouched();
+    }
+    drop(swapper);
+    bundle.remove();
+}
+
+fn console() {
+    let bait = Bait::new();
+    let mut bundle = with_own_dev(&["idle"]);
+    bundle.config["process"]["terminal"] = json!(true);
+    bundle.config["mounts"].as_array_mut().unwrap().push(
+        json!({"destination": "/dev/pts", "type": "devpts", "source": "devpts", "options": ["newinstance", "ptmxmode=0666", "mode=0620"]}),
+    );
+    bundle.write();
+    let place = bundle.rootfs().join("dev/console");
+    fs::write(&place, "").unwrap();
+    let swapper = Swapper::start(&place, &bait.path().join("file"));
+    let listener = UnixListener::bind(bundle.path("console")).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    for _ in 0..rounds() {
+        let said = bundle.launch(&["create", "--console-socket", "console", &bundle.id]);
+        assert!(said.code == Some(0) || said.code == Some(1), "{said:?}");
+        if said.code == Some(0) {
+            let state = bundle.call(&["state", &bundle.id]).ok().json();
+            let mounts = fs::read_to_string(format!("/proc/{}/mountinfo", state["pid"])).unwrap();
+            let led_out = mounts.contains(&bait.path().display().to_string());
+            assert!(!led_out, "{mounts}");
+        }
+        bundle.call(&["delete", "--force", &bundle.id]).ok();
+        bait.assert_untouched();
+        while listener.accept().is_ok() {}
+    }
+    drop((swapper, listener));
+    bundle.remove();
+}
