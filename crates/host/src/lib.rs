@@ -34,4 +34,13 @@ mod system;
 mod tree;
 
 #[cfg(target_os = "linux")]
-pub use service::{HostOptions, HostService};
+pub use service::{HostOptions, HostService, plan_here};
+
+/// What would be done to start a container on Linux from `spec`; users and groups are known by number alone here.
+///
+/// # Errors
+/// As [`plan::plan`].
+#[cfg(not(target_os = "linux"))]
+pub fn plan_here(spec: &hoist_spec::ContainerSpec) -> hoist_compute::Result<plan::Plan> {
+    plan::plan(spec, &plan::Facts::default())
+}

@@ -1,6 +1,7 @@
 //! Where containers without isolation are kept, made, opened and listed.
 
 use std::fs;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -46,30 +47,23 @@ pub(crate) struct Shared {
 }
 
 impl HostService {
-    /// The containers below `state_root/unisolated`, which is made (0700) where it is missing.
-    ///
-    /// # Errors
-    /// The directory cannot be made.
-    pub fn new(state_root: PathBuf) -> Result<Self> {
+    /// The containers below `state_root/unisolated`, which is made (0700) with the first of them.
+    pub fn new(state_root: PathBuf) -> Self {
         Self::with_options(state_root, HostOptions::default())
     }
 
     /// As [`HostService::new`], with options.
-    ///
-    /// # Errors
-    /// The directory cannot be made.
-    pub fn with_options(state_root: PathBuf, options: HostOptions) -> Result<Self> {
-        use std::os::unix::fs::DirBuilderExt;
+    pub fn with_options(state_root: PathBuf, options: HostOptions) -> Self {
         let containers = state_root.join("unisolated");
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&containers)
-            .map_err(|error| failed("make", &containers, error))?;
-        Ok(Self(Arc::new(Shared {
+        Self(Arc::new(Shared {
             containers,
             options,
-        })))
+        }))
+    }
+
+    /// Whether there is such a container.
+    pub fn has(&self, id: &ContainerId) -> bool {
+        self.0.folder(id).exists()
     }
 
     /// What would be done to start a container from `spec`. Nothing is changed.
@@ -79,6 +73,14 @@ impl HostService {
     pub fn plan(&self, spec: &ContainerSpec) -> Result<plan::Plan> {
         plan::plan(spec, &self.0.facts_of(spec)?)
     }
+}
+
+/// As [`HostService::plan`], for the caller on this machine.
+///
+/// # Errors
+/// As there.
+pub fn plan_here(spec: &ContainerSpec) -> Result<plan::Plan> {
+    HostService::new(PathBuf::new()).plan(spec)
 }
 
 impl Shared {
@@ -120,6 +122,11 @@ impl Shared {
 impl ComputeService for HostService {
     fn create(&self, id: &ContainerId, spec: &ContainerSpec) -> Result<Box<dyn ComputeSystem>> {
         self.plan(spec)?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.0.containers)
+            .map_err(|error| failed("make", &self.0.containers, error))?;
         let folder = self.0.folder(id);
         if !folder.make(spec)? {
             return Err(Error::new(
@@ -147,8 +154,12 @@ impl ComputeService for HostService {
 
     fn enumerate(&self) -> Result<Vec<Summary>> {
         let containers = &self.0.containers;
-        let read = |error| failed("list", containers, error);
-        clean_up(containers).map_err(read)?;
+        match clean_up(containers) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(failed("list", containers, error));
+            }
+            _ => {}
+        }
         let mut summaries = Vec::new();
         for id in self.ids("")? {
             let looked = self
@@ -168,7 +179,12 @@ impl ComputeService for HostService {
     fn ids(&self, beginning: &str) -> Result<Vec<ContainerId>> {
         let read = |error| failed("list", &self.0.containers, error);
         let mut ids = Vec::new();
-        for entry in fs::read_dir(&self.0.containers).map_err(read)? {
+        let listed = match fs::read_dir(&self.0.containers) {
+            // Nobody has made any.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(ids),
+            listed => listed.map_err(read)?,
+        };
+        for entry in listed {
             let name = entry.map_err(read)?.file_name();
             let id = name.to_str().filter(|name| name.starts_with(beginning));
             ids.extend(id.and_then(|id| id.parse::<ContainerId>().ok()));

@@ -72,7 +72,7 @@ mod linux {
     }
 
     fn service(folder: &Path) -> HostService {
-        HostService::new(folder.to_owned()).unwrap()
+        HostService::new(folder.to_owned())
     }
 
     fn mark(name: &str) -> String {
@@ -161,7 +161,7 @@ mod linux {
             takes_containers_along: true,
             ..HostOptions::default()
         };
-        let service = HostService::with_options(folder.into(), options).unwrap();
+        let service = HostService::with_options(folder.into(), options);
         let line = "(setsid sleep 3600 &); exec sleep 3600";
         let container = service
             .create(&"along".parse().unwrap(), &shell(&mark, line))
