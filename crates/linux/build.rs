@@ -1,7 +1,5 @@
-//! Builds the helper program `hoist-init` for embedding, and what the seccomp code needs.
+//! Generates what the seccomp code needs.
 
-#[path = "build/helper.rs"]
-mod helper;
 #[path = "build/seccomp.rs"]
 mod seccomp;
 
@@ -13,8 +11,5 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=src/seccomp");
     let out = PathBuf::from(env::var("OUT_DIR")?);
     seccomp::generate(&out, &env::var("CARGO_CFG_TARGET_ARCH")?)?;
-    if env::var("CARGO_CFG_TARGET_OS")? == "linux" {
-        helper::build(&out)?;
-    }
     Ok(())
 }

@@ -130,6 +130,8 @@ pub struct InspectHostConfig {
     pub tmpfs: BTreeMap<String, String>,
     /// An init process is its PID 1.
     pub init: bool,
+    /// `none` for a plain process; empty for the usual way.
+    pub isolation: &'static str,
     /// `hoist`.
     pub runtime: &'static str,
     /// oom_score_adj (proc(5)).
@@ -315,6 +317,10 @@ fn host_config(spec: &ContainerSpec, binds: &[InspectMount]) -> InspectHostConfi
             .unwrap_or_default(),
         tmpfs: tmpfs(oci),
         init: spec.init,
+        isolation: match spec.root {
+            RootSource::Unisolated => "none",
+            _ => "",
+        },
         runtime: "hoist",
         oom_score_adj: process
             .and_then(|process| process.oom_score_adj())

@@ -11,6 +11,9 @@ mod chosen;
 mod chosen;
 
 #[cfg(target_os = "linux")]
+mod backends;
+
+#[cfg(target_os = "linux")]
 pub(crate) use chosen::private_directory;
 pub(crate) use chosen::{default_data_root, default_state_root, is_linked, random, service};
 

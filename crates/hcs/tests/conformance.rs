@@ -59,6 +59,9 @@ mod on_windows {
             Ability::Console => "the double gives no console",
             Ability::Users => "the double starts processes as its own user",
             Ability::Limits => "the double limits nothing and accounts for nothing",
+            Ability::Trees => {
+                "the double knows the processes that it has started, and not what those start"
+            }
             Ability::ProcessLimits => "the service limits whole containers",
             Ability::Isolation => "the double isolates nothing",
             Ability::Modes => "Windows tells programs by their content",

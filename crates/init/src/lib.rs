@@ -2,8 +2,9 @@
 //!
 //! A plan is a [`wire::Program`]: a flat sequence of [`wire::Step`]s, written by `hoist_linux::plan` and walked by the
 //! helper. Both sides use the definitions here, so that they cannot disagree. The library part builds on every
-//! platform and needs no standard library; the program itself (`src/program/`) is Linux only.
-#![no_std]
-#![forbid(unsafe_code)]
+//! platform and needs no standard library; the program itself (`src/program/`) is Linux only, and so is `owner`, which starts it.
+#![cfg_attr(not(feature = "owner"), no_std)]
 
+#[cfg(all(feature = "owner", target_os = "linux"))]
+pub mod owner;
 pub mod wire;

@@ -503,6 +503,25 @@ steps! {
     }
     /// Tells the owner that all is ready, and waits until it lets go.
     34 AwaitRelease {}
+    /// Forks the process, and stays as its keeper: the parent and the reaper of all that it starts, which records its end in a
+    /// folder and tells it at a pipe. The owner is told the id of the process and, above 32 bits, the keeper's.
+    73 Keep {
+        /// Where the end is recorded.
+        folder: Slot,
+        /// The writing end of the pipe; it is closed when the end is told.
+        told: Slot,
+        /// A process, as a pidfd, with whose end all that is kept ends by force; or none.
+        with: Slot,
+        /// End by force, when the process has ended, what it leaves behind, and tell the end only then.
+        whole: bool,
+        /// When to end it all by force, in milliseconds from now; 0 for never.
+        timeout: u64,
+    }
+    /// Makes standard input the controlling terminal.
+    74 TakeTerminal {
+        /// Whose it is from then on.
+        uid: u32,
+    }
     /// Marks every descriptor but the standard streams to be closed by execve(2).
     35 CloseDescriptors {
         /// Keep the way back to the owner open across the execve of the init process.
@@ -761,6 +780,48 @@ calls! {
     58 Personality "personality", 59 SchedSetattr "sched_setattr", 60 IoprioSet "ioprio_set",
     61 SchedSetaffinity "sched_setaffinity", 62 Getdents "getdents64", 63 Readlinkat "readlinkat", 64 Sendfile "sendfile", 65 Clone "clone",
     66 SetMempolicy "set_mempolicy", 67 Statx "statx",
+}
+
+/// What a keeper tells of the end of its process ([`Step::Keep`]); 24 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeptEnd {
+    /// As wait(2) has it.
+    pub wait_status: i32,
+    /// It was ended by force because its time was over.
+    pub timed_out: bool,
+    /// When, in nanoseconds since 1970.
+    pub finished_at: u64,
+}
+
+impl KeptEnd {
+    /// The length of its encoding in bytes.
+    pub const LENGTH: usize = 24;
+    /// What an encoding begins with: this form of it.
+    const FORM: u64 = 0x4b45_4550_0000_0001;
+
+    /// It as bytes.
+    pub fn to_bytes(self) -> [u8; Self::LENGTH] {
+        let mut bytes = [0; Self::LENGTH];
+        bytes[0..8].copy_from_slice(&Self::FORM.to_ne_bytes());
+        bytes[8..12].copy_from_slice(&self.wait_status.to_ne_bytes());
+        bytes[12..16].copy_from_slice(&u32::from(self.timed_out).to_ne_bytes());
+        bytes[16..24].copy_from_slice(&self.finished_at.to_ne_bytes());
+        bytes
+    }
+
+    /// The end in these bytes, where they are one.
+    pub fn from_bytes(mut bytes: &[u8]) -> Option<Self> {
+        let bytes = &mut bytes;
+        if u64::decode(bytes)? != Self::FORM {
+            return None;
+        }
+        let found = Self {
+            wait_status: i32::decode(bytes)?,
+            timed_out: u32::decode(bytes)? != 0,
+            finished_at: u64::decode(bytes)?,
+        };
+        bytes.is_empty().then_some(found)
+    }
 }
 
 /// What a message on the control socket says.

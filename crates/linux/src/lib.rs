@@ -5,14 +5,12 @@
 //! looks at a container's root file system, `execute` carries a plan out by way of the helper program `hoist-init`,
 //! `record` keeps what other processes must know, and `service` puts the contract on top.
 
-mod accounts;
 pub mod cgroup;
 pub mod features;
 pub mod plan;
 pub mod root_facts;
 pub mod seccomp;
 pub mod systemd;
-pub mod user;
 
 #[cfg(target_os = "linux")]
 mod added_mounts;
@@ -38,8 +36,6 @@ mod net_devices;
 mod oom;
 #[cfg(target_os = "linux")]
 mod own_root;
-#[cfg(target_os = "linux")]
-mod proc_pid;
 #[cfg(target_os = "linux")]
 mod process;
 #[cfg(target_os = "linux")]
@@ -72,8 +68,11 @@ mod start_socket;
 mod system;
 #[cfg(target_os = "linux")]
 mod waiting;
-#[cfg(target_os = "linux")]
-mod whole_file;
 
+use hoist_spec::accounts;
+pub use hoist_spec::user;
+
+#[cfg(target_os = "linux")]
+use hoist_init::owner::{proc_pid, whole_file};
 #[cfg(target_os = "linux")]
 pub use service::{LinuxOptions, LinuxService};

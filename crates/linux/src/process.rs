@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use hoist_compute::{Error, ErrorKind, ExitStatus, Phase, Process, Readiness, Result, Streams};
 use hoist_spec::{ConsoleSize, Signal};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::pidfd_send_signal;
 use rustix::termios::{Winsize, tcsetwinsize};
 
 use crate::execute::waitid;
@@ -108,47 +107,12 @@ impl OwnedProcess {
 
 /// Sends a signal by pidfd: never to another process that has come to bear the same id.
 pub(crate) fn send(pidfd: BorrowedFd<'_>, signal: Signal) -> Result<()> {
-    let number = rustix::process::Signal::from_named_raw(signal.number()).ok_or_else(|| {
-        Error::new(
-            ErrorKind::Unsupported,
-            Phase::Operate,
-            format!("send {signal}"),
-        )
-    });
-    match number.map(|number| pidfd_send_signal(pidfd, number)) {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(rustix::io::Errno::SRCH)) => Err(not_running("signal the process")),
-        Ok(Err(errno)) => Err(system(format!("send {signal}"), errno.into())),
-        Err(_) => raw::send_real_time(pidfd, signal),
-    }
-}
-
-/// Signals that have no name in rustix.
-#[allow(unsafe_code, reason = "pidfd_send_signal(2) of real-time signals")]
-mod raw {
-    use std::os::fd::{AsRawFd, BorrowedFd};
-    use std::ptr::null;
-
-    use hoist_compute::Result;
-    use hoist_spec::Signal;
-
-    pub(super) fn send_real_time(pidfd: BorrowedFd<'_>, signal: Signal) -> Result<()> {
-        // SAFETY: the descriptor is open; a null `siginfo_t` asks for the usual one.
-        let sent = unsafe {
-            libc::syscall(
-                libc::SYS_pidfd_send_signal,
-                pidfd.as_raw_fd(),
-                signal.number(),
-                null::<u8>(),
-                0,
-            )
-        };
-        let error = std::io::Error::last_os_error();
-        match (sent, error.raw_os_error()) {
-            (0, _) => Ok(()),
-            (_, Some(libc::ESRCH)) => Err(super::not_running("signal the process")),
-            _ => Err(super::system(format!("send {signal}"), error)),
+    match hoist_init::owner::signal::send(pidfd, signal.number()) {
+        Ok(()) => Ok(()),
+        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {
+            Err(not_running("signal the process"))
         }
+        Err(error) => Err(system(format!("send {signal}"), error)),
     }
 }
 

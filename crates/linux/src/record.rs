@@ -13,6 +13,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use hoist_compute::{Error, ErrorKind, ExecSpec, ExitStatus, OsCode, Phase, Result, Timestamp};
+pub(crate) use hoist_init::owner::proc_pid::ProcessIdentity;
 use hoist_spec::{ContainerId, ContainerSpec};
 use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 use rustix::io::Errno;
@@ -21,7 +22,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::added_mounts::AddedMounts;
 use crate::cgroup::CgroupRecord;
 use crate::plan::IdMaps;
-use crate::{proc_pid, whole_file};
+use crate::whole_file;
 
 const VERSION: u32 = 1;
 const STATE: &str = "state.json";
@@ -31,27 +32,6 @@ const EXIT: &str = "exit.json";
 const MOUNTS: &str = "mounts.json";
 const LAST_RUN: &str = "last-run.json";
 const EXECS: &str = "execs";
-
-/// A process, told from a later one with the same id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct ProcessIdentity {
-    pub(crate) pid: u32,
-    /// When it was started, in clock ticks since the machine was (proc_pid_stat(5), field 22).
-    pub(crate) start_ticks: u64,
-}
-
-impl ProcessIdentity {
-    /// The identity of a process that is there.
-    pub(crate) fn of(pid: u32) -> io::Result<Self> {
-        let start_ticks = proc_pid::start_ticks(pid)?.ok_or(io::ErrorKind::NotFound)?;
-        Ok(Self { pid, start_ticks })
-    }
-
-    /// Whether the process is still there, if only as a zombie.
-    pub(crate) fn exists(self) -> bool {
-        proc_pid::start_ticks(self.pid).is_ok_and(|ticks| ticks == Some(self.start_ticks))
-    }
-}
 
 /// `state.json`: what is known when the container is made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -170,7 +170,7 @@ impl LinuxSystem {
                     }
                 }
             }
-            RootSource::Host => Err(refused(
+            RootSource::Host | RootSource::Unisolated => Err(refused(
                 "its root is this machine's own, and what it writes over that is in memory",
                 "make it with --layer, and keep its writable layer with --layer-folder",
             )),

@@ -22,6 +22,7 @@ fn lacks(ability: Ability) -> Option<String> {
         Ability::Pause
         | Ability::Limits
         | Ability::ProcessLimits
+        | Ability::Trees
         | Ability::OwnRoot
         | Ability::Users => missing,
         Ability::Console

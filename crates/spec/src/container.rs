@@ -50,6 +50,8 @@ pub enum RootSource {
         /// What receives the container's writes.
         writable: WritableLayer,
     },
+    /// This machine's own root itself, and no isolation of any other kind: a plain process of this machine.
+    Unisolated,
     /// This machine's own `/usr`, `/bin`, `/sbin`, `/lib*`, `/etc` and `/opt`, read-only under a
     /// writable layer that is thrown away.
     Host,

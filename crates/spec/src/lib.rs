@@ -4,6 +4,7 @@
 //! backend takes, signals, and the validation that collects every fault before anything is made.
 //! Nothing here calls the operating system: each function is pure and works on every platform.
 
+pub mod accounts;
 mod bundle;
 mod capability;
 mod check;
@@ -17,6 +18,7 @@ mod json;
 pub mod options;
 pub mod seccomp;
 mod signal;
+pub mod user;
 
 pub use bundle::Bundle;
 pub use capability::{

@@ -40,12 +40,26 @@ pub fn main(
     needs: &'static [Need],
     lacks: fn(Ability) -> Option<String>,
 ) -> ExitCode {
+    run(make, needs, lacks, true)
+}
+
+/// As [`main`], for a backend whose containers have this machine's own root.
+pub fn main_without_isolation(make: MakeService, lacks: fn(Ability) -> Option<String>) -> ExitCode {
+    run(make, &[], lacks, false)
+}
+
+fn run(
+    make: MakeService,
+    needs: &'static [Need],
+    lacks: fn(Ability) -> Option<String>,
+    isolated: bool,
+) -> ExitCode {
     probe::main_if_asked();
     let arguments: Vec<String> = std::env::args().collect();
     if let [_, first, tag, folder, action @ ..] = arguments.as_slice()
         && first == "another-process"
     {
-        let backend = match Backend::new(make, lacks, tag, Path::new(folder)) {
+        let backend = match Backend::new(make, lacks, isolated, tag, Path::new(folder)) {
             Ok(backend) => backend,
             Err(error) => {
                 eprintln!("{error}");
@@ -65,6 +79,12 @@ pub fn main(
         .prefix("conformance-")
         .tempdir()
         .unwrap();
+    if !isolated {
+        // Processes of other users must be able to walk through it.
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(folder.path(), mode).unwrap();
+    }
     for name in ["records", "root"] {
         std::fs::create_dir(folder.path().join(name)).unwrap();
     }
@@ -77,7 +97,7 @@ pub fn main(
                 return Err(reason);
             }
             let tag = format!("conform{}", std::process::id());
-            let backend = Backend::new(make, lacks, &tag, &place)
+            let backend = Backend::new(make, lacks, isolated, &tag, &place)
                 .unwrap_or_else(|error| panic!("{}", chain(&error)));
             let leaks = Leaks::before(&tag, &[&place.join("records")]);
             hangs_after(HANGS_AFTER, move || {
@@ -106,6 +126,7 @@ pub fn chain(error: &dyn std::error::Error) -> String {
 struct Backend {
     service: Arc<dyn ComputeService>,
     lacks: fn(Ability) -> Option<String>,
+    isolated: bool,
     tag: String,
     folder: PathBuf,
 }
@@ -114,12 +135,14 @@ impl Backend {
     fn new(
         make: MakeService,
         lacks: fn(Ability) -> Option<String>,
+        isolated: bool,
         tag: &str,
         folder: &Path,
     ) -> hoist_compute::Result<Self> {
         Ok(Self {
             service: make(folder.join("records"))?,
             lacks,
+            isolated,
             tag: tag.to_owned(),
             folder: folder.to_owned(),
         })
@@ -136,11 +159,26 @@ impl Fixture for Backend {
     }
 
     fn spec(&self, probe: &[&str]) -> ContainerSpec {
-        spec::container(&self.folder.join("root"), &self.tag, probe)
+        let root = self.folder.join("root");
+        match self.isolated {
+            true => spec::container(&root, &self.tag, probe),
+            false => spec::without_isolation(&root, &self.tag, probe),
+        }
+    }
+
+    fn path(&self, path: &str) -> String {
+        match (self.isolated, path) {
+            (true, _) => path.to_owned(),
+            (false, "/") => self.folder.join("root").display().to_string(),
+            (false, _) => format!("{}{path}", self.folder.join("root").display()),
+        }
     }
 
     fn process(&self, probe: &[&str]) -> ProcessSpec {
-        spec::process(&self.tag, probe)
+        match self.isolated {
+            true => spec::process(&self.tag, probe),
+            false => spec::process_without_isolation(&self.folder.join("root"), &self.tag, probe),
+        }
     }
 
     fn another_process(&self) -> Outcome<Command> {

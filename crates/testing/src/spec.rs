@@ -50,6 +50,42 @@ pub fn process(tag: &str, probe: &[&str]) -> ProcessSpec {
     }
 }
 
+/// As [`container`], without any isolation: the probe of `root`, by its path on this machine.
+pub fn without_isolation(root: &Path, tag: &str, probe: &[&str]) -> ContainerSpec {
+    let oci = json!({
+        "ociVersion": "1.2.0",
+        "process": process_without_isolation_json(root, tag, probe),
+    });
+    ContainerSpec {
+        oci: serde_json::from_value(oci).unwrap(),
+        root: RootSource::Unisolated,
+        user: None,
+        groups: Vec::new(),
+        seccomp: SeccompPolicy::Unconfined,
+        init: false,
+        stop: StopPolicy::default(),
+    }
+}
+
+/// A further process of such a container.
+pub fn process_without_isolation(root: &Path, tag: &str, probe: &[&str]) -> ProcessSpec {
+    ProcessSpec {
+        oci: serde_json::from_value(process_without_isolation_json(root, tag, probe)).unwrap(),
+        user: None,
+    }
+}
+
+fn process_without_isolation_json(root: &Path, tag: &str, probe: &[&str]) -> Value {
+    let mut arguments = arguments(probe);
+    arguments[0] = root.join("probe").display().to_string();
+    json!({
+        "user": {"uid": 0, "gid": 0},
+        "args": arguments,
+        "env": ["PATH=/bin", format!("HOIST_TEST_TAG={tag}")],
+        "cwd": root,
+    })
+}
+
 /// `/probe probe …`
 fn arguments(probe: &[&str]) -> Vec<String> {
     ["/probe", "probe"]

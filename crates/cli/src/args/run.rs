@@ -226,6 +226,10 @@ pub(crate) struct Run {
     #[arg(long, value_name = "PATH", help_heading = "Limits")]
     pub cgroup_parent: Option<String>,
 
+    /// How it is kept apart from this machine: default, process (the same on Linux), or none: a plain process of this machine, all of
+    /// which is ended with it; everything that needs isolation is refused
+    #[arg(long, value_name = "MODE", help_heading = "Isolation")]
+    pub isolation: Option<String>,
     /// Network of the container: none (default), or host
     #[arg(
         long,

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use hoist::Engine;
 use hoist_compute::{Error, ErrorKind, Phase};
-use hoist_spec::{CapabilitySet, Command, Device};
+use hoist_spec::{CapabilitySet, Command, Device, Isolation};
 
 use crate::args::Run;
 use crate::failure::Failure;
@@ -31,7 +31,8 @@ pub(crate) fn complete(command: &mut Command) {
     for device in &mut command.devices {
         identify(device);
     }
-    if command.privileged {
+    // Without isolation it is refused, and needs no list of devices.
+    if command.privileged && command.isolation != Isolation::None {
         // What this process cannot give, docker leaves out, too.
         let missing = CapabilitySet::ALL.difference(own_capabilities());
         command.cap_drop.extend(missing.names().map(str::to_owned));

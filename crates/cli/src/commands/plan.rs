@@ -11,7 +11,7 @@ use hoist_hcs::{Dialect, Settings};
 use hoist_linux::features::HostFeatures;
 use hoist_linux::plan::plan;
 use hoist_linux::root_facts::RootFacts;
-use hoist_spec::{Command, ContainerId};
+use hoist_spec::{Command, ContainerId, ContainerSpec, Isolation};
 
 use super::run::command;
 use crate::args::Plan;
@@ -73,6 +73,9 @@ fn linux(command: &Command, json: bool) -> Result<u8, Failure> {
         .parse()
         .map_err(|error| Failure::message(format!("the id: {error}")))?;
     let spec = command.to_container_spec()?;
+    if command.isolation == Isolation::None {
+        return unisolated(&spec, json);
+    }
     let features = HostFeatures::quick()
         .map_err(|error| Failure::message(format!("look at this host: {error}")))?;
     let facts = RootFacts::read(&spec).map_err(Error::from)?;
@@ -88,6 +91,16 @@ fn linux(command: &Command, json: bool) -> Result<u8, Failure> {
         let _ = writeln!(text, "{number:>4}  {:<8} {}", step.lane, step.words);
     }
     output::print(&text)?;
+    Ok(0)
+}
+
+/// The short way of a plain process.
+fn unisolated(spec: &ContainerSpec, json: bool) -> Result<u8, Failure> {
+    let plan = hoist_host::plan_here(spec)?;
+    match json {
+        true => output::print_json(&plan.steps(), true)?,
+        false => output::print(&plan.to_string())?,
+    }
     Ok(0)
 }
 

@@ -248,6 +248,7 @@ fn options(run: Run) -> RunOptions {
         annotation: run.annotation,
         label: run.label,
         layer_folder: run.layer_folder,
+        isolation: run.isolation,
         network: run.network,
         cap_add: run.cap_add,
         cap_drop: run.cap_drop,

@@ -165,6 +165,10 @@ fn its_own_user(fixture: &dyn Fixture) -> Outcome {
 fn look(fixture: &dyn Fixture, container: &Container) -> Outcome<String> {
     let report = exec(fixture, &**container, &["report"])?.json()?;
     let summary = container.properties(Query::default())?.summary;
+    if fixture.lacks(Ability::Isolation).is_some() {
+        // What it sees is the whole machine's, which others change.
+        return Ok(format!("{summary:?}"));
+    }
     // The looking process is another one each time, and so are its pipes.
     let seen: Vec<&Value> = [
         "mounts",

@@ -63,7 +63,7 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     Behaviour {
         name: "an exec is ended with all it has started, and what it has left behind later",
         covers: &["execs.terminate"],
-        needs: &[Ability::Execs, Ability::Limits],
+        needs: &[Ability::Execs, Ability::Trees],
         run: its_tree_ends,
     },
     Behaviour {

@@ -15,7 +15,7 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     Behaviour {
         name: "a process with limits of its own is ended with all it has started, and nothing else is",
         covers: &["limited.tree", "process.terminate"],
-        needs: &[Ability::Limits],
+        needs: &[Ability::Trees],
         run: its_tree_ends,
     },
     Behaviour {
@@ -28,13 +28,13 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     Behaviour {
         name: "when its time is over, a process is ended with all it has started, and its status says why",
         covers: &["limited.tree", "exit.timed-out"],
-        needs: &[Ability::Limits],
+        needs: &[Ability::Trees],
         run: its_time_is_over,
     },
     Behaviour {
         name: "a limit that cannot be had starts no process",
         covers: &["limited.refused"],
-        needs: &[Ability::Limits],
+        needs: &[Ability::Trees],
         run: an_impossible_limit,
     },
     Behaviour {

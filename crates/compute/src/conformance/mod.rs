@@ -75,6 +75,8 @@ pub enum Ability {
     Signals,
     /// Memory and the number of processes can be limited, and what is used is accounted for.
     Limits,
+    /// All that a process has started, whatever became of it, can be told and ended.
+    Trees,
     /// A further process can have limits of its own.
     ProcessLimits,
     /// A container has a host name and process ids of its own.

@@ -22,7 +22,7 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     Behaviour {
         name: "the process list holds every process of the container and no other",
         covers: &["properties.processes", "properties.now"],
-        needs: &[Ability::Limits],
+        needs: &[Ability::Trees],
         run: the_process_list,
     },
     Behaviour {

@@ -111,7 +111,7 @@ fn kept(root: &RootSource) -> Option<(&'static str, PathBuf, Vec<String>)> {
             ];
             Some(("overlay", "overlay".into(), options))
         }
-        RootSource::Layers { .. } | RootSource::Host => None,
+        RootSource::Layers { .. } | RootSource::Host | RootSource::Unisolated => None,
     }
 }
 

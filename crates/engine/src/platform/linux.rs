@@ -9,13 +9,14 @@ use std::{
 };
 
 use hoist_compute::{ComputeService, Error, ErrorKind, OsCode, Phase, Result, Timeline};
+use hoist_host::{HostOptions, HostService};
 use hoist_linux::{LinuxOptions, LinuxService};
 use rustix::{
     process::geteuid,
     rand::{GetRandomFlags, getrandom},
 };
 
-use super::Ownership;
+use super::{Ownership, backends::Backends};
 
 /// `/run/hoist` for root; `$XDG_RUNTIME_DIR/hoist` or else `/tmp/hoist-UID` for a user.
 ///
@@ -67,8 +68,16 @@ pub(crate) fn service(
         takes_containers_along: ownership.takes_containers_along,
         ..LinuxOptions::default()
     };
-    let service = LinuxService::with_options(state_root.to_path_buf(), options)?;
-    Ok(Arc::new(service))
+    let isolated = LinuxService::with_options(state_root.to_path_buf(), options)?;
+    let options = HostOptions {
+        takes_containers_along: ownership.takes_containers_along,
+        ..HostOptions::default()
+    };
+    let unisolated = HostService::with_options(state_root.to_path_buf(), options);
+    Ok(Arc::new(Backends {
+        isolated,
+        unisolated,
+    }))
 }
 
 /// Fills `buffer` with random bytes of the kernel.

@@ -33,7 +33,7 @@ pub(super) fn plan(id: &ContainerId, spec: &ContainerSpec, settings: &Settings) 
             )
             .remedy("name the volume of a prepared layer as root and its folders as windows.layerFolders"));
         }
-        RootSource::Host => {
+        RootSource::Host | RootSource::Unisolated => {
             return Err(invalid(
                 format!("give container {id} this machine's own files as root"),
                 id.as_str(),

@@ -1,4 +1,8 @@
 //! The container's terminal: a pseudo-terminal of the container's own devpts.
+#![allow(
+    unsafe_code,
+    reason = "standard streams, which are inherited by number"
+)]
 
 use hoist_init::wire::{Call, Message, MessageKind, Slot};
 use rustix::fd::{AsFd, OwnedFd};
@@ -74,6 +78,18 @@ fn bind_over_dev_console(terminal: &OwnedFd, slots: &Slots) -> Result<()> {
     let copy = open_tree(terminal, c"", flags).at(Call::OpenTree)?;
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     move_mount(copy.as_fd(), c"", place.as_fd(), c"", flags).at(Call::MoveMount)
+}
+
+/// Makes standard input, a terminal, the controlling one of this session.
+pub(crate) fn take(uid: u32) -> Result<()> {
+    // SAFETY: the owner puts the standard streams there before it executes this program.
+    let terminal = unsafe { sys::descriptor(0) };
+    match rustix::fs::fchown(terminal, Some(rustix::fs::Uid::from_raw(uid)), None) {
+        // Nobody but root gives files away; then it is the caller's, and so is the process.
+        Ok(()) | Err(Errno::PERM) => {}
+        Err(errno) => return Err(Fault::new(Call::Fchown, errno)),
+    }
+    rustix::process::ioctl_tiocsctty(terminal).at(Call::Ioctl)
 }
 
 fn become_standard_streams(terminal: &OwnedFd) -> Result<()> {

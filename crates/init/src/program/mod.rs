@@ -8,6 +8,7 @@ mod execute;
 mod fault;
 mod hook;
 mod identity;
+mod keep;
 mod listener;
 mod mounts;
 mod network;

@@ -31,10 +31,14 @@ impl Slots {
         Some(self.0.get(usize::from(slot.0))?.as_ref()?.as_fd())
     }
 
+    /// What is in a slot, which is empty then.
+    pub(crate) fn take(&mut self, slot: Slot) -> Option<OwnedFd> {
+        self.0.get_mut(usize::from(slot.0)).and_then(Option::take)
+    }
+
     /// Moves what is in one slot to another.
     pub(crate) fn rename(&mut self, from: Slot, to: Slot) {
-        let descriptor = self.0.get_mut(usize::from(from.0)).and_then(Option::take);
-        if let Some(descriptor) = descriptor {
+        if let Some(descriptor) = self.take(from) {
             self.put(to, descriptor);
         }
     }

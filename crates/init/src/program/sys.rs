@@ -8,7 +8,7 @@ use core::mem::{offset_of, size_of};
 use core::num::NonZeroU32;
 use core::ptr::null;
 
-use rustix::fd::{AsFd, AsRawFd, BorrowedFd};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use rustix::io::Errno;
 
 pub(crate) type Result<T> = core::result::Result<T, Errno>;
@@ -32,6 +32,7 @@ mod number {
     pub(super) const CAPGET: usize = 125;
     pub(super) const CAPSET: usize = 126;
     pub(super) const RT_SIGTIMEDWAIT: usize = 128;
+    pub(super) const SIGNALFD4: usize = 289;
     pub(super) const PRCTL: usize = 157;
     pub(super) const PERSONALITY: usize = 135;
     pub(super) const SCHED_SETAFFINITY: usize = 203;
@@ -380,6 +381,7 @@ pub(crate) const SIGKILL: usize = 9;
 pub(crate) const PR_SET_KEEPCAPS: usize = 8;
 pub(crate) const PR_CAPBSET_READ: usize = 23;
 pub(crate) const PR_CAPBSET_DROP: usize = 24;
+pub(crate) const PR_SET_CHILD_SUBREAPER: usize = 36;
 pub(crate) const PR_SET_NO_NEW_PRIVS: usize = 38;
 pub(crate) const PR_GET_NO_NEW_PRIVS: usize = 39;
 pub(crate) const PR_CAP_AMBIENT: usize = 47;
@@ -586,6 +588,27 @@ pub(crate) fn wait_for_signal(set: SignalSet) -> Result<u32> {
         )
     }?;
     Ok(signal as u32)
+}
+
+/// signalfd4(2): a descriptor that becomes readable when one of `set`, which is blocked, is pending.
+pub(crate) fn signalfd(set: SignalSet) -> Result<OwnedFd> {
+    const SFD_CLOEXEC: usize = 0o2_000_000;
+    const SFD_NONBLOCK: usize = 0o4_000;
+    // SAFETY: the kernel reads eight bytes; what it returns is a new descriptor that nobody else has.
+    unsafe {
+        let number = syscall(
+            number::SIGNALFD4,
+            [
+                usize::MAX,
+                &raw const set as usize,
+                size_of::<SignalSet>(),
+                SFD_CLOEXEC | SFD_NONBLOCK,
+                0,
+                0,
+            ],
+        )?;
+        Ok(OwnedFd::from_raw_fd(number as i32))
+    }
 }
 
 /// kill(2).

@@ -12,6 +12,7 @@ use super::execute::Prepared;
 use super::fault::{At, Fault, Result};
 use super::hook::{self, Hook};
 use super::identity::{self, Identity};
+use super::keep::{self, Keeper};
 use super::mounts::{self, Binding, Covers, NewFilesystem, Node, Overlay};
 use super::root::{self, Target};
 use super::slots::Slots;
@@ -37,6 +38,7 @@ pub(crate) fn run() -> ! {
         ..Message::of(MessageKind::Failed)
     };
     let _ = control::send(message);
+    keep::not_executed();
     sys::exit(FAILED)
 }
 
@@ -155,6 +157,20 @@ impl Walk {
             Step::ReceiveDescriptors {} => {
                 self.next = control::receive_descriptors(slots, self.next)?.next;
             }
+            Step::Keep {
+                folder,
+                told,
+                with,
+                whole,
+                timeout,
+            } => {
+                if let Some(keeper) = Keeper::fork(whole, timeout)? {
+                    let told = slots.take(told);
+                    keeper.keep(slots.get(folder)?, told, slots.find(with))
+                }
+                slots.close(told);
+            }
+            Step::TakeTerminal { uid } => console::take(uid)?,
             Step::NewSession {} => {
                 rustix::process::setsid().at(Call::Setsid)?;
             }

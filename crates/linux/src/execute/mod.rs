@@ -1,12 +1,7 @@
 //! Carrying a plan out: starting the helper, handing it the plan, following its messages, letting the process go.
 
-pub(crate) mod control;
-pub(crate) mod helper;
 mod id_maps;
 mod operation;
-mod reap;
-pub(crate) mod spawn;
-mod streams;
 mod times;
 mod verify;
 
@@ -15,6 +10,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use hoist_compute::{Error, ErrorKind, OsCode, Phase, Result, Stdio, Streams};
+pub(crate) use hoist_init::owner::reap::{exit_info, reap, waitid};
+pub(crate) use hoist_init::owner::{control, helper, spawn, streams};
 use hoist_init::wire::{Call, Message, MessageKind, Step};
 use hoist_spec::ConsoleSize;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -22,7 +19,6 @@ use rustix::termios::{Winsize, tcsetwinsize};
 
 use self::control::Control;
 pub(crate) use self::operation::{new_user_namespace, operate};
-pub(crate) use self::reap::{exit_info, reap, waitid};
 pub(crate) use self::spawn::without_signals;
 pub(crate) use self::times::Tracer;
 use crate::features::HostFeatures;

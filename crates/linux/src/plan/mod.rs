@@ -177,8 +177,13 @@ pub fn plan_for_runtime(
     let mut namespaces = Namespaces::of(oci)?;
     let id_maps = IdMaps::of(oci, &mut namespaces, features)?;
     let cgroup = plan_cgroup(id, oci, features, &namespaces, options.systemd_cgroup)?;
-    let mut identity = user::resolve(spec.user.as_deref(), process.user(), facts)?;
-    user::add_groups(&mut identity, &spec.groups, facts)?;
+    let mut identity = user::resolve(
+        spec.user.as_deref(),
+        process.user(),
+        &facts.passwd,
+        &facts.group,
+    )?;
+    user::add_groups(&mut identity, &spec.groups, &facts.group)?;
     if let Some(maps) = &id_maps {
         maps.check(&identity)?;
     }
@@ -313,7 +318,12 @@ pub fn plan_process(
     facts: &RootFacts,
     options: &RuntimeOptions,
 ) -> Result<Plan, PlanError> {
-    let identity = user::resolve(process.user.as_deref(), process.oci.user(), facts)?;
+    let identity = user::resolve(
+        process.user.as_deref(),
+        process.oci.user(),
+        &facts.passwd,
+        &facts.group,
+    )?;
     if let Some(maps) = &container.id_maps {
         maps.check(&identity)?;
     }

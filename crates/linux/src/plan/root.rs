@@ -45,6 +45,12 @@ pub(crate) fn make(
             close_layer_slots(steps);
             steps.push(Step::AttachRoot {});
         }
+        RootSource::Unisolated => {
+            return Err(PlanError::unsupported(
+                "a container without isolation",
+                "it is no container of the kernel's",
+            ));
+        }
         RootSource::Host => {
             let host = context.facts.host_root.as_ref().ok_or_else(|| {
                 PlanError::unsupported(

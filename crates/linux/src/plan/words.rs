@@ -270,6 +270,9 @@ pub(crate) fn words(step: &Step<'_>) -> String {
         Step::AddMount { target, .. } => format!("mount it on {}", text(target)),
         Step::RemoveMount { target, .. } => format!("take the mount off {}", text(target)),
         Step::AwaitRelease {} => "await release".to_owned(),
+        // Of a process without isolation; no plan here has them.
+        Step::Keep { .. } => "fork the process and keep it".to_owned(),
+        Step::TakeTerminal { .. } => "take the terminal".to_owned(),
         Step::CloseDescriptors { .. } => "close every other descriptor at execve".to_owned(),
         Step::LoadSeccomp { filter, .. } => {
             format!("load a seccomp filter of {} instructions", filter.len() / 8)

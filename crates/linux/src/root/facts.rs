@@ -34,7 +34,7 @@ impl RootFacts {
         match spec.root {
             // The composed root has directories of its own in these places.
             RootSource::Host => facts.host_root = Some(HostRoot::read()?),
-            RootSource::Directory(_) | RootSource::Layers { .. } => {
+            RootSource::Directory(_) | RootSource::Layers { .. } | RootSource::Unisolated => {
                 for name in KERNEL_DIRECTORIES {
                     if destinations(mounts).any(|target| is_at_or_below(target, name))
                         && root.is_other_than_directory(name)?

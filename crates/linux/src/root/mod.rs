@@ -139,7 +139,9 @@ impl Root {
     pub fn open(source: &RootSource) -> Result<Self, RootError> {
         match source {
             RootSource::Directory(path) => directory(path).map(Self::directory),
-            RootSource::Host => directory(Path::new("/")).map(Self::directory),
+            RootSource::Host | RootSource::Unisolated => {
+                directory(Path::new("/")).map(Self::directory)
+            }
             RootSource::Layers { layers, writable } => {
                 let mut opened = Vec::with_capacity(layers.len() + 1);
                 if let WritableLayer::Folder(folder) = writable {

@@ -41,7 +41,7 @@ impl Shown {
         } = container.oci_state()?;
         let rootfs = match &container.spec().root {
             RootSource::Directory(path) => path.clone(),
-            RootSource::Layers { .. } | RootSource::Host => PathBuf::new(),
+            RootSource::Layers { .. } | RootSource::Host | RootSource::Unisolated => PathBuf::new(),
         };
         Ok(Self {
             oci_version,

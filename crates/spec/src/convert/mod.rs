@@ -12,6 +12,7 @@ mod profile;
 mod resources;
 mod security;
 mod settings;
+mod unisolated;
 mod validate;
 
 use std::path::PathBuf;
@@ -23,7 +24,7 @@ pub(crate) use validate::added_mounts;
 use oci_spec::runtime::{Linux, LinuxNamespace, LinuxNamespaceType, Root, Spec};
 
 use crate::{
-    Command, ContainerSpec, Faults, NetworkMode, RootSource, SeccompPolicy, StopPolicy,
+    Command, ContainerSpec, Faults, Isolation, NetworkMode, RootSource, SeccompPolicy, StopPolicy,
     WritableLayer,
 };
 
@@ -34,12 +35,16 @@ const OCI_VERSION: &str = "1.2.0";
 const HOSTNAME_OF_ID: usize = 12;
 
 impl Command {
-    /// Whether a Linux container can be made of it.
+    /// Whether a Linux container can be made of it, or without isolation a plain process.
     ///
     /// # Errors
     /// Everything that is wrong or contradictory, by field.
     pub fn validate(&self) -> Result<(), Faults> {
-        validate::command(self).into_result(())
+        let faults = match self.isolation {
+            Isolation::None => unisolated::faults(self),
+            _ => validate::command(self),
+        };
+        faults.into_result(())
     }
 
     /// What a Linux backend makes: the OCI runtime spec 1.2 with docker's defaults, and what stands
@@ -49,6 +54,9 @@ impl Command {
     /// As [`validate`](Self::validate).
     pub fn to_container_spec(&self) -> Result<ContainerSpec, Faults> {
         self.validate()?;
+        if self.isolation == Isolation::None {
+            return unisolated::spec(self);
+        }
         let security = security::Security::of(self)?;
         let hostname = self.effective_hostname();
 

@@ -10,8 +10,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::{
-    Command, ConsoleSize, ContainerSpec, Faults, Isolation, Mount, Network, NetworkInterface,
-    ProcessConfig, Resources, RootSource, SeccompPolicy, Signal, WritableLayer,
+    Command, ConsoleSize, ContainerSpec, Faults, Mount, Network, NetworkInterface, ProcessConfig,
+    Resources, RootSource, SeccompPolicy, Signal, WritableLayer,
 };
 
 fn sh() -> Command {
@@ -385,7 +385,6 @@ fn every_field_that_cannot_be_is_named() {
             .hostname("a b")
             .rootfs("relative")
             .working_dir("srv")
-            .isolation(Isolation::None)
             .mount(Mount::bind("data", "/data"))
             .mount(Mount::bind("/data", "/"))
             .mount(Mount {
@@ -423,7 +422,6 @@ fn every_field_that_cannot_be_is_named() {
             "rootfs",
             "working_dir",
             "hv_partition",
-            "isolation",
             "mounts[0].source",
             "mounts[1].destination",
             "mounts[2].source",

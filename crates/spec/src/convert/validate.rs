@@ -13,26 +13,44 @@ use crate::{
     check::{self, Check},
 };
 
-/// The faults of a command, in the order of its fields.
-pub(super) fn command(command: &Command) -> Faults {
+/// The faults of what any process has, with isolation or without.
+pub(super) fn of_any(command: &Command) -> Faults {
     let mut faults = Faults::default();
+    ids(command, &mut faults);
+    working_directory(command, &mut faults);
+    faults.extend(settings::faults(command));
+    faults.extend(process(&command.process_config, "process_config."));
+    faults
+}
+
+fn ids(command: &Command, faults: &mut Faults) {
     for (field, id) in [("id", &command.id), ("name", &command.name)] {
         if let Some(Err(error)) = given(id).map(|id| id.parse::<ContainerId>()) {
             faults.push(Fault::new(field, error.to_string()));
         }
     }
-    if let Some(name) = given(&command.hostname) {
-        check(&mut faults, "hostname", name, check::hostname(name));
-    }
-    root(command, &mut faults);
+}
+
+fn working_directory(command: &Command, faults: &mut Faults) {
     if let Some(directory) = given(&command.working_dir) {
         check(
-            &mut faults,
+            faults,
             "working_dir",
             directory,
             check::absolute_path(directory),
         );
     }
+}
+
+/// The faults of a command, in the order of its fields.
+pub(super) fn command(command: &Command) -> Faults {
+    let mut faults = Faults::default();
+    ids(command, &mut faults);
+    if let Some(name) = given(&command.hostname) {
+        check(&mut faults, "hostname", name, check::hostname(name));
+    }
+    root(command, &mut faults);
+    working_directory(command, &mut faults);
     if command.hv_partition || command.isolation == Isolation::Hyperv {
         let field = if command.hv_partition {
             "hv_partition"
@@ -42,12 +60,6 @@ pub(super) fn command(command: &Command) -> Faults {
         faults.push(Fault::new(
             field,
             "asks for Hyper-V, which Linux does not have",
-        ));
-    }
-    if command.isolation == Isolation::None {
-        faults.push(Fault::new(
-            "isolation",
-            "asks for no isolation, which a Linux container cannot have",
         ));
     }
     all_mounts(&command.mounts, &mut faults);

@@ -17,7 +17,8 @@ use std::{
 use oci_spec::runtime::{LinuxResources, Mount as OciMount};
 
 use crate::{
-    Command, Fault, Faults, Mount, Network, NetworkMode, ProcessConfig, Resources, Signal, convert,
+    Command, Fault, Faults, Isolation, Mount, Network, NetworkMode, ProcessConfig, Resources,
+    Signal, convert,
 };
 
 /// What the options of a command line may refer to.
@@ -124,6 +125,8 @@ pub struct RunOptions {
     pub label: Vec<String>,
     /// `--layer-folder DIR` (Hoist's own): what the container writes over its layers is kept there.
     pub layer_folder: Option<String>,
+    /// `--isolation default|process|none`; `none` is Hoist's own on Linux.
+    pub isolation: Option<String>,
     /// `--network none|host`
     pub network: Option<String>,
     /// `--cap-add CAPABILITY`
@@ -278,6 +281,9 @@ impl RunOptions {
                 ..Network::default()
             },
         };
+        let isolation = self.isolation.as_deref().map(isolation);
+        let isolation = isolation.and_then(|given| faults.keep(given));
+        let isolation = isolation.unwrap_or_default();
         let mut words = self
             .entrypoint
             .filter(|program| !program.is_empty())
@@ -293,7 +299,13 @@ impl RunOptions {
                 .rev()
                 .map(|layer| absolute(layer, facts))
                 .collect(),
-            working_dir: self.workdir.clone().unwrap_or_default(),
+            working_dir: match (&self.workdir, isolation) {
+                (Some(directory), _) => directory.clone(),
+                // A plain process begins where its caller is.
+                (None, Isolation::None) => absolute(".".to_owned(), facts),
+                (None, _) => String::new(),
+            },
+            isolation,
             readonly_rootfs: self.read_only,
             mounts: mounts.list,
             network,
@@ -420,6 +432,7 @@ fn option_of(field: &str, mounts: &[&'static str]) -> String {
     let option = match section {
         "entrypoint" | "arguments" => "COMMAND",
         "working_dir" => "--workdir",
+        "readonly_rootfs" => "--read-only",
         "layer_paths" => "--layer",
         "devices" => "--device",
         "device_cgroup_rules" => "--device-cgroup-rule",
@@ -457,6 +470,20 @@ fn network_mode(text: &str) -> Result<NetworkMode, Fault> {
             "--network",
             text,
             "is no network that there is yet: use none or host",
+        )),
+    }
+}
+
+fn isolation(text: &str) -> Result<Isolation, Fault> {
+    match text {
+        "" | "default" => Ok(Isolation::Default),
+        "process" => Ok(Isolation::Process),
+        "hyperv" => Ok(Isolation::Hyperv),
+        "none" => Ok(Isolation::None),
+        _ => Err(Fault::of_value(
+            "--isolation",
+            text,
+            "is no isolation: use default, process, hyperv (Windows) or none",
         )),
     }
 }

@@ -5,7 +5,7 @@ use std::{collections::HashMap, io};
 use proptest::prelude::*;
 
 use super::*;
-use crate::{ContainerSpec, Device, SharedNamespaces};
+use crate::{ContainerSpec, Device, Isolation, SharedNamespaces};
 
 /// What the options may refer to in these tests: a working directory, a variable, and some files.
 fn with_facts<T>(test: impl FnOnce(&OptionFacts<'_>) -> T) -> T {
@@ -120,6 +120,7 @@ fn every_option_finds_its_field() {
         annotation: words(&["a=b"]),
         label: words(&["c"]),
         layer_folder: None,
+        isolation: given("process"),
         network: given("none"),
         cap_add: words(&["NET_ADMIN"]),
         cap_drop: words(&["ALL"]),
@@ -135,6 +136,7 @@ fn every_option_finds_its_field() {
     let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let expected = Command {
         name: "web".to_owned(),
+        isolation: Isolation::Process,
         privileged: true,
         devices: vec![
             Device {
@@ -467,4 +469,48 @@ proptest! {
         all.extend(process.arguments);
         prop_assert_eq!(all, command);
     }
+}
+
+#[test]
+fn without_isolation_a_process_begins_where_its_caller_is_and_what_needs_some_is_refused_by_option()
+{
+    let plain = || RunOptions {
+        isolation: given("none"),
+        ..running(&["true"])
+    };
+    let command = read(plain()).unwrap();
+    assert_eq!(command.isolation, Isolation::None);
+    assert_eq!(command.working_dir, "/home/me");
+    let faults = read(RunOptions {
+        memory: given("64m"),
+        rootfs: given("/srv"),
+        read_only: true,
+        volume: words(&["/a:/b"]),
+        tmpfs: words(&["/t"]),
+        network: given("none"),
+        pid: given("host"),
+        userns: given("private"),
+        ..plain()
+    })
+    .unwrap_err();
+    let options: Vec<_> = faults.iter().map(|fault| fault.field.as_str()).collect();
+    for option in [
+        "--memory",
+        "--rootfs",
+        "--read-only",
+        "--volume",
+        "--tmpfs",
+        "--network",
+        "--pid",
+        "--userns",
+    ] {
+        assert!(options.contains(&option), "{option} is not in {options:?}");
+    }
+    assert!(
+        read(RunOptions {
+            isolation: given("some"),
+            ..plain()
+        })
+        .is_err()
+    );
 }

@@ -5,6 +5,8 @@
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::{fs, io, time::Duration};
 
+use serde::{Deserialize, Serialize};
+
 use hoist_compute::{ProcessEntry, Timestamp};
 use rustix::{
     io::Errno,
@@ -12,29 +14,51 @@ use rustix::{
     time::{ClockId, Timespec, clock_gettime},
 };
 
-use crate::whole_file;
+use super::whole_file;
 
 /// Clock ticks per second in `/proc`: `USER_HZ`, which is 100 on every architecture that Rust's Linux targets have.
 const TICKS_PER_SECOND: u64 = 100;
 
+/// A process, told from a later one with the same id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessIdentity {
+    /// Its id.
+    pub pid: u32,
+    /// When it was started, in clock ticks since the machine was (proc_pid_stat(5), field 22).
+    pub start_ticks: u64,
+}
+
+impl ProcessIdentity {
+    /// The identity of a process that is there.
+    pub fn of(pid: u32) -> io::Result<Self> {
+        let start_ticks = start_ticks(pid)?.ok_or(io::ErrorKind::NotFound)?;
+        Ok(Self { pid, start_ticks })
+    }
+
+    /// Whether the process is still there, if only as a zombie.
+    pub fn exists(self) -> bool {
+        start_ticks(self.pid).is_ok_and(|ticks| ticks == Some(self.start_ticks))
+    }
+}
+
 /// A part of `/proc/PID/stat`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ProcessStat {
+pub struct ProcessStat {
     /// The name of its program's file, cut to 15 bytes.
-    pub(crate) name: String,
+    pub name: String,
     /// `R`, `S`, `D`, `Z`, …
-    pub(crate) state: char,
+    pub state: char,
     /// Its parent.
-    pub(crate) parent: u32,
+    pub parent: u32,
     /// Processor time it has used, in user and in system mode, in clock ticks.
-    pub(crate) cpu_ticks: u64,
+    pub cpu_ticks: u64,
     /// When it was started, in clock ticks since boot. With the boot id it tells a process from any other that
     /// ever bears its number.
-    pub(crate) start_ticks: u64,
+    pub start_ticks: u64,
 }
 
 /// Reads `/proc/PID/stat`.
-pub(crate) fn stat(pid: u32) -> io::Result<Option<ProcessStat>> {
+pub fn stat(pid: u32) -> io::Result<Option<ProcessStat>> {
     let Some(text) = read(pid, "stat")? else {
         return Ok(None);
     };
@@ -44,12 +68,12 @@ pub(crate) fn stat(pid: u32) -> io::Result<Option<ProcessStat>> {
 }
 
 /// When a process was started, in clock ticks since boot.
-pub(crate) fn start_ticks(pid: u32) -> io::Result<Option<u64>> {
+pub fn start_ticks(pid: u32) -> io::Result<Option<u64>> {
     Ok(stat(pid)?.map(|stat| stat.start_ticks))
 }
 
 /// What a list of processes shows of one.
-pub(crate) fn entry(pid: u32) -> io::Result<Option<ProcessEntry>> {
+pub fn entry(pid: u32) -> io::Result<Option<ProcessEntry>> {
     let (Some(stat), Some(status), Some(command)) =
         (stat(pid)?, read(pid, "status")?, read(pid, "cmdline")?)
     else {
@@ -79,7 +103,7 @@ fn wait_channel(pid: u32) -> String {
 /// A process by its id, held fast from now on (pidfd_open(2)).
 ///
 /// `None` where no process bears that id: it has ended and been reaped, or the id is a thread's (by now).
-pub(crate) fn open(pid: u32) -> io::Result<Option<OwnedFd>> {
+pub fn open(pid: u32) -> io::Result<Option<OwnedFd>> {
     let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
         return Ok(None);
     };
@@ -92,7 +116,7 @@ pub(crate) fn open(pid: u32) -> io::Result<Option<OwnedFd>> {
 }
 
 /// The id of the process that a pidfd refers to (pidfd_open(2), "fdinfo").
-pub(crate) fn of_pidfd(pidfd: BorrowedFd<'_>) -> io::Result<u32> {
+pub fn of_pidfd(pidfd: BorrowedFd<'_>) -> io::Result<u32> {
     let text = fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd()))?;
     text.lines()
         .find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok())
@@ -100,14 +124,14 @@ pub(crate) fn of_pidfd(pidfd: BorrowedFd<'_>) -> io::Result<u32> {
 }
 
 /// An id that differs with each boot (random(4)).
-pub(crate) fn boot_id() -> io::Result<String> {
+pub fn boot_id() -> io::Result<String> {
     Ok(whole_file::read_text("/proc/sys/kernel/random/boot_id")?
         .trim()
         .to_owned())
 }
 
 /// Which pid namespace a process is in: the inode of `/proc/PID/ns/pid`.
-pub(crate) fn pid_namespace(pid: u32) -> io::Result<Option<u64>> {
+pub fn pid_namespace(pid: u32) -> io::Result<Option<u64>> {
     match rustix::fs::stat(format!("/proc/{pid}/ns/pid")) {
         Ok(stat) => Ok(Some(stat.st_ino)),
         Err(Errno::NOENT | Errno::SRCH) => Ok(None),
@@ -117,7 +141,7 @@ pub(crate) fn pid_namespace(pid: u32) -> io::Result<Option<u64>> {
 
 /// The processes in a pid namespace, those in namespaces below it left out. Processes that the caller may not look
 /// at are left out too.
-pub(crate) fn pids_in_namespace(namespace: u64) -> io::Result<Vec<u32>> {
+pub fn pids_in_namespace(namespace: u64) -> io::Result<Vec<u32>> {
     let mut pids = Vec::new();
     for entry in fs::read_dir("/proc")? {
         let Some(pid) = entry?

@@ -8,7 +8,8 @@ use std::{
 };
 
 /// What the nested cargo must not take over from the one that runs this script.
-const NOT_INHERITED: [&str; 6] = [
+const NOT_INHERITED: [&str; 7] = [
+    "CARGO_FEATURE_OWNER",
     "CARGO_ENCODED_RUSTFLAGS",
     "CARGO_TARGET_DIR",
     "CARGO_BUILD_TARGET",
@@ -19,8 +20,8 @@ const NOT_INHERITED: [&str; 6] = [
 
 /// Leaves the program at `OUT_DIR/hoist-init`.
 pub(crate) fn build(out: &Path) -> Result<(), Box<dyn Error>> {
-    let package = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("../init");
-    for path in ["src", "build.rs", "Cargo.toml"] {
+    let package = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
+    for path in ["src", "Cargo.toml"] {
         println!("cargo:rerun-if-changed={}", package.join(path).display());
     }
     let target = env::var("TARGET")?;

@@ -11,22 +11,22 @@ use rustix::io::{pread, retry_on_intr};
 use rustix::path::Arg;
 
 /// The content of the file of this path.
-pub(crate) fn read(path: impl Arg) -> io::Result<Vec<u8>> {
+pub fn read(path: impl Arg) -> io::Result<Vec<u8>> {
     read_at(CWD, path)
 }
 
 /// As [`read`]; a file that is no text is `InvalidData`.
-pub(crate) fn read_text(path: impl Arg) -> io::Result<String> {
+pub fn read_text(path: impl Arg) -> io::Result<String> {
     text(read(path)?)
 }
 
 /// The text of the file of this path, where it is relative below `directory`.
-pub(crate) fn read_text_at(directory: impl AsFd, path: impl Arg) -> io::Result<String> {
+pub fn read_text_at(directory: impl AsFd, path: impl Arg) -> io::Result<String> {
     text(read_at(directory, path)?)
 }
 
 /// The text of an open file, from its beginning, however often it was read before.
-pub(crate) fn read_again(file: impl AsFd) -> io::Result<String> {
+pub fn read_again(file: impl AsFd) -> io::Result<String> {
     text(read_open(file)?)
 }
 

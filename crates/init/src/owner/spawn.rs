@@ -24,7 +24,7 @@ struct Child {
 /// exit signal: a caller that handles `SIGCHLD` never hears of it.
 ///
 /// Returns its pidfd when it was executed.
-pub(crate) fn spawn(
+pub fn spawn(
     program: BorrowedFd<'_>,
     streams: [BorrowedFd<'_>; 3],
     control: BorrowedFd<'_>,
@@ -118,7 +118,7 @@ fn execute(child: &Child) -> c_int {
 }
 
 /// Calls `work` with every signal of this thread blocked.
-pub(crate) fn without_signals<T>(work: impl FnOnce() -> T) -> io::Result<T> {
+pub fn without_signals<T>(work: impl FnOnce() -> T) -> io::Result<T> {
     let before = block_signals()?;
     let result = work();
     restore_signals(&before);

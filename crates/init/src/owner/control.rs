@@ -4,14 +4,14 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-use hoist_init::wire::{Message, MessageKind, Slot};
+use crate::wire::{Message, MessageKind, Slot};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
 
 /// A connected pair: the owner's end, and the helper's.
-pub(crate) fn pair() -> io::Result<(Control, OwnedFd)> {
+pub fn pair() -> io::Result<(Control, OwnedFd)> {
     let (owner, helper) = socketpair(
         AddressFamily::UNIX,
         SocketType::SEQPACKET,
@@ -22,7 +22,7 @@ pub(crate) fn pair() -> io::Result<(Control, OwnedFd)> {
 }
 
 /// The owner's end.
-pub(crate) struct Control(OwnedFd);
+pub struct Control(OwnedFd);
 
 impl From<OwnedFd> for Control {
     /// A socket at whose other end a container's process waits.
@@ -33,11 +33,7 @@ impl From<OwnedFd> for Control {
 
 impl Control {
     /// Hands over descriptors, and says whether times are to be noted.
-    pub(crate) fn hand_over(
-        &self,
-        descriptors: &[BorrowedFd<'_>],
-        wants_times: bool,
-    ) -> io::Result<()> {
+    pub fn hand_over(&self, descriptors: &[BorrowedFd<'_>], wants_times: bool) -> io::Result<()> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(Slot::COUNT))];
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
         let count = u8::try_from(descriptors.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
@@ -55,18 +51,18 @@ impl Control {
     }
 
     /// Says that nothing more will come: whoever waits at the other end gives up.
-    pub(crate) fn hang_up(&self) {
+    pub fn hang_up(&self) {
         // It fails only where the other end is gone already.
         let _ = rustix::net::shutdown(&self.0, rustix::net::Shutdown::Write);
     }
 
     /// Lets the process go on.
-    pub(crate) fn go(&self) -> io::Result<()> {
+    pub fn go(&self) -> io::Result<()> {
         self.send_go(0)
     }
 
     /// Releases the process; with `dies_with_owner` the kernel ends it when the calling thread ends.
-    pub(crate) fn release(&self, dies_with_owner: bool) -> io::Result<()> {
+    pub fn release(&self, dies_with_owner: bool) -> io::Result<()> {
         self.send_go(match dies_with_owner {
             true => Message::DIES_WITH_OWNER,
             false => 0,
@@ -84,7 +80,7 @@ impl Control {
     }
 
     /// The next message with the descriptor that may come with it; none when the other end is closed for good.
-    pub(crate) fn receive(&self) -> io::Result<Option<(Message, Option<OwnedFd>)>> {
+    pub fn receive(&self) -> io::Result<Option<(Message, Option<OwnedFd>)>> {
         let mut bytes = [0; Message::LENGTH];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);

@@ -1,17 +1,14 @@
 //! Which user, groups and home a process gets: docker's rules for `user[:group]`, and OCI's numbers.
 //!
-//! Pure: the lines of the container's own `/etc/passwd` and `/etc/group` come in as [`RootFacts`].
+//! Pure: the lines of the container's own `/etc/passwd` and `/etc/group` come in.
 //! A text of digits is always a number, whatever the image calls its users (CVE-2016-3697); an id is at
 //! most 2³²−2 and never wraps (CVE-2024-40635); the primary group is always among the supplementary ones
 //! (CVE-2022-36109).
 
-use hoist_spec::oci;
+use oci_spec::runtime as oci;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    accounts::{GroupEntry, LARGEST_ID, PasswdEntry},
-    root_facts::RootFacts,
-};
+use crate::accounts::{GroupEntry, LARGEST_ID, PasswdEntry};
 
 /// `NGROUPS_MAX` of linux/limits.h.
 const MOST_GROUPS: usize = 65536;
@@ -149,18 +146,18 @@ impl<'a> UserRequest<'a> {
 pub fn resolve(
     user: Option<&str>,
     oci: &oci::User,
-    facts: &RootFacts,
+    passwd: &[PasswdEntry],
+    group: &[GroupEntry],
 ) -> Result<Identity, UserError> {
     let request = UserRequest::of(user, oci)?;
-    let entry = facts.passwd.iter().find(|entry| request.is_user(entry));
+    let entry = passwd.iter().find(|entry| request.is_user(entry));
     let name = entry.map(|entry| entry.name.as_str());
     let uid = match (entry, &request.user) {
         (Some(entry), _) => entry.uid,
         (None, Principal::Id(uid)) => *uid,
         (None, Principal::Name(name)) => return Err(UserError::UnknownUser((*name).to_owned())),
     };
-    let mut matching = facts
-        .group
+    let mut matching = group
         .iter()
         .filter(|entry| request.is_group(entry, name))
         .map(|entry| entry.gid);
@@ -203,13 +200,12 @@ pub fn resolve(
 pub fn add_groups(
     identity: &mut Identity,
     groups: &[String],
-    facts: &RootFacts,
+    known: &[GroupEntry],
 ) -> Result<(), UserError> {
     for group in groups {
         identity.groups.push(match Principal::parse(group)? {
             Principal::Id(gid) => gid,
-            Principal::Name(name) => facts
-                .group
+            Principal::Name(name) => known
                 .iter()
                 .find(|entry| entry.name == name)
                 .map(|entry| entry.gid)
@@ -225,7 +221,7 @@ pub fn add_groups(
 }
 
 /// Whether a group is asked for by its name, which `/etc/group` must tell.
-pub(crate) fn is_group_name(group: &str) -> bool {
+pub fn is_group_name(group: &str) -> bool {
     matches!(Principal::parse(group), Ok(Principal::Name(_)))
 }
 
@@ -251,7 +247,7 @@ mod tests {
         homeless:x:40:41\n";
     const GROUP: &str = "root:x:0:\nwww:x:33:\nlogs:x:50:www,root\n7:x:70:\nlogs:x:51:\n";
 
-    fn facts() -> RootFacts {
+    fn facts() -> (Vec<PasswdEntry>, Vec<GroupEntry>) {
         // Members of both users that the tests look for.
         let mut group: Vec<GroupEntry> = Vec::new();
         for member in ["www", "root"] {
@@ -262,15 +258,16 @@ mod tests {
                 }
             }
         }
-        RootFacts {
-            passwd: accounts::passwd(PASSWD.as_bytes()).collect(),
-            group,
-            ..RootFacts::default()
-        }
+        (accounts::passwd(PASSWD.as_bytes()).collect(), group)
+    }
+
+    fn found(user: Option<&str>, oci: &oci::User) -> Result<Identity, UserError> {
+        let (passwd, group) = facts();
+        resolve(user, oci, &passwd, &group)
     }
 
     fn ids(user: &str) -> Result<(u32, u32, Vec<u32>), UserError> {
-        resolve(Some(user), &oci::User::default(), &facts())
+        found(Some(user), &oci::User::default())
             .map(|identity| (identity.uid, identity.gid, identity.groups))
     }
 
@@ -327,7 +324,7 @@ mod tests {
 
     #[test]
     fn home_and_name_are_those_of_the_first_matching_line() {
-        let of = |text| resolve(Some(text), &oci::User::default(), &facts()).unwrap();
+        let of = |text| found(Some(text), &oci::User::default()).unwrap();
         assert_eq!(of("www").home, "/var/www");
         assert_eq!(of("33").name.as_deref(), Some("www"));
         assert_eq!(of("homeless").home, "/");
@@ -340,25 +337,19 @@ mod tests {
         user.set_uid(33)
             .set_gid(8)
             .set_additional_gids(Some(vec![9, 3, 9]));
-        let identity = resolve(None, &user, &facts()).unwrap();
+        let identity = found(None, &user).unwrap();
         assert_eq!((identity.uid, identity.gid), (33, 8));
         assert_eq!(identity.groups, [3, 8, 9]);
         assert_eq!(identity.home, "/var/www");
         user.set_uid(u32::MAX);
-        assert!(matches!(
-            resolve(None, &user, &facts()),
-            Err(UserError::OutOfRange(_))
-        ));
+        assert!(matches!(found(None, &user), Err(UserError::OutOfRange(_))));
     }
 
     #[test]
     fn more_groups_than_the_kernel_takes_are_refused() {
         let mut user = oci::User::default();
         user.set_additional_gids(Some((1..=65536).collect()));
-        assert_eq!(
-            resolve(None, &user, &facts()),
-            Err(UserError::TooManyGroups(65537))
-        );
+        assert_eq!(found(None, &user), Err(UserError::TooManyGroups(65537)));
     }
 
     proptest! {

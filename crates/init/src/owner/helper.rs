@@ -14,7 +14,7 @@ static PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/hoist-init"));
 static SEALED: OnceLock<OwnedFd> = OnceLock::new();
 
 /// The sealed program, one for the life of this process.
-pub(crate) fn sealed() -> Result<&'static OwnedFd> {
+pub fn sealed() -> Result<&'static OwnedFd> {
     if let Some(program) = SEALED.get() {
         return Ok(program);
     }
@@ -38,7 +38,7 @@ pub(crate) fn sealed() -> Result<&'static OwnedFd> {
 }
 
 /// A file in memory that holds `content` for good.
-pub(crate) fn seal(name: &str, content: &[u8], executable: bool) -> rustix::io::Result<OwnedFd> {
+pub fn seal(name: &str, content: &[u8], executable: bool) -> rustix::io::Result<OwnedFd> {
     /// From Linux 6.3; `EINVAL` before.
     const MFD_EXEC: MemfdFlags = MemfdFlags::from_bits_retain(0x10);
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;

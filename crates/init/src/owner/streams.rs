@@ -9,13 +9,15 @@ use rustix::fs::{Mode, OFlags};
 use rustix::pipe::{PipeFlags, pipe_with};
 
 /// The process's three descriptors and the caller's ends.
-pub(crate) struct Prepared {
-    pub(crate) process: [OwnedFd; 3],
-    pub(crate) caller: Streams,
+pub struct Prepared {
+    /// What the process gets.
+    pub process: [OwnedFd; 3],
+    /// What the caller keeps.
+    pub caller: Streams,
 }
 
 /// Opens what `stdio` asks for.
-pub(crate) fn prepare(stdio: Stdio) -> io::Result<Prepared> {
+pub fn prepare(stdio: Stdio) -> io::Result<Prepared> {
     let mut caller = Streams::default();
     let process = match stdio {
         // The process makes its console itself, in its own devpts, and takes it in place of these.

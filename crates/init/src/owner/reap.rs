@@ -8,7 +8,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 
 /// How a child ended: `si_code` and `si_status` (waitid(2)).
-pub(crate) fn waitid(pidfd: impl AsFd) -> io::Result<(i32, i32)> {
+pub fn waitid(pidfd: impl AsFd) -> io::Result<(i32, i32)> {
     // SAFETY: zeroes are a valid `siginfo_t`; the call fills it; `si_status` is there after a wait that succeeded.
     unsafe {
         let mut info: libc::siginfo_t = std::mem::zeroed();
@@ -30,7 +30,7 @@ pub(crate) fn waitid(pidfd: impl AsFd) -> io::Result<(i32, i32)> {
 }
 
 /// Waits for a child's end and forgets how it was.
-pub(crate) fn reap(pidfd: impl AsFd) -> io::Result<()> {
+pub fn reap(pidfd: impl AsFd) -> io::Result<()> {
     waitid(pidfd).map(|_| ())
 }
 
@@ -50,7 +50,7 @@ const PIDFD_INFO_EXIT: u64 = 1 << 3;
 
 /// How a process ended that somebody else has reaped, as the kernel still knows it for those who held a pidfd before: the
 /// status of wait(2). `None` where this kernel (before 6.15) does not say, or the process was not reaped yet.
-pub(crate) fn exit_info(pidfd: impl AsFd) -> Option<i32> {
+pub fn exit_info(pidfd: impl AsFd) -> Option<i32> {
     let mut info = PidfdInfo {
         mask: PIDFD_INFO_EXIT,
         ..PidfdInfo::default()

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// The largest id that means a user or group; the number above it, −1 to the kernel, means "do not change"
 /// (setresuid(2)).
-pub(crate) const LARGEST_ID: u32 = u32::MAX - 1;
+pub const LARGEST_ID: u32 = u32::MAX - 1;
 
 /// One well-formed line of `/etc/passwd`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,7 +34,7 @@ pub struct GroupEntry {
 }
 
 /// The entries of an `/etc/passwd`, in order.
-pub(crate) fn passwd(text: &[u8]) -> impl Iterator<Item = PasswdEntry> {
+pub fn passwd(text: &[u8]) -> impl Iterator<Item = PasswdEntry> {
     lines(text).filter_map(|line| {
         let mut fields = line.split(|byte| *byte == b':');
         Some(PasswdEntry {
@@ -48,7 +48,7 @@ pub(crate) fn passwd(text: &[u8]) -> impl Iterator<Item = PasswdEntry> {
 
 /// The entries of an `/etc/group`, in order; of their members only `member` is kept, so that a huge file
 /// does not become a huger value.
-pub(crate) fn group(text: &[u8], member: Option<&str>) -> impl Iterator<Item = GroupEntry> {
+pub fn group(text: &[u8], member: Option<&str>) -> impl Iterator<Item = GroupEntry> {
     lines(text).filter_map(move |line| {
         let mut fields = line.split(|byte| *byte == b':');
         let name = name(fields.next()?)?;

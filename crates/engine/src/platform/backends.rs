@@ -1,0 +1,65 @@
+//! Two backends as one: containers of the platform's own kind, and plain processes for those that ask for no isolation.
+
+use hoist_compute::{
+    ComputeService, ComputeSystem, Error, ErrorKind, Features, Phase, Result, Summary,
+};
+use hoist_host::HostService;
+use hoist_spec::{ContainerId, ContainerSpec, RootSource};
+
+/// The spec chooses where a container is made; where it is found is where it was made.
+pub(super) struct Backends<T> {
+    pub(super) isolated: T,
+    pub(super) unisolated: HostService,
+}
+
+impl<T: ComputeService> ComputeService for Backends<T> {
+    fn create(&self, id: &ContainerId, spec: &ContainerSpec) -> Result<Box<dyn ComputeSystem>> {
+        let is_unisolated = spec.root == RootSource::Unisolated;
+        let is_taken = match is_unisolated {
+            true => match self.isolated.open(id) {
+                Err(error) => error.kind() != ErrorKind::NotFound,
+                Ok(_) => true,
+            },
+            false => self.unisolated.has(id),
+        };
+        if is_taken {
+            return Err(Error::new(
+                ErrorKind::AlreadyExists,
+                Phase::Create,
+                format!("create container {id}: the id is in use"),
+            )
+            .about(id.as_str()));
+        }
+        match is_unisolated {
+            true => self.unisolated.create(id, spec),
+            false => self.isolated.create(id, spec),
+        }
+    }
+
+    fn open(&self, id: &ContainerId) -> Result<Box<dyn ComputeSystem>> {
+        match self.isolated.open(id) {
+            Err(error) if error.kind() == ErrorKind::NotFound && self.unisolated.has(id) => {
+                self.unisolated.open(id)
+            }
+            opened => opened,
+        }
+    }
+
+    fn enumerate(&self) -> Result<Vec<Summary>> {
+        let mut summaries = self.isolated.enumerate()?;
+        summaries.extend(self.unisolated.enumerate()?);
+        summaries.sort_by_key(|summary| summary.created_at);
+        Ok(summaries)
+    }
+
+    fn ids(&self, beginning: &str) -> Result<Vec<ContainerId>> {
+        let mut ids = self.isolated.ids(beginning)?;
+        ids.extend(self.unisolated.ids(beginning)?);
+        ids.sort();
+        Ok(ids)
+    }
+
+    fn features(&self) -> Features {
+        self.isolated.features()
+    }
+}
