@@ -45,7 +45,12 @@ pub(super) fn accounts(bytes: &[u8]) {
         return;
     }
     if let Ok(facts) = RootFacts::read_for_process(&root, &process) {
-        let found = user::resolve(process.user.as_deref(), process.oci.user(), &facts);
+        let found = user::resolve(
+            process.user.as_deref(),
+            process.oci.user(),
+            &facts.passwd,
+            &facts.group,
+        );
         if let Ok(identity) = found {
             // The kernel takes it for "no change".
             assert!(identity.uid != u32::MAX && identity.gid != u32::MAX);
