@@ -196,13 +196,16 @@ mod linux {
         assert_eq!(hoist.inspect("made")["State"]["Status"], "created");
         hoist.hoist(&["start", "made"]).succeeded();
         until(|| hoist.hoist(&["logs", "made"]).succeeded().contains("ready"));
-        hoist.hoist(&["pause", "made"]).succeeded();
-        assert_eq!(hoist.inspect("made")["State"]["Status"], "paused");
-        hoist.hoist(&["unpause", "made"]).succeeded();
         hoist.hoist(&["kill", "-s", "12", "made"]).succeeded();
         assert_eq!(hoist.hoist(&["wait", "made"]).succeeded(), "3\n");
         hoist.hoist(&["start", "made"]).succeeded();
         hoist.hoist(&["rm", "-f", "made"]).succeeded();
+        detached(hoist, "still", &["idle"]);
+        hoist.hoist(&["pause", "still"]).succeeded();
+        assert_eq!(hoist.inspect("still")["State"]["Status"], "paused");
+        hoist.hoist(&["unpause", "still"]).succeeded();
+        assert_eq!(hoist.inspect("still")["State"]["Status"], "running");
+        hoist.hoist(&["rm", "-f", "still"]).succeeded();
     }
 
     fn the_command_is_killed(hoist: &Hoist) {

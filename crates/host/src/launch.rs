@@ -97,8 +97,17 @@ impl Launch<'_> {
 
     /// Follows the messages to the end of the socket.
     fn follow(&self, control: &Control, released: &mut Option<Released>) -> Result<()> {
-        let mut is_let_go = false;
+        // The process and its keeper speak at the same time: either may be heard first.
+        let (mut is_ready, mut is_let_go) = (false, false);
         loop {
+            if let (true, false, Some(released)) = (is_ready, is_let_go, released.as_ref()) {
+                (self.publish)(released)?;
+                // It ends with its keeper.
+                control
+                    .release(true)
+                    .map_err(failed("let the process go"))?;
+                is_let_go = true;
+            }
             let received = control.receive().map_err(failed("listen to the process"))?;
             let Some((message, _)) = received else {
                 // It closes when the program is executed.
@@ -113,14 +122,7 @@ impl Launch<'_> {
                     }
                     *released = Some(found);
                 }
-                MessageKind::Ready => {
-                    (self.publish)(released.as_ref().ok_or_else(died)?)?;
-                    // It ends with its keeper.
-                    control
-                        .release(true)
-                        .map_err(failed("let the process go"))?;
-                    is_let_go = true;
-                }
+                MessageKind::Ready => is_ready = true,
                 MessageKind::Failed => return Err(self.explain(&message)),
                 _ => return Err(died()),
             }

@@ -12,6 +12,8 @@
 //! - The keeper is the sealed helper that the repository has already: started without a copy of the caller's memory, alone in its own.
 //!   It belongs to nobody but init, outlives its owner, and writes the exit status down itself: that is not lost with the owner.
 //!
+//! A pause stops processes by `SIGSTOP`: a few system calls then fail with `EINTR` (signal(7)), which no freezer would have them do.
+//!
 //! A keeper that is killed by force takes its first process along, and no other; a program with more rights than its keeper (set-uid) is
 //! not ended by it. Both are limits of a process without isolation.
 

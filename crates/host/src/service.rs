@@ -18,6 +18,9 @@ use crate::record::{Config, Folder, clean_up, failed, optional};
 use crate::run::gone;
 use crate::system::HostSystem;
 
+/// How often a container is made anew because the folder of all was removed in between.
+const MOST_TRIES: u32 = 100;
+
 /// How a [`HostService`] is opened.
 #[derive(Clone, Debug)]
 pub struct HostOptions {
@@ -88,6 +91,25 @@ impl Shared {
         Folder::of(&self.containers, id.as_str())
     }
 
+    /// Makes a container's folder; false where the id is in use.
+    fn make(&self, folder: &Folder, spec: &ContainerSpec) -> Result<bool> {
+        let mut tries = 0;
+        loop {
+            fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(&self.containers)
+                .map_err(|error| failed("make", &self.containers, error))?;
+            match folder.make(spec) {
+                // Whoever has removed the last container has removed it, too.
+                Err(error) if error.kind() == ErrorKind::NotFound && tries < MOST_TRIES => {
+                    tries += 1
+                }
+                made => return made,
+            }
+        }
+    }
+
     pub(crate) fn facts_of(&self, spec: &ContainerSpec) -> Result<Facts> {
         let numbers = spec
             .oci
@@ -122,13 +144,8 @@ impl Shared {
 impl ComputeService for HostService {
     fn create(&self, id: &ContainerId, spec: &ContainerSpec) -> Result<Box<dyn ComputeSystem>> {
         self.plan(spec)?;
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&self.0.containers)
-            .map_err(|error| failed("make", &self.0.containers, error))?;
         let folder = self.0.folder(id);
-        if !folder.make(spec)? {
+        if !self.0.make(&folder, spec)? {
             return Err(Error::new(
                 ErrorKind::AlreadyExists,
                 Phase::Create,

@@ -482,7 +482,10 @@ impl ComputeSystem for HostSystem {
                 .remedy("stop it first"));
         }
         self.end_all()?;
-        self.folder.remove()
+        self.folder.remove()?;
+        // Where others are, it stays.
+        let _ = std::fs::remove_dir(&self.shared.containers);
+        Ok(())
     }
 }
 

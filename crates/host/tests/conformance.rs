@@ -12,7 +12,7 @@ fn main() {}
 mod unix {
     use std::{process::ExitCode, sync::Arc};
 
-    use hoist_compute::{Error, ErrorKind, Phase, conformance::Ability};
+    use hoist_compute::conformance::Ability;
     use hoist_host::{HostOptions, HostService};
     use hoist_testing::{Need, conformance};
 
@@ -20,10 +20,6 @@ mod unix {
         conformance::main_without_isolation(
             |folder| {
                 // Names are looked up in the tests' own files, which stand beside the records.
-                let made = std::fs::create_dir_all(folder.join("unisolated"));
-                made.map_err(|error| {
-                    Error::new(ErrorKind::System, Phase::Plan, "make a folder").because(error)
-                })?;
                 let accounts = folder.with_file_name("root").join("etc");
                 let options = HostOptions {
                     accounts,
