@@ -304,6 +304,35 @@ steps! {
         /// Where it goes.
         out: Slot,
     }
+    /// Makes a detached FUSE file system, and waits until the owner has somebody show the layers through it.
+    73 NewServedLayers {
+        /// The read-only layers, top-most first, for people.
+        layers: List<'a>,
+        /// Which of the plan's servers shows them.
+        server: u8,
+        /// Let in everybody in the user namespace, and then nobody outside of it; else the one user that it maps.
+        everybody: bool,
+        /// Where it goes.
+        out: Slot,
+    }
+    /// Copies layers into one tree, as an overlay would show them. What cannot be made in a user namespace, such as a device,
+    /// is left out, and so are extended attributes and sockets.
+    74 CopyLayers {
+        /// The layers, top-most first.
+        layers: List<'a>,
+        /// The tree.
+        tree: Slot,
+        /// A directory in it that gets the copy, made whole or not at all; one that is there is left as it is. Empty for the
+        /// tree itself.
+        name: &'a CStr,
+    }
+    /// Opens regular files of a tree for the owner, who may not look into it himself, hands them over, and ends.
+    75 LendFiles {
+        /// The tree.
+        tree: Slot,
+        /// Their paths in it. What is something else, or not there, is told and not opened.
+        paths: List<'a>,
+    }
     /// Attaches the root over `/` of the private mount namespace, so that mounts can be moved onto it.
     14 AttachRoot {}
     /// Attaches the layer that receives the container's writes over `/sys` of the private mount namespace, which is left
@@ -753,7 +782,8 @@ calls! {
     52 Lseek "lseek", 53 Wait "wait4", 54 Poll "poll", 55 Faccessat "faccessat", 56 Keyctl "keyctl", 57 Chroot "chroot",
     58 Personality "personality", 59 SchedSetattr "sched_setattr", 60 IoprioSet "ioprio_set",
     61 SchedSetaffinity "sched_setaffinity", 62 Getdents "getdents64", 63 Readlinkat "readlinkat", 64 Sendfile "sendfile", 65 Clone "clone",
-    66 SetMempolicy "set_mempolicy", 67 Statx "statx",
+    66 SetMempolicy "set_mempolicy", 67 Statx "statx", 68 Unlinkat "unlinkat", 69 Renameat "renameat",
+    70 Utimensat "utimensat",
 }
 
 /// What a message on the control socket says.
@@ -778,6 +808,10 @@ pub enum MessageKind {
     Listener = 7,
     /// Helper to owner: what was to be done in a running container is done.
     Done = 8,
+    /// Process to owner: the connection of a FUSE file system comes with this message; have the plan's server `value` serve it.
+    Serve = 9,
+    /// Helper to owner: the next of the files that are lent comes with this message; none, where `errno` says why.
+    Lent = 10,
 }
 
 /// A message on the control socket; 24 bytes.
@@ -791,7 +825,7 @@ pub struct Message {
     pub errno: i32,
     /// The system call, by [`Call::from_code`].
     pub call: u32,
-    /// A process id.
+    /// A process id, or what the kind says.
     pub value: u64,
 }
 
@@ -837,6 +871,8 @@ impl Message {
             6 => MessageKind::Hooks,
             7 => MessageKind::Listener,
             8 => MessageKind::Done,
+            9 => MessageKind::Serve,
+            10 => MessageKind::Lent,
             _ => return None,
         };
         Some(Self {

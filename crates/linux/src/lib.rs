@@ -63,6 +63,8 @@ mod runtime_features;
 #[cfg(target_os = "linux")]
 mod seccomp_agent;
 #[cfg(target_os = "linux")]
+mod servers;
+#[cfg(target_os = "linux")]
 mod service;
 #[cfg(target_os = "linux")]
 mod start_socket;

@@ -15,8 +15,9 @@ use crate::process::not_running;
 use crate::record::Record;
 use crate::root::pack::{CopyError, Ids, Mounts, is_of_the_kernel, look, pack};
 use crate::root::unpack::{Owner, Unpack};
-use crate::root::{Compared, Root, UPPER, directory, overlay};
+use crate::root::{COPY, Compared, Root, UPPER, directory, overlay};
 use crate::root_facts::{HostEntryKind, HostRoot};
+use crate::servers;
 use crate::system::{LinuxSystem, has_process, open_process, root_of, wrong_state};
 
 /// A container's root, held open.
@@ -63,7 +64,13 @@ impl LinuxSystem {
     fn running_root(&self, record: &Record) -> Result<Root> {
         let first =
             open_process(record)?.ok_or_else(|| not_running("open the container's root"))?;
-        root_of(record, &first)
+        if servers::hide_root(record, &self.shared)? {
+            let operation = format!("open the root of container {}", self.id);
+            return Err(Error::new(ErrorKind::Unsupported, Phase::Operate, operation)
+                .because("fuse-overlayfs shows it to the users inside alone, and it has more than one")
+                .remedy("copy from within, by hoist exec; or see what `hoist info` says of layers"));
+        }
+        root_of(record, &first).map(Root::directory)
     }
 
     /// The root of a container that does not run, where it has one then.
@@ -79,6 +86,12 @@ impl LinuxSystem {
         };
         match &self.spec.root {
             RootSource::Directory(path) => Ok(directory(path).map_err(Error::from)?),
+            RootSource::Layers {
+                writable: WritableLayer::Folder(folder),
+                ..
+            } if folder.join(COPY).exists() => {
+                Ok(directory(&folder.join(COPY)).map_err(Error::from)?)
+            }
             RootSource::Layers {
                 layers,
                 writable: WritableLayer::Folder(folder),
@@ -155,6 +168,10 @@ impl LinuxSystem {
                     .collect::<std::result::Result<Vec<_>, _>>()
                     .map_err(Error::from)?;
                 match writable {
+                    WritableLayer::Folder(folder) if folder.join(COPY).exists() => {
+                        let copy = directory(&folder.join(COPY)).map_err(Error::from)?;
+                        Ok(Compared::merged(&copy, &below)?)
+                    }
                     WritableLayer::Folder(folder) => {
                         if !folder.join(UPPER).exists() {
                             // It has never been started.

@@ -30,7 +30,8 @@ use crate::recorder::{ExecRecorder, FurtherWitness, Recorder};
 use crate::root::Root;
 use crate::root_facts::RootFacts;
 use crate::seccomp_agent::{self, Agent};
-use crate::service::{Shared, not_found, system};
+use crate::servers::{self, Servers};
+use crate::service::{Shared, boot_id, not_found, system};
 pub(crate) use crate::waiting::open_process;
 use crate::waiting::{OWNER_PATIENCE, Recorded, is_running};
 use crate::{own_root, proc_pid, reaper, removal, start_socket, systemd};
@@ -205,6 +206,9 @@ impl LinuxSystem {
                 && let Ok(Some(cgroup)) = open_cgroup(&record)
             {
                 let _ = cgroup.kill_all(PATIENCE);
+            }
+            if let Some(released) = &record.released {
+                servers::reap_ended(&released.servers);
             }
             // The container may be gone by now, removed by force; then nobody asks for its status again.
             folder.write_exit(&status).unwrap_or(status)
@@ -457,7 +461,12 @@ impl ComputeSystem for LinuxSystem {
                     return Err(wrong_state(&self.id, "delete", state).remedy(remedy));
                 }
                 match &record.released {
-                    Some(released) => removal::remove_cgroup(released.cgroup.as_ref())?,
+                    Some(released) => {
+                        removal::remove_cgroup(released.cgroup.as_ref())?;
+                        if record.created.boot_id == boot_id()? {
+                            servers::end_all(&released.servers);
+                        }
+                    }
                     None => removal::remove_intended_cgroup(record.created.cgroup.as_ref())?,
                 }
                 if let Some(unit) = &record.created.unit {
@@ -509,6 +518,7 @@ impl LinuxSystem {
             runtime,
             hook_output: None,
             agent,
+            servers: Servers::default(),
         };
         let started = recorder
             .cgroup
@@ -530,6 +540,7 @@ impl LinuxSystem {
             });
         let started = started.map_err(|error| {
             self.folder.forget_released();
+            let error = recorder.servers.end(error);
             // It would be a process in the cgroup that is to be removed.
             if let Some(maker) = &mut recorder.cgroup {
                 maker.end_scope();
@@ -679,7 +690,12 @@ impl LinuxSystem {
         let place = Place {
             container: &container,
             sources: &sources,
-            root: root_of(&record, &first)?,
+            root: match servers::hide_root(&record, &self.shared)? {
+                true => {
+                    servers::lend_accounts(root_of(&record, &first)?, first.as_fd(), &self.shared)?
+                }
+                false => Root::directory(root_of(&record, &first)?),
+            },
             pid: record.process().map(|process| process.pid),
         };
         self.start_in(place, further, stdio, record_of_exec)
@@ -779,7 +795,7 @@ pub(crate) fn has_process(record: &Record, state: State) -> bool {
 }
 
 /// The root that the container's first process sees.
-pub(crate) fn root_of(record: &Record, first: &OwnedFd) -> Result<Root> {
+pub(crate) fn root_of(record: &Record, first: &OwnedFd) -> Result<OwnedFd> {
     use rustix::fs::{Mode, OFlags};
     let pid = record.process().map_or(0, |process| process.pid);
     let path = format!("/proc/{pid}/root");
@@ -797,7 +813,7 @@ pub(crate) fn root_of(record: &Record, first: &OwnedFd) -> Result<Root> {
     })?;
     // The process held by the pidfd still lives, so the path was its own.
     match wait_for(first.as_fd(), Some(Duration::ZERO))? {
-        false => Ok(Root::directory(root)),
+        false => Ok(root),
         true => Err(not_running("open the container's root")),
     }
 }

@@ -71,7 +71,7 @@ pub(crate) fn new_filesystem(
     mount_context(&context, attributes)
 }
 
-fn mount_context(context: &OwnedFd, attributes: u32) -> Result<OwnedFd> {
+pub(crate) fn mount_context(context: &OwnedFd, attributes: u32) -> Result<OwnedFd> {
     fsconfig_create(context.as_fd()).at(Call::Fsconfig)?;
     let attributes = MountAttrFlags::from_bits_retain(attributes);
     fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes).at(Call::Fsmount)
@@ -195,6 +195,11 @@ impl<const LENGTH: usize> Text<LENGTH> {
     }
 
     pub(crate) fn push_descriptor(&mut self, descriptor: BorrowedFd<'_>) -> Result<()> {
+        self.push(b"/proc/self/fd/")?;
+        self.push_number(descriptor)
+    }
+
+    pub(crate) fn push_number(&mut self, descriptor: BorrowedFd<'_>) -> Result<()> {
         let mut digits = [0_u8; 10];
         let mut number = descriptor.as_raw_fd();
         let mut first = digits.len();
@@ -206,7 +211,6 @@ impl<const LENGTH: usize> Text<LENGTH> {
                 break;
             }
         }
-        self.push(b"/proc/self/fd/")?;
         self.push(&digits[first..])
     }
 

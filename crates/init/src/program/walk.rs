@@ -15,7 +15,7 @@ use super::identity::{self, Identity};
 use super::mounts::{self, Binding, Covers, NewFilesystem, Node, Overlay};
 use super::root::{self, Target};
 use super::slots::Slots;
-use super::{added, console, control, listener, network, procfs, release, sys};
+use super::{added, console, control, layers, lend, listener, network, procfs, release, sys};
 
 const DONE: i32 = 0;
 const FAILED: i32 = 1;
@@ -222,6 +222,22 @@ impl Walk {
                 };
                 let mount = mounts::new_overlay(&overlay, slots)?;
                 slots.put(out, mount);
+            }
+            Step::NewServedLayers {
+                server,
+                everybody,
+                out,
+                ..
+            } => {
+                let mount = layers::served(server, everybody)?;
+                slots.put(out, mount);
+            }
+            Step::CopyLayers { layers, tree, name } => {
+                layers::copied(layers, slots.get(tree)?, name)?;
+            }
+            Step::LendFiles { tree, paths } => {
+                lend::files(slots.get(tree)?, paths)?;
+                return Ok(Goes::Away);
             }
             Step::AttachRoot {} => mounts::attach(slots.get(Slot::ROOT)?, c"/")?,
             Step::CopyTree { path, out } => {

@@ -11,12 +11,16 @@ pub(crate) mod accounts;
 mod child;
 mod kernel;
 #[cfg(target_os = "linux")]
+mod overlay;
+#[cfg(target_os = "linux")]
 mod probe;
 #[cfg(target_os = "linux")]
 mod quick;
 #[cfg(target_os = "linux")]
 mod report;
 mod sub_ids;
+
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +62,9 @@ pub struct HostFeatures {
     pub mount_setattr: bool,
     /// overlayfs in a user namespace, with its marks in `user.*` attributes (`userxattr`): from 5.11.
     pub overlay_userxattr: bool,
+    /// The program fuse-overlayfs, where it is to be used: the caller has no overlayfs of the kernel's, and there is `/dev/fuse`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fuse_overlayfs: Option<PathBuf>,
     /// overlayfs takes its lower layers one by one (`lowerdir+`): from 6.8.
     pub overlay_lower_append: bool,
     /// overlayfs takes its layers as descriptors (`FSCONFIG_SET_FD`): from 6.13.
@@ -69,6 +76,17 @@ pub struct HostFeatures {
     /// `MFD_EXEC`, which says that a memfd is meant to be executed: from 6.3. Where `vm.memfd_noexec` is 1, a
     /// memfd without it cannot be.
     pub memfd_exec: bool,
+}
+
+/// How the layers of a container become one root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LayerMethod<'a> {
+    /// By the kernel's overlayfs.
+    Overlay,
+    /// By this program (fuse-overlayfs), which runs outside of the container for as long as that does.
+    Fuse(&'a Path),
+    /// By a copy of all of them.
+    Copy,
 }
 
 /// Why a process that is not [`HostFeatures::privileged`] can set no limits.
@@ -93,11 +111,21 @@ impl HostFeatures {
             cgroup: Layout::default(),
             mount_setattr: from(5, 12),
             overlay_userxattr: from(5, 11),
+            fuse_overlayfs: None,
             overlay_lower_append: from(6, 8),
             overlay_layer_descriptors: from(6, 13),
             mount_onto_detached: from(6, 15),
             cgroup_kill: from(5, 14),
             memfd_exec: from(6, 3),
+        }
+    }
+
+    /// How layers become one root here: the first that works of the kernel's overlayfs, fuse-overlayfs, and a copy.
+    pub fn layer_method(&self) -> LayerMethod<'_> {
+        match &self.fuse_overlayfs {
+            _ if self.privileged || self.overlay_userxattr => LayerMethod::Overlay,
+            Some(program) => LayerMethod::Fuse(program),
+            None => LayerMethod::Copy,
         }
     }
 }

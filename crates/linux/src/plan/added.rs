@@ -144,10 +144,12 @@ pub(crate) fn plan_user_namespace() -> Plan {
     operation(steps, Descriptors::default())
 }
 
-fn operation(steps: Steps, descriptors: Descriptors) -> Plan {
+/// A plan that makes nothing of a container's.
+pub(super) fn operation(steps: Steps, descriptors: Descriptors) -> Plan {
     Plan {
         cgroup: None,
         net_devices: Vec::new(),
+        servers: Vec::new(),
         id_maps: None,
         namespaces: Namespaces::default(),
         descriptors: descriptors.0,

@@ -202,6 +202,15 @@ fn remedy(step: &Step<'_>, call: Call, errno: i32, features: &HostFeatures) -> O
         (Step::NewOverlay { .. }, _, EPERM | EINVAL | ENODEV) if ordinary => {
             "overlayfs in a user namespace needs Linux 5.11 and layers on a file system that allows it"
         }
+        (Step::NewServedLayers { .. }, Call::Openat, _) => {
+            "an ordinary user needs /dev/fuse: load the module fuse, and give the device mode 0666"
+        }
+        (Step::CopyLayers { .. }, Call::Openat, EACCES) => {
+            "who starts the container may not read a file of a layer: give it to that user, or run Hoist as root"
+        }
+        (Step::CopyLayers { .. }, _, ENOSPC) => {
+            "a copy of all layers has no room: give more with --layer-folder on a disk, or see what `hoist info` says of layers"
+        }
         (Step::NewOverlay { .. }, _, ENODEV) => "this kernel has no overlayfs: modprobe overlay",
         (Step::OpenRoot { .. }, _, ENOENT) => "give --rootfs a directory that exists",
         (Step::Bind { device: true, .. }, _, ENOENT | ENODEV) => {

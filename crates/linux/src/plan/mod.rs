@@ -19,6 +19,7 @@ mod process;
 mod program;
 mod root;
 mod scheduling;
+mod served;
 mod user_namespace;
 mod words;
 
@@ -37,7 +38,9 @@ pub(crate) use namespaces::{KINDS as NAMESPACE_KINDS, Namespaces, name as namesp
 pub use net_devices::NetDevice;
 pub use options::{MOST_PRESERVED, RuntimeOptions};
 pub use program::{Descriptor, TreeIds};
+pub(crate) use root::{COPY, UPPER};
 pub(crate) use scheduling::mask_of;
+pub(crate) use served::plan_lend;
 pub use user_namespace::{IdMapping, IdMaps};
 pub use words::{Lane, PlannedStep};
 
@@ -67,6 +70,8 @@ pub struct Plan {
     pub(crate) namespaces: Namespaces,
     /// The host's network devices that it gets.
     pub(crate) net_devices: Vec<NetDevice>,
+    /// Who shows its layers, where the kernel does not.
+    pub(crate) servers: Vec<Plan>,
     /// What the helper gets.
     pub(crate) descriptors: Vec<Descriptor>,
     /// What the helper and the process do.
@@ -234,9 +239,11 @@ pub fn plan_for_runtime(
         steps.push(Step::NewCgroupNamespace {});
     }
     let working_directory = options.make_working_directory.then(|| process.cwd());
+    let mut servers = Vec::new();
     file_systems(
         &mut steps,
         &mut descriptors,
+        &mut servers,
         spec,
         working_directory.map(PathBuf::as_path),
         &context,
@@ -282,6 +289,7 @@ pub fn plan_for_runtime(
         id_maps,
         net_devices: net_devices::of(oci, &namespaces)?,
         namespaces,
+        servers,
         descriptors: descriptors.0,
         program: steps,
     })
@@ -389,6 +397,7 @@ pub fn plan_process(
             joined: Vec::new(),
         },
         net_devices: Vec::new(),
+        servers: Vec::new(),
         descriptors: descriptors.0,
         program: steps,
     })
@@ -574,6 +583,7 @@ fn cgroup_name(path: &str) -> Result<String, PlanError> {
 fn file_systems(
     steps: &mut Steps,
     descriptors: &mut Descriptors,
+    servers: &mut Vec<Plan>,
     spec: &ContainerSpec,
     working_directory: Option<&Path>,
     context: &Context<'_>,
@@ -593,7 +603,7 @@ fn file_systems(
             propagation::PRIVATE
         },
     });
-    root::make(steps, &spec.root, context)?;
+    root::make(steps, servers, &spec.root, context)?;
     mounts::make(steps, descriptors, mounts, context)?;
     devices::make(steps, oci, context)?;
     if let Some(path) = working_directory.filter(|path| path.as_os_str() != "/") {
