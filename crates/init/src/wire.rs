@@ -333,10 +333,25 @@ steps! {
         /// Their paths in it. What is something else, or not there, is told and not opened.
         paths: List<'a>,
     }
+    /// Hands a detached tree over to the owner, and ends.
+    78 LendTree {
+        /// The tree.
+        tree: Slot,
+    }
+    /// Has what this process's descendants leave behind become its own children, as the init process of a namespace has: so they
+    /// stay its descendants (prctl(2), `PR_SET_CHILD_SUBREAPER`). Its program keeps that.
+    77 AdoptOrphans {}
+    /// Attaches a detached mount over a directory of the private mount namespace, where paths lead to it.
+    76 AttachOver {
+        /// The mount.
+        mount: Slot,
+        /// The directory.
+        path: &'a CStr,
+    }
     /// Attaches the root over `/` of the private mount namespace, so that mounts can be moved onto it.
     14 AttachRoot {}
-    /// Attaches the layer that receives the container's writes over `/sys` of the private mount namespace, which is left
-    /// behind: before Linux 6.15 overlayfs takes no directory of a mount that is attached nowhere.
+    /// Attaches the layer that receives the container's writes over `/` of the private mount namespace, where the root then
+    /// covers it: before Linux 6.15 overlayfs takes no directory of a mount that is attached nowhere.
     59 AttachScratch {}
     /// Copies what a path of the present root names, with what is mounted below it, as a detached tree. Links in it do not lead
     /// out of the root, nor through /proc to a descriptor. A path that does not exist makes none.

@@ -17,6 +17,8 @@ pub mod user;
 #[cfg(target_os = "linux")]
 mod added_mounts;
 #[cfg(target_os = "linux")]
+mod descendants;
+#[cfg(target_os = "linux")]
 mod descriptors;
 #[cfg(target_os = "linux")]
 mod exec;
@@ -42,6 +44,8 @@ mod proc_pid;
 mod process;
 #[cfg(target_os = "linux")]
 mod process_cgroup;
+#[cfg(target_os = "linux")]
+mod process_tree;
 #[cfg(target_os = "linux")]
 mod reaper;
 #[cfg(target_os = "linux")]

@@ -10,7 +10,9 @@ use hoist_compute::{
 };
 use hoist_spec::{RootSource, WritableLayer};
 
-use crate::plan::IdMaps;
+use crate::execute::{lend, new_user_namespace};
+use crate::features::LayerMethod;
+use crate::plan::{IdMaps, plan_lend_overlay};
 use crate::process::not_running;
 use crate::record::Record;
 use crate::root::pack::{CopyError, Ids, Mounts, is_of_the_kernel, look, pack};
@@ -97,12 +99,15 @@ impl LinuxSystem {
                 writable: WritableLayer::Folder(folder),
             } => {
                 let features = self.shared.features()?;
-                if !features.privileged {
+                if features.layer_method() != LayerMethod::Overlay {
                     return Err(refused(
                         ErrorKind::Unsupported,
-                        "only root may mount its layers while it does not run",
-                        "start it first",
+                        "its layers cannot be mounted by the kernel's overlayfs here while it does not run",
+                        "start it first; or see what `hoist info` says of layers",
                     ));
+                }
+                if !features.privileged {
+                    return self.kept_overlay(layers, folder);
                 }
                 Ok(overlay(layers, folder, features.overlay_lower_append).map_err(Error::from)?)
             }
@@ -116,6 +121,27 @@ impl LinuxSystem {
                 "it has not been started, and has a root only while it runs",
                 "start it first, or keep its writable layer with --layer-folder",
             )),
+        }
+    }
+
+    /// Kept layers, put together in a user namespace as the container's, for an ordinary user.
+    fn kept_overlay(&self, layers: &[PathBuf], folder: &Path) -> Result<OwnedFd> {
+        let features = self.shared.features()?;
+        let failed = |error| crate::service::system("mount the layers", error);
+        let maps =
+            self.record()?.created.id_maps.ok_or_else(|| {
+                failed(std::io::Error::other("the container has no user namespace"))
+            })?;
+        let layers: Vec<String> = layers
+            .iter()
+            .map(|layer| layer.display().to_string())
+            .collect();
+        let plan = plan_lend_overlay(&layers, folder, features)?;
+        let namespace = new_user_namespace(&maps, features)?;
+        let mut lent = lend(&plan, features, &[namespace], 1)?;
+        match lent.pop() {
+            Some(tree) => tree.map_err(failed),
+            None => Err(failed(std::io::ErrorKind::UnexpectedEof.into())),
         }
     }
 

@@ -65,6 +65,7 @@ fn root() -> HostFeatures {
     with_cgroups(only_v2())
 }
 
+/// An ordinary user to whom no cgroup is delegated.
 fn ordinary_user() -> HostFeatures {
     HostFeatures {
         uid: 1000,

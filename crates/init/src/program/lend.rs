@@ -1,4 +1,4 @@
-//! Opening files of a container for its owner: a FUSE file system lets in those of its user namespace alone, and an ordinary user
+//! Opening what its owner cannot: mounts of another mount namespace; and files of a container, for a FUSE file system lets in those of its user namespace alone, and an ordinary user
 //! who has made that is outside of it.
 
 use core::ffi::CStr;
@@ -26,6 +26,18 @@ pub(crate) fn files(tree: BorrowedFd<'_>, paths: List<'_>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Hands over a tree, or that there is none.
+pub(crate) fn tree(tree: Option<BorrowedFd<'_>>) -> Result<()> {
+    let told = Message::of(MessageKind::Lent);
+    match tree {
+        Some(tree) => control::send_with(told, tree),
+        None => control::send(Message {
+            errno: Errno::NOENT.raw_os_error(),
+            ..told
+        }),
+    }
 }
 
 fn file(tree: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {

@@ -376,6 +376,7 @@ pub(crate) fn capset(sets: Capabilities) -> Result<()> {
 
 pub(crate) const PR_SET_DUMPABLE: usize = 4;
 pub(crate) const PR_SET_PDEATHSIG: usize = 1;
+pub(crate) const PR_SET_CHILD_SUBREAPER: usize = 36;
 pub(crate) const SIGKILL: usize = 9;
 pub(crate) const PR_SET_KEEPCAPS: usize = 8;
 pub(crate) const PR_CAPBSET_READ: usize = 23;

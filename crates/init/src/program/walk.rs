@@ -239,7 +239,15 @@ impl Walk {
                 lend::files(slots.get(tree)?, paths)?;
                 return Ok(Goes::Away);
             }
-            Step::AttachRoot {} => mounts::attach(slots.get(Slot::ROOT)?, c"/")?,
+            Step::LendTree { tree } => {
+                lend::tree(slots.find(tree))?;
+                return Ok(Goes::Away);
+            }
+            Step::AdoptOrphans {} => {
+                sys::prctl(sys::PR_SET_CHILD_SUBREAPER, 1, 0).at(Call::Prctl)?;
+            }
+            Step::AttachOver { mount, path } => mounts::attach_over(slots.get(mount)?, path)?,
+            Step::AttachRoot {} => mounts::attach(slots.get(Slot::ROOT)?)?,
             Step::CopyTree { path, out } => {
                 if let Some(tree) = mounts::copy_tree(path)? {
                     slots.put(out, tree);
@@ -258,9 +266,7 @@ impl Walk {
                 }
                 slots.close(mount);
             }
-            Step::AttachScratch {} => {
-                mounts::attach(slots.get(Slot::SCRATCH)?, mounts::LEFT_BEHIND)?
-            }
+            Step::AttachScratch {} => mounts::attach(slots.get(Slot::SCRATCH)?)?,
             Step::Mount {
                 kind,
                 source,

@@ -9,6 +9,8 @@
 pub(crate) mod accounts;
 #[cfg(target_os = "linux")]
 mod child;
+#[cfg(target_os = "linux")]
+mod delegation;
 mod kernel;
 #[cfg(target_os = "linux")]
 mod overlay;
@@ -58,8 +60,9 @@ pub struct HostFeatures {
     pub setgroups_denied: bool,
     /// Which cgroup hierarchies there are.
     pub cgroup: Layout,
-    /// `mount_setattr(2)`: from 5.12.
-    pub mount_setattr: bool,
+    /// Of these, what was delegated to a caller that is not privileged; its own cgroup is where it may make others.
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub delegated: Layout,
     /// overlayfs in a user namespace, with its marks in `user.*` attributes (`userxattr`): from 5.11.
     pub overlay_userxattr: bool,
     /// The program fuse-overlayfs, where it is to be used: the caller has no overlayfs of the kernel's, and there is `/dev/fuse`.
@@ -78,6 +81,10 @@ pub struct HostFeatures {
     pub memfd_exec: bool,
 }
 
+fn is_empty(layout: &Layout) -> bool {
+    *layout == Layout::default()
+}
+
 /// How the layers of a container become one root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LayerMethod<'a> {
@@ -90,8 +97,8 @@ pub enum LayerMethod<'a> {
 }
 
 /// Why a process that is not [`HostFeatures::privileged`] can set no limits.
-pub(crate) const NO_CGROUP_OF_USER: &str =
-    "an ordinary user may make no cgroup here; run Hoist as root to set limits";
+pub(crate) const NO_CGROUP_OF_USER: &str = "an ordinary user may make no cgroup here: have one delegated to it, as by systemd-run --user --scope -p Delegate=yes, or run \
+     Hoist as root";
 
 impl HostFeatures {
     /// The features of a host with this kernel, seen by root in the first user namespace, without cgroups.
@@ -109,7 +116,7 @@ impl HostFeatures {
             sub_ids: None,
             setgroups_denied: false,
             cgroup: Layout::default(),
-            mount_setattr: from(5, 12),
+            delegated: Layout::default(),
             overlay_userxattr: from(5, 11),
             fuse_overlayfs: None,
             overlay_lower_append: from(6, 8),
@@ -117,6 +124,14 @@ impl HostFeatures {
             mount_onto_detached: from(6, 15),
             cgroup_kill: from(5, 14),
             memfd_exec: from(6, 3),
+        }
+    }
+
+    /// The hierarchies in which the caller may make cgroups.
+    pub fn own_cgroups(&self) -> &Layout {
+        match self.privileged {
+            true => &self.cgroup,
+            false => &self.delegated,
         }
     }
 
@@ -137,10 +152,10 @@ mod tests {
     #[test]
     fn an_older_kernel_lacks_what_came_later() {
         let oldest = HostFeatures::assume(KernelVersion::OLDEST);
-        assert!(!oldest.mount_setattr && !oldest.overlay_userxattr && !oldest.cgroup_kill);
+        assert!(!oldest.cgroup_kill && !oldest.overlay_lower_append);
         let (major, minor) = (6, 8);
         let newer = HostFeatures::assume(KernelVersion { major, minor });
-        assert!(newer.mount_setattr && newer.overlay_lower_append);
+        assert!(newer.cgroup_kill && newer.overlay_lower_append);
         assert!(!newer.overlay_layer_descriptors && !newer.mount_onto_detached);
     }
 

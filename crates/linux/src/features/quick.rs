@@ -9,7 +9,7 @@ use rustix::{
     thread::{CapabilitySet, capabilities},
 };
 
-use super::{HostFeatures, KernelVersion, SubIds, overlay};
+use super::{HostFeatures, KernelVersion, SubIds, delegation, overlay};
 use crate::{cgroup, whole_file};
 
 /// The inode of the first user namespace, fixed by the kernel (`PROC_USER_INIT_INO`, linux/proc_ns.h).
@@ -49,6 +49,7 @@ impl HostFeatures {
         let privileged = uid == 0 && administrator;
         let mut assumed = Self::assume(kernel);
         if !privileged {
+            assumed.delegated = delegation::of(&cgroup, uid);
             assumed.overlay_userxattr &= overlay::is_there();
             if !assumed.overlay_userxattr {
                 assumed.fuse_overlayfs = overlay::fuse_program();

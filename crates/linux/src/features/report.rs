@@ -90,16 +90,14 @@ impl HostFeatures {
         list.tried("seccomp", true, probe::seccomp_call);
         list.push(memfd_exec());
         self.about_layers(&mut list);
-        let maps_ids = self.privileged && self.mount_setattr;
         list.push(Feature {
             name: "id-mapped mounts",
-            available: maps_ids,
-            detail: match (maps_ids, self.privileged) {
-                (true, _) => String::new(),
-                (false, true) => format!("Linux {} has none", self.kernel),
-                (false, false) => "only root may map the ids of mounts".to_owned(),
+            available: self.privileged,
+            detail: match self.privileged {
+                true => String::new(),
+                false => "only root may map the ids of mounts".to_owned(),
             },
-            remedy: (self.privileged && !maps_ids).then(|| "use Linux 5.12 or newer".to_owned()),
+            remedy: None,
         });
         list.push(security_modules());
         self.about_cgroups(&mut list);
@@ -189,6 +187,11 @@ impl HostFeatures {
         });
     }
 
+    /// Whether this process may make cgroups: everywhere, or where something was delegated to it.
+    fn may_make_cgroups(&self) -> bool {
+        !self.own_cgroups().hierarchies.is_empty()
+    }
+
     fn about_cgroups(&self, list: &mut List) {
         let kind = self.cgroup.kind();
         let mut reasons: Vec<&str> = self
@@ -233,10 +236,10 @@ impl HostFeatures {
             ("cgroup pids limits", "pids", "pids"),
             ("cgroup block io weights", "blkio", "io"),
         ] {
-            let found = if self.privileged {
-                self.cgroup.find(v1, v2)
-            } else {
-                Err(NO_CGROUP_OF_USER.to_owned())
+            let found = match self.may_make_cgroups() {
+                true => self.own_cgroups().find(v1, v2),
+                false if self.privileged => self.cgroup.find(v1, v2),
+                false => Err(NO_CGROUP_OF_USER.to_owned()),
             };
             list.push(Feature {
                 name,
@@ -253,13 +256,13 @@ impl HostFeatures {
                 remedy: None,
             });
         }
-        let into_cgroup = self.privileged && self.cgroup.unified().is_some();
+        let into_cgroup = self.own_cgroups().unified().is_some();
         list.push(Feature {
             name: "CLONE_INTO_CGROUP",
             available: into_cgroup,
             detail: if into_cgroup {
                 "a process is born in its cgroup of version 2".to_owned()
-            } else if !self.privileged {
+            } else if !self.privileged && !self.may_make_cgroups() {
                 NO_CGROUP_OF_USER.to_owned()
             } else {
                 "there is no cgroup hierarchy of version 2".to_owned()

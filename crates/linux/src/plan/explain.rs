@@ -3,12 +3,12 @@
 use std::ffi::CStr;
 
 use hoist_compute::{Error, ErrorKind, OsCode, Phase};
-use hoist_init::wire::{Call, List, Message, Step};
+use hoist_init::wire::{Call, List, Message, Slot, Step};
 
 use super::constants::namespace;
 use super::program::ListBytes;
 use super::words::{list_first, text, words};
-use crate::features::HostFeatures;
+use crate::features::{HostFeatures, KernelVersion};
 
 const EPERM: i32 = 1;
 const ENOENT: i32 = 2;
@@ -177,6 +177,10 @@ fn remedy(step: &Step<'_>, call: Call, errno: i32, features: &HostFeatures) -> O
              (sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0; in a docker \
              container: --security-opt seccomp=unconfined); `hoist info` tells what stands in the way"
         }
+        (Step::Clone { cgroup, .. }, _, EACCES) if ordinary && *cgroup != Slot::NONE => {
+            "cgroup v2 lets an ordinary user move a process only below a cgroup whose cgroup.procs it may write: do this from \
+             within the cgroup that was delegated, where the container was started"
+        }
         (Step::Clone { .. }, _, EPERM) => {
             "making namespaces needs CAP_SYS_ADMIN: run Hoist as root on the host, or in a container that has it"
         }
@@ -257,6 +261,13 @@ fn remedy(step: &Step<'_>, call: Call, errno: i32, features: &HostFeatures) -> O
         }
         (Step::ChangeDirectory { .. }, _, ENOENT) => {
             "make the directory, or choose another with --workdir"
+        }
+        (_, _, ENOSYS) if features.kernel < KernelVersion::OLDEST => {
+            return Some(format!(
+                "use Linux {} or newer; this is {}",
+                KernelVersion::OLDEST,
+                features.kernel
+            ));
         }
         _ => return None,
     };

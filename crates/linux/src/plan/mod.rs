@@ -33,14 +33,14 @@ pub use debug_root::OwnRoot;
 pub use error::PlanError;
 pub(crate) use explain::{explain, explain_late};
 pub use fault::Fault;
-pub(crate) use mounts::known_options;
+pub(crate) use mounts::{known_options, of_another_process};
 pub(crate) use namespaces::{KINDS as NAMESPACE_KINDS, Namespaces, name as namespace_name};
 pub use net_devices::NetDevice;
 pub use options::{MOST_PRESERVED, RuntimeOptions};
 pub use program::{Descriptor, TreeIds};
 pub(crate) use root::{COPY, UPPER};
 pub(crate) use scheduling::mask_of;
-pub(crate) use served::plan_lend;
+pub(crate) use served::{plan_lend, plan_lend_overlay, plan_lend_tree};
 pub use user_namespace::{IdMapping, IdMaps};
 pub use words::{Lane, PlannedStep};
 
@@ -51,7 +51,7 @@ use self::program::{Descriptors, Steps, c_string};
 use std::path::{Path, PathBuf};
 
 use crate::cgroup::DeviceRule;
-use crate::cgroup::layout::{Base, Layout, Unusable, Version};
+use crate::cgroup::layout::{Base, Hierarchy, Layout, Unusable, Version};
 use crate::cgroup::limits::{DeviceControl, Limits, plan_limits};
 use crate::features::{HostFeatures, NO_CGROUP_OF_USER};
 use crate::root_facts::RootFacts;
@@ -93,6 +93,17 @@ impl CgroupPlan {
     /// Whether a part of it is in v1 hierarchies.
     pub(crate) fn has_v1(&self) -> bool {
         self.places.iter().any(|place| place.version == Version::V1)
+    }
+
+    /// Its directory in a hierarchy, where it has one there: an ordinary user may have been given no part of it.
+    pub(crate) fn part_of(&self, hierarchy: &Hierarchy) -> Option<&str> {
+        let directory = hierarchy.directory(self.base, &self.name);
+        let is_there = |place: &&CgroupPlace| match hierarchy.version {
+            Version::V1 => Path::new(&place.directory) == directory,
+            Version::V2 => place.version == Version::V2,
+        };
+        let place = self.places.iter().find(is_there);
+        place.map(|place| place.directory.as_str())
     }
 
     /// The paths of its directories.
@@ -347,6 +358,9 @@ pub fn plan_process(
     let new = own_root.map_or(0, |_| namespace::MOUNT);
     let born = clone(&mut steps, &mut descriptors, new, birthplaces);
     steps.push(Step::NewSession {});
+    if options.adopts_orphans {
+        steps.push(Step::AdoptOrphans {});
+    }
     join_cgroups(&mut steps, &mut descriptors, &container.cgroup, born)?;
     // Not before: a hierarchy that is mounted with `nsdelegate`, as systemd does, lets nobody in from outside the namespace's root.
     if container.namespaces & namespace::CGROUP != 0 {
@@ -484,13 +498,13 @@ fn plan_cgroup(
     } else {
         DeviceControl::Enforce
     };
-    if !features.privileged {
-        if by_systemd {
-            return Err(PlanError::unsupported(
-                "the systemd cgroup driver for an ordinary user",
-                "it asks the system's manager, which serves root alone: use the cgroupfs driver",
-            ));
-        }
+    if !features.privileged && by_systemd {
+        return Err(PlanError::unsupported(
+            "the systemd cgroup driver for an ordinary user",
+            "it asks the system's manager, which serves root alone: use the cgroupfs driver",
+        ));
+    }
+    if !features.privileged && features.delegated.hierarchies.is_empty() {
         // No limit is dropped silently: with an empty layout each that is asked for is an error with this reason.
         let nothing = Layout {
             unusable: vec![Unusable {
@@ -502,8 +516,9 @@ fn plan_cgroup(
         plan_limits(&resources, &nothing, devices)?;
         return Ok(None);
     }
-    let limits = plan_limits(&resources, &features.cgroup, devices)?;
-    if features.cgroup.hierarchies.is_empty() {
+    let own = features.own_cgroups();
+    let limits = plan_limits(&resources, own, devices)?;
+    if own.hierarchies.is_empty() {
         return Ok(None);
     }
     let path = linux.and_then(|linux| linux.cgroups_path().as_ref());
@@ -523,18 +538,20 @@ fn plan_cgroup(
         (None, Some(path)) => cgroup_name(&path)?,
         (None, None) => format!("hoist/{id}"),
     };
-    let hierarchies = features.cgroup.hierarchies.iter();
+    let hierarchies = own.hierarchies.iter();
+    // An ordinary user has what was delegated to it: its own cgroup.
+    let base = match features.privileged {
+        true => Base::Mount,
+        false => Base::Own,
+    };
     let places = hierarchies
         .map(|hierarchy| CgroupPlace {
-            directory: hierarchy
-                .directory(Base::Mount, &name)
-                .display()
-                .to_string(),
+            directory: hierarchy.directory(base, &name).display().to_string(),
             version: hierarchy.version,
         })
         .collect();
     Ok(Some(CgroupPlan {
-        base: Base::Mount,
+        base,
         name,
         limits,
         places,

@@ -1,6 +1,7 @@
 //! Steps that make the container's root: a directory, layers, or this machine's own system directories.
 
 use std::ffi::CStr;
+use std::path::Path;
 
 use hoist_init::wire::{Slot, Step};
 use hoist_spec::{RootSource, WritableLayer};
@@ -118,17 +119,18 @@ fn layered(
 }
 
 /// Opens what receives the container's writes.
-pub(super) fn open_writable(steps: &mut Steps, writable: &WritableLayer) -> Result<(), PlanError> {
+fn open_writable(steps: &mut Steps, writable: &WritableLayer) -> Result<(), PlanError> {
     match writable {
-        WritableLayer::Ephemeral => make_scratch(steps)?,
-        WritableLayer::Folder(folder) => {
-            let path = c_string("layer folder", &folder.display().to_string())?;
-            steps.push(Step::OpenFolder {
-                path: &path,
-                out: Slot::SCRATCH,
-            });
-        }
+        WritableLayer::Ephemeral => make_scratch(steps),
+        WritableLayer::Folder(folder) => open_folder(steps, folder),
     }
+}
+
+pub(super) fn open_folder(steps: &mut Steps, folder: &Path) -> Result<(), PlanError> {
+    steps.push(Step::OpenFolder {
+        path: &c_string("layer folder", &folder.display().to_string())?,
+        out: Slot::SCRATCH,
+    });
     Ok(())
 }
 
@@ -167,8 +169,13 @@ fn make_memory(
     Ok(())
 }
 
+/// The file system of a writable layer that is thrown away, attached nowhere.
+pub(super) fn make_detached_scratch(steps: &mut Steps) -> Result<(), PlanError> {
+    make_memory(steps, c"hoist-layer", SCRATCH_OPTIONS, Slot::SCRATCH)
+}
+
 fn make_scratch(steps: &mut Steps) -> Result<(), PlanError> {
-    make_memory(steps, c"hoist-layer", SCRATCH_OPTIONS, Slot::SCRATCH)?;
+    make_detached_scratch(steps)?;
     steps.push(Step::AttachScratch {});
     Ok(())
 }
@@ -204,7 +211,6 @@ fn compose_host(
     context: &Context<'_>,
 ) -> Result<(), PlanError> {
     make_memory_root(steps)?;
-    steps.push(Step::AttachRoot {});
     let method = context.features.layer_method();
     match method {
         LayerMethod::Overlay => make_scratch(steps)?,
@@ -219,6 +225,7 @@ fn compose_host(
             });
         }
     }
+    steps.push(Step::AttachRoot {});
     let mut overlays = 0;
     for entry in &host.entries {
         let path = c_string("path", &entry.path)?;

@@ -12,9 +12,12 @@ use hoist_spec::WritableLayer;
 
 use super::added::operation;
 use super::constants::{namespace, propagation};
-use super::program::{Descriptor, Descriptors, ListBytes, Steps};
-use super::root::{UPPER, WORK, close_layer_slots, make_writable, open_writable};
+use super::program::{Descriptor, Descriptors, ListBytes, Steps, c_string};
+use super::root::{
+    UPPER, WORK, close_layer_slots, make_detached_scratch, make_writable, open_folder,
+};
 use super::{Context, Plan, PlanError};
+use crate::features::HostFeatures;
 
 /// The plans of the servers, by the number that their step has for them.
 pub(crate) type Servers = Vec<Plan>;
@@ -91,7 +94,16 @@ fn server(program: &Path, layers: &[String], writable: &WritableLayer) -> Result
     steps.push(Step::SetPropagation {
         propagation: propagation::PRIVATE,
     });
-    open_writable(&mut steps, writable)?;
+    match writable {
+        WritableLayer::Ephemeral => {
+            make_detached_scratch(&mut steps)?;
+            steps.push(Step::AttachOver {
+                mount: Slot::SCRATCH,
+                path: &c_string("layer folder", SCRATCH)?,
+            });
+        }
+        WritableLayer::Folder(folder) => open_folder(&mut steps, folder)?,
+    }
     make_writable(&mut steps, UPPER, WORK)?;
     close_layer_slots(&mut steps);
     steps.push(Step::ChangeDirectory { path: c"/" });
@@ -145,5 +157,56 @@ pub(crate) fn plan_lend(paths: &[&str]) -> Result<Plan, PlanError> {
         tree,
         paths: ListBytes::of_texts("path", paths)?.as_list(),
     });
+    Ok(operation(steps, descriptors))
+}
+
+/// Plans to copy the mounts of a directory in another mount namespace, that of a process.
+pub(crate) fn plan_lend_tree(path: &str) -> Result<Plan, PlanError> {
+    let mut steps = Steps::default();
+    let mut descriptors = Descriptors::default();
+    let pidfd = descriptors.add(Descriptor::ContainerProcess);
+    steps.push(Step::EnterProcess {
+        pidfd,
+        namespaces: namespace::MOUNT,
+    });
+    steps.push(Step::CopyTree {
+        path: &c_string("mount source", path)?,
+        out: Slot::DIRECTORY,
+    });
+    steps.push(Step::LendTree {
+        tree: Slot::DIRECTORY,
+    });
+    Ok(operation(steps, descriptors))
+}
+
+/// Plans to put kept layers together while their container does not run, in a user namespace with the container's ids: an ordinary
+/// user may mount nowhere else.
+pub(crate) fn plan_lend_overlay(
+    layers: &[String],
+    folder: &Path,
+    features: &HostFeatures,
+) -> Result<Plan, PlanError> {
+    let mut steps = Steps::default();
+    let mut descriptors = Descriptors::default();
+    let users = descriptors.add(Descriptor::Preserved(0));
+    steps.push(Step::EnterNamespace {
+        namespace: users,
+        kind: namespace::USER,
+        path: c"",
+    });
+    steps.push(Step::BecomeRoot {});
+    steps.push(Step::NewMountNamespace {});
+    open_folder(&mut steps, folder)?;
+    make_writable(&mut steps, UPPER, WORK)?;
+    steps.push(Step::NewOverlay {
+        layers: ListBytes::of_texts("layer", layers)?.as_list(),
+        upper: Slot::UPPER,
+        work: Slot::WORK,
+        user_attributes: true,
+        append: features.overlay_lower_append,
+        attributes: 0,
+        out: Slot::ROOT,
+    });
+    steps.push(Step::LendTree { tree: Slot::ROOT });
     Ok(operation(steps, descriptors))
 }

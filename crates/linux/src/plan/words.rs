@@ -178,6 +178,9 @@ pub(crate) fn words(step: &Step<'_>) -> String {
             1 => format!("have {} shown by fuse-overlayfs", list_first(layers)),
             count => format!("have {count} layers shown by fuse-overlayfs"),
         },
+        Step::AttachOver { path, .. } => format!("attach it over {}", text(path)),
+        Step::AdoptOrphans {} => "adopt what its descendants leave behind".to_owned(),
+        Step::LendTree { .. } => "hand the copy over".to_owned(),
         Step::LendFiles { paths, .. } => format!("read {} in the container", list_first(paths)),
         Step::CopyLayers { layers, .. } => match layers.count {
             1 => format!("copy layer {}", list_first(layers)),
@@ -187,7 +190,7 @@ pub(crate) fn words(step: &Step<'_>) -> String {
         Step::CopyTree { path, .. } => format!("copy the mounts of {}", text(path)),
         Step::TakeRoot { path, .. } => format!("take {} as root, read-only", text(path)),
         Step::AttachTree { target, .. } => format!("mount the copy on {}", text(target)),
-        Step::AttachScratch {} => "attach the writable layer aside".to_owned(),
+        Step::AttachScratch {} => "attach the writable layer below the root".to_owned(),
         Step::Mount {
             kind,
             target,
