@@ -4,10 +4,11 @@
 use std::{
     fs,
     os::unix::fs::symlink,
+    path::{Path, PathBuf},
     process::Command,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
 };
@@ -38,6 +39,11 @@ pub(crate) fn add(suite: Suite) -> Suite {
             "CVE-2021-30465, CVE-2019-19921: a thread that swaps a mount target for a link does not lead a mount out",
             CONTAINERS,
             swapped_target,
+        )
+        .test(
+            "CVE-2019-19921: a thread that swaps /proc or /dev of the root for a link leads nothing out",
+            CONTAINERS,
+            swapped_proc,
         )
         .test(
             "CVE-2024-45310: mount points are made in the root and not where a link points",
@@ -157,45 +163,106 @@ fn over_proc() {
     bait.assert_untouched();
 }
 
-fn swapped_target() {
-    let rounds = if hoist_testing::full() { 10_000 } else { 60 };
-    let bait = Bait::new();
-    let mut bundle = Bundle::new(&["exit", "0"]);
-    let volume = bundle.path("volume");
-    fs::create_dir(&volume).unwrap();
-    let place = volume.join("place");
-    fs::create_dir(&place).unwrap();
-    let link = volume.join("link");
-    symlink(bait.path().join("folder"), &link).unwrap();
-    let mounts = bundle.config["mounts"].as_array_mut().unwrap();
-    mounts.push(
-        json!({"destination": "/volume", "type": "bind", "source": volume, "options": ["rbind"]}),
-    );
-    mounts.push(json!({"destination": "/volume/place", "type": "tmpfs", "source": "tmpfs"}));
-    mounts.push(json!({"destination": "/volume/place/deep", "type": "tmpfs", "source": "tmpfs"}));
-    bundle.write();
-    let stop = Arc::new(AtomicBool::new(false));
-    let swapper = {
-        let (stop, spare) = (stop.clone(), volume.join("spare"));
-        thread::spawn(move || {
-            while !stop.load(Ordering::Relaxed) {
+/// Swaps a directory for a link and back, for as long as it lives.
+struct Swapper {
+    stop: Arc<AtomicBool>,
+    swaps: Arc<AtomicU64>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Swapper {
+    fn start(place: PathBuf, link: PathBuf, spare: PathBuf) -> Self {
+        let (stop, swaps) = (
+            Arc::new(AtomicBool::new(false)),
+            Arc::new(AtomicU64::new(0)),
+        );
+        let (stopped, counted) = (stop.clone(), swaps.clone());
+        let thread = thread::spawn(move || {
+            while !stopped.load(Ordering::Relaxed) {
                 // Either of them may be in the way of the other for a moment.
                 let _ = fs::rename(&place, &spare);
                 let _ = fs::rename(&link, &place);
                 let _ = fs::rename(&place, &link);
                 let _ = fs::rename(&spare, &place);
+                counted.fetch_add(2, Ordering::Relaxed);
             }
-        })
+        });
+        Self {
+            stop,
+            swaps,
+            thread: Some(thread),
+        }
+    }
+
+    fn swaps(&self) -> u64 {
+        self.swaps.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Swapper {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let _ = self.thread.take().unwrap().join();
+    }
+}
+
+/// Starts containers while `place` is swapped for `link`: 60 times, or, in full, at least 1,000 times and for 10^6 swaps.
+fn start_while_swapped(bundle: &Bundle, bait: &Bait, place: &Path, link: &Path) {
+    bundle.write();
+    let (starts, swaps) = match hoist_testing::full() {
+        true => (1000, 1_000_000),
+        false => (20, 0),
     };
-    for _ in 0..rounds {
+    let swapper = Swapper::start(place.to_owned(), link.to_owned(), bundle.path("spare"));
+    let mut done = 0;
+    while done < starts || swapper.swaps() < swaps {
         let said = bundle.call(&["run", &bundle.id]);
         assert!(said.code == Some(0) || said.code == Some(1), "{said:?}");
         bundle.call(&["delete", "--force", &bundle.id]).ok();
         bait.assert_untouched();
+        done += 1;
     }
-    stop.store(true, Ordering::Relaxed);
-    swapper.join().unwrap();
-    bundle.remove();
+    assert!(swapper.swaps() > 0);
+}
+
+fn swapped_target() {
+    for kind in ["tmpfs", "bind", "mqueue"] {
+        let bait = Bait::new();
+        let mut bundle = Bundle::new(&["exit", "0"]);
+        let volume = bundle.path("volume");
+        let other = bundle.path("other");
+        let place = volume.join("place");
+        fs::create_dir_all(&place).unwrap();
+        fs::create_dir(&other).unwrap();
+        let link = volume.join("link");
+        symlink(bait.path().join("folder"), &link).unwrap();
+        let mounts = bundle.config["mounts"].as_array_mut().unwrap();
+        mounts.push(
+            json!({"destination": "/volume", "type": "bind", "source": volume, "options": ["rbind"]}),
+        );
+        mounts.push(match kind {
+            "bind" => json!({"destination": "/volume/place", "type": "bind", "source": other, "options": ["bind"]}),
+            kind => json!({"destination": "/volume/place", "type": kind, "source": kind}),
+        });
+        if kind != "mqueue" {
+            mounts.push(
+                json!({"destination": "/volume/place/deep", "type": "tmpfs", "source": "tmpfs"}),
+            );
+        }
+        start_while_swapped(&bundle, &bait, &place, &link);
+        bundle.remove();
+    }
+}
+
+fn swapped_proc() {
+    for name in ["proc", "dev"] {
+        let bait = Bait::new();
+        let bundle = Bundle::new(&["exit", "0"]);
+        let link = bundle.path("link");
+        symlink(bait.path().join("folder"), &link).unwrap();
+        start_while_swapped(&bundle, &bait, &bundle.rootfs().join(name), &link);
+        bundle.remove();
+    }
 }
 
 fn made_mount_points() {
