@@ -1,15 +1,16 @@
 //! `cargo xtask bench`: Hoist beside other runtimes and the floor, taking turns.
 //!
 //! ```text
-//! cargo xtask bench [--runs N] [--only WORD] [--no-youki] [--crowd] [--json FILE] [--markdown FILE]
+//! cargo xtask bench [--runs N] [--only WORD] [--no-youki] [--crowd | --library] [--json FILE] [--markdown FILE]
 //! ```
 //!
 //! `tools` finds and builds the programs, `bundle` lays out what they start, `contest` says which commands are compared,
-//! `report` turns the times into tables, and `crowd` measures what many containers cost. What the figures mean is in `docs/benchmarks.md`.
+//! `report` turns the times into tables, `crowd` measures what many containers cost, and `library` what a start costs a large program. What the figures mean is in `docs/benchmarks.md`.
 
 mod bundle;
 mod contest;
 mod crowd;
+mod library;
 mod report;
 mod tools;
 
@@ -33,6 +34,8 @@ struct Options {
     no_youki: bool,
     /// Measure what many containers cost instead.
     crowd: bool,
+    /// Measure what a start costs a large program that uses the library instead.
+    library: bool,
     /// Where the figures go as JSON.
     json: Option<PathBuf>,
     /// Where the tables go.
@@ -61,6 +64,7 @@ fn parse(arguments: &[String]) -> Outcome<Options> {
         only: String::new(),
         no_youki: false,
         crowd: false,
+        library: false,
         json: None,
         markdown: None,
     };
@@ -72,6 +76,7 @@ fn parse(arguments: &[String]) -> Outcome<Options> {
             "--only" => options.only = value()?.clone(),
             "--no-youki" => options.no_youki = true,
             "--crowd" => options.crowd = true,
+            "--library" => options.library = true,
             "--json" => options.json = Some(std::path::absolute(value()?)?),
             "--markdown" => options.markdown = Some(std::path::absolute(value()?)?),
             other => return Err(format!("unknown argument {other}").into()),
@@ -87,7 +92,7 @@ fn prepare(options: &Options, arguments: &[String]) -> Outcome<()> {
     let work = target.join("bench-tools");
     fs::create_dir_all(&work)?;
     tools::build(&target, &work)?;
-    if !options.no_youki {
+    if !options.no_youki && !options.library {
         tools::install_youki(&work);
     }
     bundle::lay_out(&work)?;
@@ -118,14 +123,19 @@ fn prepare(options: &Options, arguments: &[String]) -> Outcome<()> {
 }
 
 fn compare(options: &Options, work: &Path) -> Outcome<()> {
-    let tools = tools::Tools::find(work, !options.no_youki);
-    if options.crowd {
-        let text = crowd::measure(&tools, work, options.runs)?;
+    let show = |text: String| -> Outcome<()> {
         print!("{text}");
-        return match &options.markdown {
+        match &options.markdown {
             Some(file) => Ok(fs::write(file, text)?),
             None => Ok(()),
-        };
+        }
+    };
+    if options.library {
+        return show(library::measure(work, options.runs)?);
+    }
+    let tools = tools::Tools::find(work, !options.no_youki);
+    if options.crowd {
+        return show(crowd::measure(&tools, work, options.runs)?);
     }
     let mut tables = Vec::new();
     for contest in contest::all() {

@@ -11,9 +11,16 @@ fn main() -> std::process::ExitCode {
 #[cfg(target_os = "linux")]
 #[allow(clippy::unwrap_used, reason = "this is test code")]
 mod linux {
-    use std::{fs, os::unix::fs::MetadataExt};
+    use std::{
+        fs,
+        os::unix::fs::{MetadataExt, chown},
+        path::{Path, PathBuf},
+        process::Command,
+        time::{Duration, Instant},
+    };
 
     use hoist_testing::{
+        Need,
         command::{
             By::{Root, User},
             Case, Hoist, Ran, finish,
@@ -51,6 +58,26 @@ mod linux {
             by: User,
             needs: &[],
             run: foreign_state_root,
+        },
+        // Row 8.
+        Case {
+            name: "without a cgroup exec --timeout ends all that was started, double forks in sessions of their own too",
+            by: User,
+            needs: &[],
+            run: ends_in_time,
+        },
+        Case {
+            name: "without a cgroup exec's limits are refused with what to do, and nothing runs",
+            by: User,
+            needs: &[],
+            run: limits_without_cgroup,
+        },
+        // Row 36.
+        Case {
+            name: "in a delegated cgroup an ordinary user's containers have limits, and exec joins them from another",
+            by: Root,
+            needs: &[Need::CgroupV1, Need::UserNamespaces, Need::Tool("setpriv")],
+            run: delegated,
         },
         Case {
             name: "where namespaces are refused, run says what to do and leaves nothing",
@@ -148,6 +175,181 @@ mod linux {
         assert_eq!(fs::metadata(&folder).unwrap().mode() & 0o777, 0o700);
         assert_eq!(command(&["wait", "x"]).succeeded(), "4\n");
         command(&["rm", "x"]).succeeded();
+    }
+
+    fn ends_in_time(hoist: &Hoist) {
+        let _running = hoist.background("web", &[], &["idle"]);
+        // What has ended and was not waited for by the container's first process is none.
+        let processes = || {
+            let shown = hoist.hoist(&["top", "web"]).succeeded();
+            shown
+                .lines()
+                .skip(1)
+                .filter(|line| !line.ends_with(']'))
+                .count()
+        };
+        assert_eq!(processes(), 1);
+        let begun = Instant::now();
+        let ran = hoist.exec(
+            &["--timeout", "1"],
+            "web",
+            &["daemon", "600000", "+", "idle"],
+        );
+        ran.ended_with(124);
+        assert!(begun.elapsed() < Duration::from_secs(60));
+        assert_eq!(processes(), 1);
+        hoist
+            .exec(&["--timeout", "100"], "web", &["exit", "3"])
+            .ended_with(3);
+        assert_eq!(processes(), 1);
+    }
+
+    fn limits_without_cgroup(hoist: &Hoist) {
+        let _running = hoist.background("web", &[], &["idle"]);
+        let ran = hoist.exec(&["--memory", "32m"], "web", &["exit", "0"]);
+        ran.failed_with(
+            125,
+            &["no cgroup", "delegated", "systemd-run --user --scope"],
+        );
+        let ran = hoist.run(&["--memory", "32m"], &["exit", "0"]);
+        ran.failed_with(125, &["memory", "systemd-run --user --scope"]);
+    }
+
+    /// A cgroup in some v1 hierarchies that belongs to an ordinary user, for as long as this lives.
+    struct Delegated(Vec<PathBuf>);
+
+    impl Delegated {
+        const USER: u32 = 65534;
+
+        fn new(hoist: &Hoist) -> Self {
+            let made = ["memory", "pids", "freezer"].map(|controller| {
+                let folder = Path::new("/sys/fs/cgroup")
+                    .join(controller)
+                    .join(hoist.tag());
+                fs::create_dir(&folder).unwrap();
+                for name in ["", "tasks", "cgroup.procs"] {
+                    chown(folder.join(name), Some(Self::USER), Some(Self::USER)).unwrap();
+                }
+                folder
+            });
+            Self(made.into())
+        }
+
+        /// `hoist WORD…` as that user, in the cgroup or outside of it.
+        fn run(&self, hoist: &Hoist, inside: bool, words: &[&str]) -> Ran {
+            let script = "for folder in $1; do echo $$ > $folder/cgroup.procs || exit 9; done; shift; exec \"$@\"";
+            let folders: Vec<_> = self
+                .0
+                .iter()
+                .map(|path| path.display().to_string())
+                .collect();
+            let folders = if inside {
+                folders.join(" ")
+            } else {
+                String::new()
+            };
+            let mut command = Command::new("sh");
+            command
+                .args(["-c", script, "sh", &folders, "setpriv", "--reuid", "65534"])
+                .args(["--regid", "65534", "--clear-groups"])
+                .arg(hoist.program())
+                .args(["--state-root", &hoist.path("user-state")])
+                .args(words)
+                .env("HOIST_TEST_TAG", hoist.tag())
+                .current_dir(hoist.folder());
+            finish(&mut command, b"")
+        }
+
+        fn containers(&self) -> Vec<PathBuf> {
+            let below = self
+                .0
+                .iter()
+                .map(|path| fs::read_dir(path.join("hoist")).unwrap());
+            let entries = below.flatten().map(|entry| entry.unwrap().path());
+            entries.filter(|path| path.is_dir()).collect()
+        }
+    }
+
+    impl Drop for Delegated {
+        fn drop(&mut self) {
+            for path in &self.0 {
+                let _ = fs::remove_dir(path.join("hoist"));
+                let _ = fs::remove_dir(path);
+            }
+        }
+    }
+
+    fn delegated(hoist: &Hoist) {
+        chown(hoist.folder(), Some(Delegated::USER), Some(Delegated::USER)).unwrap();
+        let root = hoist.copy_of_root("user-root");
+        chown(&root, Some(Delegated::USER), Some(Delegated::USER)).unwrap();
+        let delegated = Delegated::new(hoist);
+        let inside = |words: &[&str]| delegated.run(hoist, true, words);
+        let words = [
+            "run",
+            "-d",
+            "--name",
+            "web",
+            "-e",
+            "HOIST_TEST_TAG",
+            "-m",
+            "32m",
+            "--pids-limit",
+            "20",
+            "--rootfs",
+            &root,
+            "--",
+            "/probe",
+            "probe",
+            "idle",
+        ];
+        inside(&words).succeeded();
+        let read = |name: &str| {
+            let found = delegated
+                .containers()
+                .into_iter()
+                .map(|path| path.join(name));
+            fs::read_to_string(found.into_iter().find(|path| path.exists()).unwrap()).unwrap()
+        };
+        assert_eq!(read("memory.limit_in_bytes").trim(), (32 << 20).to_string());
+        assert_eq!(read("pids.max").trim(), "20");
+        inside(&["update", "-m", "48m", "web"]).succeeded();
+        assert_eq!(read("memory.limit_in_bytes").trim(), (48 << 20).to_string());
+        // From another session, too: what runs then is where the container is.
+        let words = [
+            "exec",
+            "web",
+            "/probe",
+            "probe",
+            "read",
+            "/proc/self/cgroup",
+        ];
+        let cgroups = delegated.run(hoist, false, &words).succeeded();
+        let of_memory = cgroups
+            .lines()
+            .find(|line| line.contains(":memory:"))
+            .unwrap();
+        assert!(of_memory.ends_with(":memory:/"), "{cgroups}");
+        let words = [
+            "exec", "--memory", "8m", "web", "/probe", "probe", "exit", "0",
+        ];
+        delegated.run(hoist, false, &words).succeeded();
+        inside(&["pause", "web"]).succeeded();
+        inside(&["unpause", "web"]).succeeded();
+        // What was not delegated cannot be limited.
+        let words = [
+            "run", "--rm", "--cpus", "0.5", "--rootfs", &root, "/probe", "probe", "exit", "0",
+        ];
+        inside(&words).failed_with(125, &["cpu", "is not delegated to user 65534"]);
+        inside(&["rm", "-f", "web"]).succeeded();
+        assert_eq!(delegated.containers(), Vec::<PathBuf>::new());
+        // Outside nothing is delegated.
+        let words = [
+            "run", "--rm", "-m", "32m", "--rootfs", &root, "/probe", "probe", "exit", "0",
+        ];
+        delegated
+            .run(hoist, false, &words)
+            .failed_with(125, &["memory", "delegated"]);
     }
 
     fn foreign_state_root(hoist: &Hoist) {

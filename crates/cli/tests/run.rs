@@ -54,6 +54,12 @@ mod linux {
             run: default_root_is_written,
         },
         Case {
+            name: "above the root is nothing of the machine's, for the container and for whoever enters it, whatever the root is of",
+            by: Anyone,
+            needs: &[],
+            run: nothing_above,
+        },
+        Case {
             name: "a part of the machine's /sys can be bound, whatever the root is composed of",
             by: Anyone,
             needs: &[],
@@ -713,6 +719,43 @@ mod linux {
             &["read", "/mnt/file", "+", "read", "/mnt/sub/deep"],
         );
         assert_eq!(ran.succeeded(), "contentdeep");
+    }
+
+    fn nothing_above(hoist: &Hoist) {
+        let root = hoist.root().to_str().unwrap();
+        let folder = hoist.make_folder("writes");
+        for (name, options) in [
+            ("directory", &["--rootfs", root][..]),
+            ("layer", &["--layer", root]),
+            ("kept", &["--layer", root, "--layer-folder", &folder]),
+        ] {
+            let mut words = vec!["run", "-d", "--name", name, "-e", "HOIST_TEST_TAG"];
+            words.extend(options);
+            words.extend(["--", "/probe", "probe", "idle"]);
+            hoist.hoist(&words).succeeded();
+            let pid = hoist.inspect(name)["State"]["Pid"].as_u64().unwrap();
+            let mounts = fs::read_to_string(format!("/proc/{pid}/mountinfo")).unwrap();
+            let at_root = mounts
+                .lines()
+                .filter(|line| line.split(' ').nth(4) == Some("/"));
+            assert_eq!(at_root.count(), 1, "{name}: {mounts}");
+            for path in ["/", "/..", "/../.."] {
+                let listed = hoist.exec(&[], name, &["list", path]).succeeded();
+                assert!(
+                    listed.contains("\"probe\"") && !listed.contains("\"usr\""),
+                    "{name}, {path}: {listed}"
+                );
+            }
+            hoist.hoist(&["rm", "-f", name]).succeeded();
+        }
+        // This machine's own root, of which not everything is shown.
+        let own = in_default_root(hoist, &[], &["list", "/../home"]);
+        assert_eq!(own.succeeded().trim(), "[]");
+        let mounts = in_default_root(hoist, &[], &["read", "/proc/self/mountinfo"]).succeeded();
+        let at_root = mounts
+            .lines()
+            .filter(|line| line.split(' ').nth(4) == Some("/"));
+        assert_eq!(at_root.count(), 1, "{mounts}");
     }
 
     fn bind_of_sys(hoist: &Hoist) {

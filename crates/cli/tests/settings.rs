@@ -296,6 +296,15 @@ mod linux {
             "cat /proc/1/cmdline | tr '\\0' ' '",
         );
         assert_eq!(found, "sleep 1000");
+        // With the message queues and semaphores come the shared memory segments, as with docker.
+        if Need::Root.missing().is_none() {
+            hoist.ok(&["exec", "first", "sh", "-c", "echo seen > /dev/shm/there"]);
+            let script = "cat /dev/shm/there; echo back > /dev/shm/here";
+            let found = inside(&hoist, &["--ipc", "container:first"], script);
+            assert_eq!(found, "seen");
+            assert_eq!(hoist.ok(&["exec", "first", "cat", "/dev/shm/here"]), "back");
+            assert_eq!(inside(&hoist, &[], "ls /dev/shm"), "");
+        }
         hoist.ok(&["kill", &id]);
         hoist.ok(&["wait", &id]);
         let errors = hoist.fails(125, &["run", "--rm", "--pid", "container:first", "true"]);

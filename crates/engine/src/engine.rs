@@ -254,7 +254,13 @@ impl Engine {
             None => None,
         };
         self.volumes().make_missing(&request.spec)?;
-        let system = self.service.create(&request.id, &request.spec)?;
+        let system = self
+            .service
+            .create(&request.id, &request.spec)
+            .inspect_err(|_| {
+                // What cannot be removed now a later prune of volumes does.
+                let _ = self.remove_unused_volumes(&self.volumes().anonymous(&request.spec));
+            })?;
         if let Some(reservation) = reservation {
             reservation.keep();
         }
@@ -330,19 +336,21 @@ impl Engine {
         Err(error)
     }
 
-    /// After the end of a container's process: calls the post-stop hooks, and with `remove` removes the container and its name.
+    /// After the end of a container's process: calls the post-stop hooks, and with `remove` removes the container, its name, and its
+    /// volumes that nobody has named.
     pub fn finish(&self, container: &Container, remove: bool, hooks: &mut Hooks<'_>) -> Result<()> {
         hooks.run_post_stop(&container.context());
         if !remove {
             return Ok(());
         }
+        let volumes = self.volumes().anonymous(container.spec());
         container.system.delete()?;
         #[cfg(target_os = "linux")]
         self.supervisor_folder(container.id()).remove()?;
-        match &container.name {
-            Some(name) => self.names.release_name(name, container.id()),
-            None => Ok(()),
+        if let Some(name) = &container.name {
+            self.names.release_name(name, container.id())?;
         }
+        self.remove_unused_volumes(&volumes)
     }
 
     /// Starts a further process in a running container; the caller owns it.

@@ -54,6 +54,8 @@ pub struct InspectState {
     pub paused: bool,
     /// It has ended, and its supervisor will start it once more.
     pub restarting: bool,
+    /// Its first process was killed and does not end, for it waits inside the kernel.
+    pub unkillable: bool,
     /// The kernel's out-of-memory killer ended it.
     #[serde(rename = "OOMKilled")]
     pub oom_killed: bool,
@@ -250,6 +252,7 @@ fn state(summary: &Summary) -> InspectState {
         running: matches!(summary.state, State::Running | State::Paused),
         paused: summary.state == State::Paused,
         restarting: false,
+        unkillable: false,
         oom_killed: exit.is_some_and(|exit| exit.oom.is_some()),
         pid: summary.pid.unwrap_or(0),
         exit_code: exit.map_or(0, |exit| exit.shell_code()),

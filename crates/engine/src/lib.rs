@@ -7,23 +7,32 @@
 //! The main path is [`Engine::run_with`]: create, start, attend, finish. A program that shows the container on
 //! its own terminal gives [`foreground::attach`] as the part in the middle.
 //!
-//! Run a program and read what it says; this makes a real container, so it needs root or user namespaces:
+//! Run a program of this machine and read what it says, in a container that sees nothing else of this machine's:
 //!
-//! ```no_run
+//! ```
 //! use std::io::Read;
 //!
 //! use hoist::{Engine, EngineOptions, Hooks, RunRequest, random_id};
 //! use hoist_compute::Stdio;
-//! use hoist_spec::{Command, ProcessConfig, Resources};
+//! use hoist_spec::{Command, ProcessConfig};
 //!
+//! # #[cfg(target_os = "linux")]
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let engine = Engine::open(EngineOptions::default())?;
+//! # let state_root = tempfile::tempdir()?;
+//! let engine = Engine::open(EngineOptions {
+//!     state_root: Some(state_root.path().to_owned()),
+//!     ..EngineOptions::default()
+//! })?;
+//! # let features = engine.features().features;
+//! # let has = |name: &str| features.iter().any(|feature| feature.name == name && feature.available);
+//! # if !(has("pid namespaces") && has("overlayfs") && has("procfs")) {
+//! #     eprintln!("no container can be made here: nothing is shown");
+//! #     return Ok(());
+//! # }
 //! let id = random_id()?;
 //! let command = Command::new()
 //!     .id(id.as_str())
-//!     .rootfs("/srv/busybox")
-//!     .process(ProcessConfig::new("echo").argument("hello"))
-//!     .resources(Resources { memory: 64 << 20, ..Resources::default() });
+//!     .process(ProcessConfig::new("echo").argument("hello"));
 //! let request = RunRequest { id, name: None, spec: command.to_container_spec()?, remove: true };
 //!
 //! let mut said = String::new();
@@ -39,6 +48,8 @@
 //! assert_eq!((said.as_str(), status.code), ("hello\n", Some(0)));
 //! # Ok(())
 //! # }
+//! # #[cfg(not(target_os = "linux"))]
+//! # fn main() {}
 //! ```
 //!
 //! An engine may be called from any number of threads, and by tasks of an async runtime on its pool for calls that wait
@@ -83,6 +94,8 @@ mod platform;
 #[cfg(target_os = "linux")]
 pub mod supervise;
 mod time;
+#[cfg(target_os = "linux")]
+mod unkillable;
 mod volumes;
 
 #[cfg(test)]
@@ -101,4 +114,4 @@ pub use inspect::{Inspect, InspectConfig, InspectHostConfig, InspectMount, Inspe
 pub use local_files::LocalFiles;
 pub use oom::{Oom, OomNotice};
 pub use time::{parse_rfc3339, rfc3339};
-pub use volumes::{Volume, Volumes};
+pub use volumes::{PrunedVolumes, Volume, Volumes};

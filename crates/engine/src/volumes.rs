@@ -14,11 +14,22 @@ use crate::{Engine, random_id};
 /// What a volume holds, beside what is known of it.
 const DATA: &str = "_data";
 const KNOWN: &str = "volume.json";
+/// The label of a volume that nobody has named; docker's.
+const ANONYMOUS: &str = "com.docker.volume.anonymous";
 
 /// The volumes of one data root.
 #[derive(Clone, Debug)]
 pub struct Volumes {
     folder: PathBuf,
+}
+
+/// What a removal of all volumes that are not used has removed, and why not what it has not.
+#[derive(Debug, Default)]
+pub struct PrunedVolumes {
+    /// The names of the volumes that are gone.
+    pub removed: Vec<String>,
+    /// What could not be removed.
+    pub failures: Vec<Error>,
 }
 
 /// One volume.
@@ -72,16 +83,20 @@ impl Volumes {
         &self.folder
     }
 
-    /// Puts the directories of the volumes in place of the names that a command's mounts give. Nothing is made: that is
-    /// [`Volumes::make_missing`]'s.
-    pub fn locate(&self, command: &mut Command) {
+    /// Puts the directories of the volumes in place of the names that a command's mounts give; a volume without a name gets one.
+    /// Nothing is made: that is [`Volumes::make_missing`]'s.
+    pub fn locate(&self, command: &mut Command) -> Result<()> {
         for mount in &mut command.mounts {
+            if mount.kind == "volume" && mount.source.is_empty() {
+                mount.source = random_id()?.to_string();
+            }
             if mount.kind == "volume" && check_name(&mount.source).is_ok() {
                 let directory = self.folder.join(&mount.source).join(DATA);
                 mount.source = directory.to_string_lossy().into_owned();
                 "bind".clone_into(&mut mount.kind);
             }
         }
+        Ok(())
     }
 
     /// Makes the volumes that a container uses and that are not there yet.
@@ -92,10 +107,22 @@ impl Volumes {
             if let Some(name) = volume_of(source, &self.folder)
                 && !source.exists()
             {
-                self.make(&name, BTreeMap::new(), root)?;
+                let labels = is_generated(&name).then(|| (ANONYMOUS.to_owned(), String::new()));
+                self.make(&name, labels.into_iter().collect(), root)?;
             }
         }
         Ok(())
+    }
+
+    /// The volumes of a container that nobody has named.
+    pub(crate) fn anonymous(&self, spec: &ContainerSpec) -> Vec<String> {
+        let mounts = spec.oci.mounts().iter().flatten();
+        let names = mounts.filter_map(|mount| volume_of(mount.source().as_ref()?, &self.folder));
+        let is_anonymous = |name: &String| {
+            let known = self.get(name);
+            known.is_ok_and(|volume| volume.labels.contains_key(ANONYMOUS))
+        };
+        names.filter(is_anonymous).collect()
     }
 
     /// Makes a volume; one that is there is left as it is. Without a name it gets one that nobody has.
@@ -225,22 +252,36 @@ impl Engine {
         volumes.remove(name)
     }
 
-    /// Removes every volume that no container uses; the result is their names.
-    pub fn prune_volumes(&self) -> Result<Vec<String>> {
-        let mut removed = Vec::new();
+    /// Removes every volume that no container uses.
+    pub fn prune_volumes(&self) -> Result<PrunedVolumes> {
+        let mut pruned = PrunedVolumes::default();
         for volume in self.volumes().list()? {
             match self.remove_volume(&volume.name) {
-                Ok(()) => removed.push(volume.name),
+                Ok(()) => pruned.removed.push(volume.name),
                 Err(error)
                     if matches!(error.kind(), ErrorKind::InvalidState | ErrorKind::NotFound) => {}
-                Err(error) => return Err(error),
+                Err(error) => pruned.failures.push(error),
             }
         }
-        Ok(removed)
+        Ok(pruned)
+    }
+
+    /// Removes those of these volumes that no container uses any more.
+    pub(crate) fn remove_unused_volumes(&self, names: &[String]) -> Result<()> {
+        for name in names {
+            match self.remove_volume(name) {
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::InvalidState | ErrorKind::NotFound) => {}
+                removed => removed?,
+            }
+        }
+        Ok(())
     }
 
     fn users_of(&self, volumes: &Volumes, name: &str) -> Result<Vec<String>> {
         let mut users = Vec::new();
+        // A root may have been named by another path, with a symbolic link in it, when a container was made.
+        let real = fs::canonicalize(volumes.folder.join(name).join(DATA)).ok();
         for listed in self.list(true)? {
             let id = listed.summary.id;
             let container = match self.container(&id) {
@@ -250,9 +291,13 @@ impl Engine {
             let mut mounts = container.spec().oci.mounts().iter().flatten();
             let added = container.system().added_mounts()?;
             let is_it = |mount: &hoist_spec::oci::Mount| {
-                let source = mount.source().as_ref();
-                source.and_then(|source| volume_of(source, volumes.folder()))
-                    == Some(name.to_owned())
+                let Some(source) = mount.source() else {
+                    return false;
+                };
+                volume_of(source, volumes.folder()).as_deref() == Some(name)
+                    || source.ends_with(Path::new(name).join(DATA))
+                        && real.is_some()
+                        && fs::canonicalize(source).ok() == real
             };
             if mounts.any(is_it) || added.iter().any(is_it) {
                 users.push(listed.name.unwrap_or_else(|| id.to_string()));
@@ -271,6 +316,14 @@ fn root_of(spec: &ContainerSpec) -> Option<(u32, u32)> {
         root.next().map(hoist_spec::oci::LinuxIdMapping::host_id)
     };
     Some((first(linux.uid_mappings())?, first(linux.gid_mappings())?))
+}
+
+/// Whether a name is as [`random_id`] makes them: nobody gives such a one to a volume that is not there.
+fn is_generated(name: &str) -> bool {
+    name.len() == 64
+        && name
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// docker's names: letters, digits, `_`, `.` and `-`, the first of them a letter or digit.

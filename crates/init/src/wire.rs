@@ -304,6 +304,50 @@ steps! {
         /// Where it goes.
         out: Slot,
     }
+    /// Makes a detached FUSE file system, and waits until the owner has somebody show the layers through it.
+    81 NewServedLayers {
+        /// The read-only layers, top-most first, for people.
+        layers: List<'a>,
+        /// Which of the plan's servers shows them.
+        server: u8,
+        /// Let in everybody in the user namespace, and then nobody outside of it; else the one user that it maps.
+        everybody: bool,
+        /// Where it goes.
+        out: Slot,
+    }
+    /// Copies layers into one tree, as an overlay would show them. What cannot be made in a user namespace, such as a device,
+    /// is left out, and so are extended attributes and sockets.
+    82 CopyLayers {
+        /// The layers, top-most first.
+        layers: List<'a>,
+        /// The tree.
+        tree: Slot,
+        /// A directory in it that gets the copy, made whole or not at all; one that is there is left as it is. Empty for the
+        /// tree itself.
+        name: &'a CStr,
+    }
+    /// Opens regular files of a tree for the owner, who may not look into it himself, hands them over, and ends.
+    75 LendFiles {
+        /// The tree.
+        tree: Slot,
+        /// Their paths in it. What is something else, or not there, is told and not opened.
+        paths: List<'a>,
+    }
+    /// Hands a detached tree over to the owner, and ends.
+    78 LendTree {
+        /// The tree.
+        tree: Slot,
+    }
+    /// Has what this process's descendants leave behind become its own children, as the init process of a namespace has: so they
+    /// stay its descendants (prctl(2), `PR_SET_CHILD_SUBREAPER`). Its program keeps that.
+    77 AdoptOrphans {}
+    /// Attaches a detached mount over a directory of the private mount namespace, where paths lead to it.
+    76 AttachOver {
+        /// The mount.
+        mount: Slot,
+        /// The directory.
+        path: &'a CStr,
+    }
     /// Attaches the root over `/` of the private mount namespace, so that mounts can be moved onto it.
     14 AttachRoot {}
     /// Attaches the layer that receives the container's writes over `/` of the private mount namespace, where the root then
@@ -779,7 +823,8 @@ calls! {
     52 Lseek "lseek", 53 Wait "wait4", 54 Poll "poll", 55 Faccessat "faccessat", 56 Keyctl "keyctl", 57 Chroot "chroot",
     58 Personality "personality", 59 SchedSetattr "sched_setattr", 60 IoprioSet "ioprio_set",
     61 SchedSetaffinity "sched_setaffinity", 62 Getdents "getdents64", 63 Readlinkat "readlinkat", 64 Sendfile "sendfile", 65 Clone "clone",
-    66 SetMempolicy "set_mempolicy", 67 Statx "statx",
+    66 SetMempolicy "set_mempolicy", 67 Statx "statx", 68 Unlinkat "unlinkat", 69 Renameat "renameat",
+    70 Utimensat "utimensat",
 }
 
 /// What a keeper tells of the end of its process ([`Step::Keep`]); 24 bytes.
@@ -846,6 +891,10 @@ pub enum MessageKind {
     Listener = 7,
     /// Helper to owner: what was to be done in a running container is done.
     Done = 8,
+    /// Process to owner: the connection of a FUSE file system comes with this message; have the plan's server `value` serve it.
+    Serve = 9,
+    /// Helper to owner: the next of the files that are lent comes with this message; none, where `errno` says why.
+    Lent = 10,
 }
 
 /// A message on the control socket; 24 bytes.
@@ -859,7 +908,7 @@ pub struct Message {
     pub errno: i32,
     /// The system call, by [`Call::from_code`].
     pub call: u32,
-    /// A process id.
+    /// A process id, or what the kind says.
     pub value: u64,
 }
 
@@ -905,6 +954,8 @@ impl Message {
             6 => MessageKind::Hooks,
             7 => MessageKind::Listener,
             8 => MessageKind::Done,
+            9 => MessageKind::Serve,
+            10 => MessageKind::Lent,
             _ => return None,
         };
         Some(Self {

@@ -45,7 +45,7 @@ impl LinuxSystem {
         }
         let features = self.shared.features()?;
         let container = running_container(&record);
-        let plan = plan_mount(mount, &container, features.privileged)?;
+        let plan = plan_mount(mount, &container, features)?;
         let id = self.carry_out(&record, &plan)?;
         added.mounts.push(AddedMount {
             mount: mount.clone(),

@@ -5,8 +5,10 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use hoist_compute::{Error, ErrorKind, OsCode, Phase, Result};
 
 use crate::cgroup::{Cgroup, JoinFiles};
+use crate::execute::lend;
 use crate::id_mapped;
-use crate::plan::Descriptor;
+use crate::plan::{Descriptor, of_another_process, plan_lend_tree};
+use crate::proc_pid;
 use crate::process::not_running;
 use crate::service::Shared;
 
@@ -49,7 +51,16 @@ impl Sources<'_> {
                     recursive,
                     ids,
                 } => {
-                    let tree = open_tree_of(path, *recursive)?;
+                    let tree = match of_another_process(path) {
+                        Some((pid, below)) => match open_tree_of(path, *recursive) {
+                            // It is in another mount namespace.
+                            Err(error) if error.os_code() == Some(OsCode::Errno(libc::EINVAL)) => {
+                                self.tree_elsewhere(path, pid, below)?
+                            }
+                            opened => opened?,
+                        },
+                        None => open_tree_of(path, *recursive)?,
+                    };
                     if let Some(ids) = ids {
                         id_mapped::map(&tree, path, ids, self.service.features()?)?;
                     }
@@ -69,6 +80,21 @@ impl Sources<'_> {
             });
         }
         Ok(opened)
+    }
+
+    /// A copy of what is mounted in the root of the process `pid`, in whatever mount namespace that is: open_tree(2) copies only
+    /// what is mounted in the caller's.
+    fn tree_elsewhere(&self, path: &str, pid: u32, below: &str) -> Result<OwnedFd> {
+        let failed = |error| crate::service::system(format!("bind {path}"), error);
+        let process = proc_pid::open(pid)
+            .map_err(failed)?
+            .ok_or_else(|| failed(rustix::io::Errno::SRCH.into()))?;
+        let plan = plan_lend_tree(&format!("/{below}"))?;
+        let mut lent = lend(&plan, self.service.features()?, &[process], 1)?;
+        match lent.pop() {
+            Some(tree) => tree.map_err(failed),
+            None => Err(failed(std::io::ErrorKind::UnexpectedEof.into())),
+        }
     }
 
     fn cgroup_files(&self) -> Result<CgroupFiles> {

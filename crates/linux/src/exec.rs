@@ -10,14 +10,17 @@ use hoist_compute::{
     Error, ErrorKind, Exec, ExecSpec, ExitStatus, Phase, Process, Properties, Query, Result, State,
     Stdio, Summary,
 };
+use hoist_spec::oci::LinuxResources;
 use hoist_spec::{ContainerId, ExecId, Signal};
 
 use crate::cgroup::{Cgroup, CgroupRecord};
+use crate::descendants;
 use crate::descriptors::RuntimeDescriptors;
 use crate::oom::oom_kill_of_process;
 use crate::own_root;
 use crate::process::{OnExit, OwnedProcess, not_running, send};
-use crate::process_cgroup::{ProcessCgroup, end_after};
+use crate::process_cgroup::ProcessCgroup;
+use crate::process_tree::{Tree, end_after};
 use crate::record::{Created, Folder, Record};
 use crate::recorder::ExecRecorder;
 use crate::removal;
@@ -132,8 +135,8 @@ impl LinuxExec {
                 let made = ProcessCgroup::make(container, &name, &confinement.limits)?;
                 Ok(Some(Arc::new(made)))
             }
-            None if confinement.has_no_bounds() => Ok(None),
-            None => Err(self.container.no_cgroup("confine a process in")()),
+            None if confinement.limits == LinuxResources::default() => Ok(None),
+            None => Err(self.container.no_cgroup("limit a process in")()),
         }
     }
 
@@ -185,7 +188,7 @@ impl Exec for LinuxExec {
         let own = self.make_cgroup(cgroup.as_ref())?;
         let own_cgroup = own.as_ref().map(|own| &own.0);
         let mut recorder = ExecRecorder::new(&self.folder, own_cgroup.map(Cgroup::record));
-        let options = own_root::options(&self.spec.confinement)?;
+        let options = own_root::options(&self.spec.confinement, own.is_some())?;
         let further = Further {
             process: &self.spec.process,
             options: &options,
@@ -202,10 +205,11 @@ impl Exec for LinuxExec {
         let (owned, process) = self.container.own_process(started, Some(on_exit))?;
         all.insert(self.key(), owned.clone());
         drop(all);
-        if let (Some(timeout), Some(own)) = (self.spec.confinement.timeout, &own) {
-            end_after(timeout, &owned, own)?;
+        let tree = Tree::of(own, &self.spec.confinement, owned.pid);
+        if let Some(timeout) = self.spec.confinement.timeout {
+            end_after(timeout, &owned, &tree)?;
         }
-        Ok(Box::new(process.with_cgroup(own)))
+        Ok(Box::new(process.with_tree(tree)))
     }
 
     fn properties(&self, query: Query) -> Result<Properties> {
@@ -267,6 +271,10 @@ impl Exec for LinuxExec {
         match open_cgroup(&record)? {
             Some(cgroup) => cgroup.kill_all(PATIENCE).map_err(operate)?,
             None if state == State::Stopped => {}
+            None if self.spec.confinement.timeout.is_some() => {
+                let process = record.process().map_or(0, |process| process.pid);
+                descendants::end(process)?;
+            }
             None => match self.signal(Signal::KILL) {
                 Err(error) if error.kind() != ErrorKind::InvalidState => return Err(error),
                 _ => {}

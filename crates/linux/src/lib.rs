@@ -15,6 +15,8 @@ pub mod systemd;
 #[cfg(target_os = "linux")]
 mod added_mounts;
 #[cfg(target_os = "linux")]
+mod descendants;
+#[cfg(target_os = "linux")]
 mod descriptors;
 #[cfg(target_os = "linux")]
 mod exec;
@@ -41,6 +43,8 @@ mod process;
 #[cfg(target_os = "linux")]
 mod process_cgroup;
 #[cfg(target_os = "linux")]
+mod process_tree;
+#[cfg(target_os = "linux")]
 mod reaper;
 #[cfg(target_os = "linux")]
 mod record;
@@ -60,6 +64,8 @@ pub mod runtime;
 mod runtime_features;
 #[cfg(target_os = "linux")]
 mod seccomp_agent;
+#[cfg(target_os = "linux")]
+mod servers;
 #[cfg(target_os = "linux")]
 mod service;
 #[cfg(target_os = "linux")]

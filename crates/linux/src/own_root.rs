@@ -11,9 +11,10 @@ const CONTAINER: [&str; 2] = ["/container", "/mnt"];
 /// What of the container is mounted in it where it has directories for that.
 const SHARED: [&str; 2] = ["/dev", "/proc"];
 
-/// How a further process with this confinement is started.
-pub(crate) fn options(confinement: &Confinement) -> Result<RuntimeOptions> {
+/// How a further process with this confinement is started, in a cgroup of its own or not.
+pub(crate) fn options(confinement: &Confinement, has_cgroup: bool) -> Result<RuntimeOptions> {
     Ok(RuntimeOptions {
+        adopts_orphans: confinement.timeout.is_some() && !has_cgroup,
         own_root: confinement.root.as_deref().map(look).transpose()?,
         ..RuntimeOptions::default()
     })

@@ -12,7 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::termios::{Winsize, tcsetwinsize};
 
 use crate::execute::waitid;
-use crate::process_cgroup::ProcessCgroup;
+use crate::process_tree::Tree;
 use crate::service::system;
 
 /// `CLD_EXITED` (waitid(2)).
@@ -157,8 +157,8 @@ pub(crate) struct LinuxProcess {
     streams: Mutex<Streams>,
     /// The console's controlling side, for its size.
     console: Option<OwnedFd>,
-    /// The cgroup of its own that holds all it has started.
-    cgroup: Option<Arc<ProcessCgroup>>,
+    /// What holds together all it has started.
+    tree: Tree,
 }
 
 impl LinuxProcess {
@@ -172,13 +172,13 @@ impl LinuxProcess {
             process,
             streams: Mutex::new(streams),
             console,
-            cgroup: None,
+            tree: Tree::None,
         })
     }
 
-    /// The same, in a cgroup of its own, where it has one.
-    pub(crate) fn with_cgroup(self, cgroup: Option<Arc<ProcessCgroup>>) -> Self {
-        Self { cgroup, ..self }
+    /// The same, with what holds together all it has started.
+    pub(crate) fn with_tree(self, tree: Tree) -> Self {
+        Self { tree, ..self }
     }
 }
 
@@ -209,13 +209,7 @@ impl Process for LinuxProcess {
     }
 
     fn terminate(&self) -> Result<()> {
-        match &self.cgroup {
-            Some(cgroup) => cgroup.kill_all()?,
-            None => match self.process.signal(Signal::KILL) {
-                Err(error) if error.kind() != ErrorKind::InvalidState => return Err(error),
-                _ => {}
-            },
-        }
+        self.tree.end(&self.process)?;
         self.process.wait(None).map(drop)
     }
 

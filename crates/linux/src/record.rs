@@ -88,6 +88,9 @@ pub(crate) struct Released {
     /// It was not let go into its program, but to wait for whoever starts that.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) awaits_start: bool,
+    /// Who shows its layers, where the kernel does not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) servers: Vec<ProcessIdentity>,
 }
 
 /// `last-run.json`: how the run before the present one ended.

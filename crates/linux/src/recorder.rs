@@ -11,6 +11,7 @@ use crate::making::CgroupMaker;
 use crate::plan::{Plan, hooks as hook_plan};
 use crate::record::{Draft, Folder, ProcessIdentity, Released};
 use crate::seccomp_agent::Agent;
+use crate::servers::Servers;
 use crate::service::system;
 use crate::system::LinuxSystem;
 use crate::{hooks, net_devices};
@@ -26,6 +27,8 @@ pub(crate) struct Recorder<'a> {
     pub(crate) hook_output: Option<OwnedFd>,
     /// Who answers calls that its filter leaves to him.
     pub(crate) agent: Option<Agent<'a>>,
+    /// Who shows its layers.
+    pub(crate) servers: Servers,
 }
 
 impl Recorder<'_> {
@@ -78,15 +81,36 @@ impl Witness for Recorder<'_> {
         hand_to_agent(self.agent.take(), pid, listener)
     }
 
+    fn serve(&mut self, pid: u32, server: u64, connection: OwnedFd) -> Result<()> {
+        let plan = usize::try_from(server)
+            .ok()
+            .and_then(|server| self.plan.servers.get(server));
+        let plan = plan.ok_or_else(nobody_serves)?;
+        self.servers
+            .start(plan, pid, connection, &self.system.shared)
+    }
+
     fn hook_output(&self) -> Option<String> {
         self.hook_output.as_ref().map(hooks::written)
     }
 
     /// Only now others may enter it: before, it was not yet in its own root.
     fn releasing(&mut self) -> Result<()> {
+        let servers = self.servers.identities();
+        if let (false, Some((released, draft))) = (servers.is_empty(), &mut self.released) {
+            // They were started after it was written.
+            drop(draft.take());
+            released.servers = servers;
+            *draft = Some(self.folder.draft_released(released)?);
+        }
         let draft = self.released.as_mut().and_then(|(_, draft)| draft.take());
         draft.map_or(Ok(()), Draft::publish)
     }
+}
+
+fn nobody_serves() -> Error {
+    let operation = "have its layers shown: nobody is to do that";
+    Error::new(ErrorKind::System, Phase::Start, operation)
 }
 
 /// What is known of a process that is about to be let go; this program is its owner.
@@ -100,6 +124,7 @@ fn released(pid: u32, cgroup: Option<CgroupRecord>, awaits_start: bool) -> Resul
         owner: identity(std::process::id())?,
         cgroup,
         awaits_start,
+        servers: Vec::new(),
     })
 }
 
@@ -164,6 +189,10 @@ impl Witness for FurtherWitness<'_, '_> {
 
     fn listener(&mut self, pid: u32, listener: OwnedFd) -> Result<()> {
         hand_to_agent(self.agent.take(), pid, listener)
+    }
+
+    fn serve(&mut self, _pid: u32, _server: u64, _connection: OwnedFd) -> Result<()> {
+        Err(nobody_serves())
     }
 
     fn hook_output(&self) -> Option<String> {

@@ -23,8 +23,21 @@ pub struct RootFacts {
     /// Those of `/proc`, `/sys` and `/dev` with a mount on or below them that are something other than a real
     /// directory, a symbolic link above all (CVE-2023-27561, CVE-2023-28642, CVE-2026-41579).
     pub linked_targets: Vec<String>,
+    /// What the folder for writes holds, where one is named and was used before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept_layer: Option<KeptLayer>,
     /// How to compose the default root; only for [`RootSource::Host`](hoist_spec::RootSource::Host).
     pub host_root: Option<HostRoot>,
+}
+
+/// What is in a [`WritableLayer::Folder`](hoist_spec::WritableLayer::Folder).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeptLayer {
+    /// What the container wrote over its layers.
+    Upper,
+    /// A copy of its layers with what it wrote, which stands for both.
+    Copy,
 }
 
 /// How this machine's own system directories become a container's root: what to make on an empty tmpfs, each

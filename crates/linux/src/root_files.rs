@@ -10,13 +10,16 @@ use hoist_compute::{
 };
 use hoist_spec::{RootSource, WritableLayer};
 
-use crate::plan::IdMaps;
+use crate::execute::{lend, new_user_namespace};
+use crate::features::LayerMethod;
+use crate::plan::{IdMaps, plan_lend_overlay};
 use crate::process::not_running;
 use crate::record::Record;
 use crate::root::pack::{CopyError, Ids, Mounts, is_of_the_kernel, look, pack};
 use crate::root::unpack::{Owner, Unpack};
-use crate::root::{Compared, Root, UPPER, directory, overlay};
+use crate::root::{COPY, Compared, Root, UPPER, directory, overlay};
 use crate::root_facts::{HostEntryKind, HostRoot};
+use crate::servers;
 use crate::system::{LinuxSystem, has_process, open_process, root_of, wrong_state};
 
 /// A container's root, held open.
@@ -63,7 +66,13 @@ impl LinuxSystem {
     fn running_root(&self, record: &Record) -> Result<Root> {
         let first =
             open_process(record)?.ok_or_else(|| not_running("open the container's root"))?;
-        root_of(record, &first)
+        if servers::hide_root(record, &self.shared)? {
+            let operation = format!("open the root of container {}", self.id);
+            return Err(Error::new(ErrorKind::Unsupported, Phase::Operate, operation)
+                .because("fuse-overlayfs shows it to the users inside alone, and it has more than one")
+                .remedy("copy from within, by hoist exec; or see what `hoist info` says of layers"));
+        }
+        root_of(record, &first).map(Root::directory)
     }
 
     /// The root of a container that does not run, where it has one then.
@@ -80,16 +89,25 @@ impl LinuxSystem {
         match &self.spec.root {
             RootSource::Directory(path) => Ok(directory(path).map_err(Error::from)?),
             RootSource::Layers {
+                writable: WritableLayer::Folder(folder),
+                ..
+            } if folder.join(COPY).exists() => {
+                Ok(directory(&folder.join(COPY)).map_err(Error::from)?)
+            }
+            RootSource::Layers {
                 layers,
                 writable: WritableLayer::Folder(folder),
             } => {
                 let features = self.shared.features()?;
-                if !features.privileged {
+                if features.layer_method() != LayerMethod::Overlay {
                     return Err(refused(
                         ErrorKind::Unsupported,
-                        "only root may mount its layers while it does not run",
-                        "start it first",
+                        "its layers cannot be mounted by the kernel's overlayfs here while it does not run",
+                        "start it first; or see what `hoist info` says of layers",
                     ));
+                }
+                if !features.privileged {
+                    return self.kept_overlay(layers, folder);
                 }
                 Ok(overlay(layers, folder, features.overlay_lower_append).map_err(Error::from)?)
             }
@@ -103,6 +121,27 @@ impl LinuxSystem {
                 "it has not been started, and has a root only while it runs",
                 "start it first, or keep its writable layer with --layer-folder",
             )),
+        }
+    }
+
+    /// Kept layers, put together in a user namespace as the container's, for an ordinary user.
+    fn kept_overlay(&self, layers: &[PathBuf], folder: &Path) -> Result<OwnedFd> {
+        let features = self.shared.features()?;
+        let failed = |error| crate::service::system("mount the layers", error);
+        let maps =
+            self.record()?.created.id_maps.ok_or_else(|| {
+                failed(std::io::Error::other("the container has no user namespace"))
+            })?;
+        let layers: Vec<String> = layers
+            .iter()
+            .map(|layer| layer.display().to_string())
+            .collect();
+        let plan = plan_lend_overlay(&layers, folder, features)?;
+        let namespace = new_user_namespace(&maps, features)?;
+        let mut lent = lend(&plan, features, &[namespace], 1)?;
+        match lent.pop() {
+            Some(tree) => tree.map_err(failed),
+            None => Err(failed(std::io::ErrorKind::UnexpectedEof.into())),
         }
     }
 
@@ -155,6 +194,10 @@ impl LinuxSystem {
                     .collect::<std::result::Result<Vec<_>, _>>()
                     .map_err(Error::from)?;
                 match writable {
+                    WritableLayer::Folder(folder) if folder.join(COPY).exists() => {
+                        let copy = directory(&folder.join(COPY)).map_err(Error::from)?;
+                        Ok(Compared::merged(&copy, &below)?)
+                    }
                     WritableLayer::Folder(folder) => {
                         if !folder.join(UPPER).exists() {
                             // It has never been started.

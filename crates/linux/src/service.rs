@@ -120,10 +120,9 @@ impl LinuxService {
         record.bundle = bundle.map(Path::to_owned);
         let unit = plan.cgroup.as_ref().and_then(|cgroup| cgroup.unit.as_ref());
         record.unit = unit.map(|unit| unit.name.clone());
-        record.cgroup = plan
-            .cgroup
-            .as_ref()
-            .map(|cgroup| CgroupRecord::intended(&features.cgroup, cgroup.base, &cgroup.name));
+        record.cgroup = plan.cgroup.as_ref().map(|cgroup| {
+            CgroupRecord::intended(features.own_cgroups(), cgroup.base, &cgroup.name)
+        });
         if let Err(error) = folder.write_created(spec.to_json(), &record) {
             let _ = folder.remove();
             return Err(error);

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use hoist_compute::{
     Change, ComputeSystem, Confinement, Error, ErrorKind, Exec, ExecSpec, ExitStatus, OsCode,
-    Phase, Process, ProcessEntry, Properties, Query, Result, RootFiles, State, Stdio, Summary,
+    Phase, Process, ProcessEntry, Properties, Query, Result, RootFiles, State, Stdio, Stream,
+    Summary,
 };
 use hoist_spec::oci::{LinuxResources, Mount};
 use hoist_spec::{ContainerId, ContainerSpec, ExecId, ProcessSpec, Signal};
 
-use crate::cgroup::{Cgroup, CgroupRecord};
+use crate::cgroup::{Cgroup, CgroupRecord, Version};
 use crate::descriptors::{RuntimeDescriptors, Sources};
 use crate::exec::{self, LinuxExec};
 use crate::execute::{Start, Started, Tracer};
@@ -24,13 +25,15 @@ use crate::plan::{
     CgroupPlace, PID_NAMESPACE, Plan, RunningContainer, RuntimeOptions, plan, plan_process,
 };
 use crate::process::{LinuxProcess, OnExit, OwnedProcess, not_running, send, timed_out, wait_for};
-use crate::process_cgroup::{ProcessCgroup, end_after};
+use crate::process_cgroup::ProcessCgroup;
+use crate::process_tree::{Tree, end_after};
 use crate::record::{Folder, Record};
 use crate::recorder::{ExecRecorder, FurtherWitness, Recorder};
 use crate::root::Root;
 use crate::root_facts::RootFacts;
 use crate::seccomp_agent::{self, Agent};
-use crate::service::{Shared, not_found, system};
+use crate::servers::{self, Servers};
+use crate::service::{Shared, boot_id, not_found, system};
 pub(crate) use crate::waiting::open_process;
 use crate::waiting::{OWNER_PATIENCE, Recorded, is_running};
 use crate::{own_root, proc_pid, reaper, removal, start_socket, systemd};
@@ -185,8 +188,8 @@ impl LinuxSystem {
         let operation = format!("{what} container {}", self.id);
         || {
             Error::new(ErrorKind::Unsupported, Phase::Operate, operation)
-                .because("it has no cgroup: an ordinary user may make none here")
-                .remedy("run it as root")
+                .because("it has no cgroup: an ordinary user may make none where none is delegated to it")
+                .remedy("start it where one is, as by systemd-run --user --scope -p Delegate=yes, or as root")
         }
     }
 
@@ -205,6 +208,9 @@ impl LinuxSystem {
                 && let Ok(Some(cgroup)) = open_cgroup(&record)
             {
                 let _ = cgroup.kill_all(PATIENCE);
+            }
+            if let Some(released) = &record.released {
+                servers::reap_ended(&released.servers);
             }
             // The container may be gone by now, removed by force; then nobody asks for its status again.
             folder.write_exit(&status).unwrap_or(status)
@@ -244,27 +250,32 @@ impl ComputeSystem for LinuxSystem {
     ) -> Result<Box<dyn Process>> {
         let (_, cgroup) = self.in_state(&[State::Running], "start a process in")?;
         // With nothing but a root of its own it is where every other process of the container is.
-        let own = match confinement.root.is_some() && confinement.has_no_bounds() {
-            true => None,
-            false => {
-                let cgroup = cgroup.ok_or_else(self.no_cgroup("confine a process in"))?;
+        let own = match (
+            confinement.root.is_some() && confinement.has_no_bounds(),
+            cgroup,
+        ) {
+            (true, _) => None,
+            (false, Some(cgroup)) => {
                 let name = ProcessCgroup::new_name();
                 let made = ProcessCgroup::make(&cgroup, &name, &confinement.limits)?;
                 Some(Arc::new(made))
             }
+            (false, None) if confinement.limits == LinuxResources::default() => None,
+            (false, None) => return Err(self.no_cgroup("limit a process in")()),
         };
         let further = Further {
             process,
-            options: &own_root::options(confinement)?,
+            options: &own_root::options(confinement, own.is_some())?,
             runtime: &RuntimeDescriptors::default(),
             own: own.as_ref().map(|own| &own.0),
         };
         let started = self.launch_further(&further, stdio, None)?;
         let (owned, process) = self.own_process(started, None)?;
-        if let (Some(timeout), Some(own)) = (confinement.timeout, &own) {
-            end_after(timeout, &owned, own)?;
+        let tree = Tree::of(own, confinement, owned.pid);
+        if let Some(timeout) = confinement.timeout {
+            end_after(timeout, &owned, &tree)?;
         }
-        Ok(Box::new(process.with_cgroup(own)))
+        Ok(Box::new(process.with_tree(tree)))
     }
 
     fn create_exec(&self, id: &ExecId, spec: &ExecSpec) -> Result<Box<dyn Exec>> {
@@ -457,7 +468,12 @@ impl ComputeSystem for LinuxSystem {
                     return Err(wrong_state(&self.id, "delete", state).remedy(remedy));
                 }
                 match &record.released {
-                    Some(released) => removal::remove_cgroup(released.cgroup.as_ref())?,
+                    Some(released) => {
+                        removal::remove_cgroup(released.cgroup.as_ref())?;
+                        if record.created.boot_id == boot_id()? {
+                            servers::end_all(&released.servers);
+                        }
+                    }
                     None => removal::remove_intended_cgroup(record.created.cgroup.as_ref())?,
                 }
                 if let Some(unit) = &record.created.unit {
@@ -499,7 +515,7 @@ impl LinuxSystem {
         let mut tracer = Tracer::new(self.shared.timeline.clone());
         let features = self.shared.features()?;
         let plan = self.shared.faulty(self.plan()?);
-        let maker = |planned| CgroupMaker::new(planned, &features.cgroup);
+        let maker = |planned| CgroupMaker::new(planned, features.own_cgroups());
         let mut recorder = Recorder {
             folder: &self.folder,
             plan: &plan,
@@ -509,6 +525,7 @@ impl LinuxSystem {
             runtime,
             hook_output: None,
             agent,
+            servers: Servers::default(),
         };
         let started = recorder
             .cgroup
@@ -530,6 +547,7 @@ impl LinuxSystem {
             });
         let started = started.map_err(|error| {
             self.folder.forget_released();
+            let error = recorder.servers.end(error);
             // It would be a process in the cgroup that is to be removed.
             if let Some(maker) = &mut recorder.cgroup {
                 maker.end_scope();
@@ -653,14 +671,50 @@ impl LinuxSystem {
     }
 
     /// As [`Self::launch_process`]; what becomes of an exec is written down in `record`.
+    ///
+    /// While the container's processes are moved into a leaf of its cgroup, that takes nobody in (`EBUSY`): then it is tried
+    /// again, in the leaf.
     pub(crate) fn launch_further(
         &self,
+        further: &Further<'_>,
+        mut stdio: Stdio,
+        mut record_of_exec: Option<&mut ExecRecorder<'_>>,
+    ) -> Result<Started> {
+        const TRIES: u32 = 50;
+        const PAUSE: Duration = Duration::from_millis(10);
+        let mut left = TRIES;
+        loop {
+            let (record, cgroup) = self.with_process(&[State::Running], "start a process in")?;
+            let may_be_moved =
+                further.own.is_none() && cgroup.as_ref().is_some_and(gives_controllers);
+            let spare = match may_be_moved && left > 0 {
+                true => Some(copy_of(&stdio)?),
+                false => None,
+            };
+            let record_of_exec = record_of_exec.as_deref_mut();
+            let launched = self.launch_in(&record, cgroup, further, stdio, record_of_exec);
+            match (launched, spare) {
+                (Err(error), Some(spare))
+                    if error.os_code() == Some(OsCode::Errno(libc::EBUSY)) =>
+                {
+                    stdio = spare;
+                    left -= 1;
+                    std::thread::sleep(PAUSE);
+                }
+                (launched, _) => return launched,
+            }
+        }
+    }
+
+    fn launch_in(
+        &self,
+        record: &Record,
+        cgroup: Option<Cgroup>,
         further: &Further<'_>,
         stdio: Stdio,
         record_of_exec: Option<&mut ExecRecorder<'_>>,
     ) -> Result<Started> {
-        let (record, cgroup) = self.with_process(&[State::Running], "start a process in")?;
-        let first = open_process(&record)?.ok_or_else(|| not_running("start a process"))?;
+        let first = open_process(record)?.ok_or_else(|| not_running("start a process"))?;
         let leaf = match (&cgroup, further.own) {
             (Some(cgroup), None) => cgroup.leaf().map_err(operate)?,
             _ => None,
@@ -672,14 +726,19 @@ impl LinuxSystem {
             runtime: further.runtime,
             service: &self.shared,
         };
-        let mut container = running_container(&record);
+        let mut container = running_container(record);
         if let Some(other) = other {
             container.cgroup = places(&other.record());
         }
         let place = Place {
             container: &container,
             sources: &sources,
-            root: root_of(&record, &first)?,
+            root: match servers::hide_root(record, &self.shared)? {
+                true => {
+                    servers::lend_accounts(root_of(record, &first)?, first.as_fd(), &self.shared)?
+                }
+                false => Root::directory(root_of(record, &first)?),
+            },
             pid: record.process().map(|process| process.pid),
         };
         self.start_in(place, further, stdio, record_of_exec)
@@ -732,6 +791,39 @@ impl LinuxSystem {
     }
 }
 
+/// Whether a cgroup may come to have controllers for others below it, as only one of version 2 without processes may.
+fn gives_controllers(cgroup: &Cgroup) -> bool {
+    let mut directories = cgroup.directories.iter();
+    directories
+        .any(|directory| directory.version == Version::V2 && !directory.controllers.is_empty())
+}
+
+/// The same streams once more.
+fn copy_of(stdio: &Stdio) -> Result<Stdio> {
+    let copy = |stream: &Stream| -> Result<Stream> {
+        Ok(match stream {
+            Stream::Null => Stream::Null,
+            Stream::Pipe => Stream::Pipe,
+            Stream::Given(file) => Stream::Given(
+                file.try_clone()
+                    .map_err(|error| system("duplicate a descriptor", error))?,
+            ),
+        })
+    };
+    Ok(match stdio {
+        Stdio::Console(size) => Stdio::Console(*size),
+        Stdio::Streams {
+            stdin,
+            stdout,
+            stderr,
+        } => Stdio::Streams {
+            stdin: copy(stdin)?,
+            stdout: copy(stdout)?,
+            stderr: copy(stderr)?,
+        },
+    })
+}
+
 /// A further process that is to be started.
 pub(crate) struct Further<'a> {
     pub(crate) process: &'a ProcessSpec,
@@ -779,7 +871,7 @@ pub(crate) fn has_process(record: &Record, state: State) -> bool {
 }
 
 /// The root that the container's first process sees.
-pub(crate) fn root_of(record: &Record, first: &OwnedFd) -> Result<Root> {
+pub(crate) fn root_of(record: &Record, first: &OwnedFd) -> Result<OwnedFd> {
     use rustix::fs::{Mode, OFlags};
     let pid = record.process().map_or(0, |process| process.pid);
     let path = format!("/proc/{pid}/root");
@@ -797,7 +889,7 @@ pub(crate) fn root_of(record: &Record, first: &OwnedFd) -> Result<Root> {
     })?;
     // The process held by the pidfd still lives, so the path was its own.
     match wait_for(first.as_fd(), Some(Duration::ZERO))? {
-        false => Ok(Root::directory(root)),
+        false => Ok(root),
         true => Err(not_running("open the container's root")),
     }
 }

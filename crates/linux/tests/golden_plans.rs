@@ -19,7 +19,7 @@ use hoist_linux::plan::{
     plan, plan_process,
 };
 use hoist_linux::root_facts::{
-    GroupEntry, HostEntry, HostEntryKind, HostRoot, PasswdEntry, RootFacts,
+    GroupEntry, HostEntry, HostEntryKind, HostRoot, KeptLayer, PasswdEntry, RootFacts,
 };
 use hoist_spec::{
     Command, ConsoleSize, ContainerId, ContainerSpec, Mount, Network, ProcessConfig, Resources,
@@ -65,6 +65,7 @@ fn root() -> HostFeatures {
     with_cgroups(only_v2())
 }
 
+/// An ordinary user to whom no cgroup is delegated.
 fn ordinary_user() -> HostFeatures {
     HostFeatures {
         uid: 1000,
@@ -467,6 +468,69 @@ fn before_linux_6_8_the_layers_of_an_overlay_are_given_as_one_text() {
     assert_ne!(on(7), on(8));
     assert_eq!(on(8), on(18));
     assert_eq!(words(&on(7)), words(&on(8)));
+}
+
+/// Each fallback for an ordinary user's layers, forced.
+#[test]
+fn without_overlayfs_of_its_own_an_ordinary_users_layers_are_served_or_copied() {
+    let layered = Command::new()
+        .layer("/layers/base")
+        .layer("/layers/top")
+        .process(ProcessConfig::new("/bin/sh"));
+    let kept = layered.clone().layer_folder("/srv/kept");
+    let copied = HostFeatures {
+        overlay_userxattr: false,
+        ..ordinary_user()
+    };
+    let served = HostFeatures {
+        fuse_overlayfs: Some("/usr/bin/fuse-overlayfs".into()),
+        ..copied.clone()
+    };
+    let of_layers = |command: &Command, features: &HostFeatures, facts: &RootFacts| -> String {
+        let plan = plan(&id(), &spec(command), features, facts).unwrap();
+        let all = words(&plan);
+        let from = all
+            .lines()
+            .skip_while(|line| !line.contains("make every mount"));
+        let until = from.take_while(|line| !line.contains("mount proc"));
+        until.map(|line| format!("    {line}\n")).collect()
+    };
+    let default = RootFacts::default();
+    let kept_as = |kept_layer| RootFacts {
+        kept_layer: Some(kept_layer),
+        ..RootFacts::default()
+    };
+    let mut text = String::new();
+    for (what, command, features, facts) in [
+        ("served", &layered, &served, &default),
+        ("served, kept", &kept, &served, &default),
+        ("copied", &layered, &copied, &default),
+        ("copied, kept", &kept, &copied, &default),
+        (
+            "copied, kept by an overlay before",
+            &kept,
+            &copied,
+            &kept_as(KeptLayer::Upper),
+        ),
+        (
+            "an overlay, kept by a copy before",
+            &kept,
+            &ordinary_user(),
+            &kept_as(KeptLayer::Copy),
+        ),
+        (
+            "this machine's own root, served",
+            &Command::new().process(ProcessConfig::new("sh")),
+            &served,
+            &host_root(),
+        ),
+    ] {
+        writeln!(text, "{what}:\n{}", of_layers(command, features, facts)).unwrap();
+    }
+    let command = Command::new().process(ProcessConfig::new("sh"));
+    let error = plan(&id(), &spec(&command), &copied, &host_root()).unwrap_err();
+    writeln!(text, "this machine's own root, without:\n    {error}").unwrap();
+    insta::assert_snapshot!(text);
 }
 
 #[test]

@@ -248,7 +248,7 @@ fn times(runs: u32, command: impl Fn() -> Command) -> Outcome<Vec<f64>> {
     Ok(times)
 }
 
-fn quantile(sorted: &[f64], share: f64) -> f64 {
+pub(super) fn quantile(sorted: &[f64], share: f64) -> f64 {
     let last = sorted.len().saturating_sub(1);
     sorted
         .get((last as f64 * share).round() as usize)

@@ -6,6 +6,9 @@ use std::process::{Command, Stdio};
 
 use crate::command::{Outcome, root};
 
+/// The program that uses the library.
+pub(super) const LIBRARY_START: &str = "library_start";
+
 /// The folder that cargo builds into.
 pub(super) fn target_folder() -> Outcome<PathBuf> {
     let folder =
@@ -49,6 +52,20 @@ pub(super) fn build(target: &Path, work: &Path) -> Outcome<()> {
             Ok(()) => drop(fs::copy(target.join(&built).join(name), program)?),
             Err(error) => eprintln!("{name} cannot be built: {error}"),
         }
+    }
+    let example = [
+        "--package",
+        "hoist",
+        "--example",
+        LIBRARY_START,
+        "--target-dir",
+    ];
+    match run(cargo(&example).arg(target)) {
+        Ok(()) => {
+            let made = target.join(&built).join("examples").join(LIBRARY_START);
+            fs::copy(made, work.join(LIBRARY_START))?;
+        }
+        Err(error) => eprintln!("{LIBRARY_START} cannot be built: {error}"),
     }
     Ok(())
 }

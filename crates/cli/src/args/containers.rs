@@ -251,6 +251,9 @@ pub(crate) struct Rm {
     /// End a container by force where it still runs; one that does not exist is no fault
     #[arg(short, long)]
     pub force: bool,
+    /// Remove their volumes that nobody has named, too
+    #[arg(short, long)]
+    pub volumes: bool,
     /// Containers to remove
     #[arg(value_name = "CONTAINER", required = true)]
     pub containers: Vec<String>,

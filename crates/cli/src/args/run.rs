@@ -79,8 +79,13 @@ pub(crate) struct Run {
     /// Make the root file system read-only
     #[arg(long, help_heading = "Files")]
     pub read_only: bool,
-    /// Show a directory or file of this machine, or a volume, in the container
-    #[arg(short, long, value_name = "SOURCE:TARGET[:ro]", help_heading = "Files")]
+    /// Show a directory or file of this machine, or a volume, in the container; without a source a volume that nobody has named
+    #[arg(
+        short,
+        long,
+        value_name = "[SOURCE:]TARGET[:ro]",
+        help_heading = "Files"
+    )]
     pub volume: Vec<String>,
     /// Mount something in the container (type=bind|volume|tmpfs,source=…,target=…,readonly)
     #[arg(long, value_name = "KEY=VALUE,...", help_heading = "Files")]

@@ -2,6 +2,7 @@
 
 use hoist::Engine;
 
+use super::each_told;
 use crate::args::Inspect;
 use crate::failure::Failure;
 use crate::output;
@@ -9,16 +10,10 @@ use crate::output;
 /// Writes all that is known of containers, as one JSON array.
 pub(crate) fn run(inspect: &Inspect, engine: &Engine, json: bool) -> Result<u8, Failure> {
     let mut found = Vec::new();
-    let mut all_found = true;
-    for reference in &inspect.containers {
-        match engine.resolve(reference).and_then(|id| engine.inspect(&id)) {
-            Ok(container) => found.push(container),
-            Err(error) => {
-                Failure::from(error).print(json);
-                all_found = false;
-            }
-        }
-    }
+    let outcome = each_told(&inspect.containers, json, |reference| {
+        found.push(engine.inspect(&engine.resolve(reference)?)?);
+        Ok(())
+    });
     output::print_json(&found, true)?;
-    if all_found { Ok(0) } else { Err(Failure::Told) }
+    outcome
 }

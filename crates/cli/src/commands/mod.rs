@@ -116,14 +116,22 @@ fn for_each_of(
     json: bool,
     act: &dyn Fn(&str) -> Result<String, Failure>,
 ) -> Result<u8, Failure> {
+    each_told(references, json, |reference| {
+        output::print(&format!("{}\n", act(reference)?))
+    })
+}
+
+/// Acts on each thing, whichever of the others fail; what fails is told at once.
+fn each_told<T>(
+    things: impl IntoIterator<Item = T>,
+    json: bool,
+    mut act: impl FnMut(T) -> Result<(), Failure>,
+) -> Result<u8, Failure> {
     let mut all_done = true;
-    for reference in references {
-        match act(reference) {
-            Ok(line) => output::print(&format!("{line}\n"))?,
-            Err(failure) => {
-                failure.print(json);
-                all_done = false;
-            }
+    for thing in things {
+        if let Err(failure) = act(thing) {
+            failure.print(json);
+            all_done = false;
         }
     }
     if all_done { Ok(0) } else { Err(Failure::Told) }

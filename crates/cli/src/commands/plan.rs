@@ -42,7 +42,7 @@ pub(crate) fn run(arguments: Plan, state_root: Option<&Path>) -> Result<u8, Fail
         Some(file) => Command::from_json(&read(file)?)?,
         None => command(run, &volumes)?,
     };
-    volumes.locate(&mut command);
+    volumes.locate(&mut command)?;
     if command.id.is_empty() {
         command.id = random_id()?.to_string();
     }

@@ -211,21 +211,12 @@ fn ls(list: &LsProcesses, engine: &Engine) -> Result<u8, Failure> {
 
 fn inspect(processes: &[String], engine: &Engine, json: bool) -> Result<u8, Failure> {
     let mut found = Vec::new();
-    let mut all_found = true;
-    for reference in processes {
-        let looked = engine
-            .resolve_exec(reference)
-            .and_then(|process| one(&process, engine));
-        match looked {
-            Ok(process) => found.push(process),
-            Err(error) => {
-                Failure::from(error).print(json);
-                all_found = false;
-            }
-        }
-    }
+    let outcome = super::each_told(processes, json, |reference| {
+        found.push(one(&engine.resolve_exec(reference)?, engine)?);
+        Ok(())
+    });
     output::print_json(&found, true)?;
-    if all_found { Ok(0) } else { Err(Failure::Told) }
+    outcome
 }
 
 /// One process, in docker's words where it has them.

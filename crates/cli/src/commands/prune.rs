@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal, Write};
 
 use hoist::Engine;
 
+use super::each_told;
 use crate::args::Prune;
 use crate::failure::Failure;
 use crate::output;
@@ -20,13 +21,7 @@ pub(crate) fn run(prune: &Prune, engine: &Engine, json: bool) -> Result<u8, Fail
     for id in &pruned.removed {
         output::print(&format!("{id}\n"))?;
     }
-    if pruned.failures.is_empty() {
-        return Ok(0);
-    }
-    for failure in pruned.failures {
-        Failure::from(failure).print(json);
-    }
-    Err(Failure::Told)
+    each_told(pruned.failures, json, |error| Err(error.into()))
 }
 
 /// Asks who sits at the terminal.

@@ -95,7 +95,10 @@ fn status(container: &Listed) -> String {
         let since = exit.map_or(summary.created_at, |exit| exit.finished_at);
         return format!("Restarting ({code}) {} ago", words(age(since)));
     }
-    status_of(summary)
+    match &container.unkillable {
+        Some(channel) => format!("{} (Unkillable, waits in {channel})", status_of(summary)),
+        None => status_of(summary),
+    }
 }
 
 /// What is said of the state of a container, or of a further process of one.

@@ -194,11 +194,14 @@ pub(crate) fn container(
 
 /// What the options ask for, without an id.
 pub(crate) fn command(run: Run, volumes: &Volumes) -> Result<Command, Failure> {
+    let located = std::cell::Cell::new(Ok(()));
     let complete = |command: &mut Command| {
         complete(command);
-        volumes.locate(command);
+        located.set(volumes.locate(command));
     };
-    with_facts(|facts| Ok(options(run).into_command_with(facts, &complete)?))
+    let command = with_facts(|facts| Ok(options(run).into_command_with(facts, &complete)?))?;
+    located.into_inner()?;
+    Ok(command)
 }
 
 fn options(run: Run) -> RunOptions {

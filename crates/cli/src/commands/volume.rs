@@ -7,6 +7,7 @@ use hoist::{Engine, Volume, rfc3339};
 use hoist_compute::ErrorKind;
 use serde_json::{Value, json};
 
+use super::each_told;
 use super::prune::agreed;
 use crate::args::{TableFormat, VolumeAction, VolumeCommand};
 use crate::failure::Failure;
@@ -29,7 +30,7 @@ pub(crate) fn run(command: VolumeCommand, engine: &Engine, json: bool) -> Result
         }
         VolumeAction::Inspect(inspect) => {
             let mut found = Vec::new();
-            let outcome = each(&inspect.names, json, |name| {
+            let outcome = each_told(&inspect.names, json, |name| {
                 found.push(known(&volumes.get(name)?));
                 Ok(())
             });
@@ -44,36 +45,22 @@ pub(crate) fn run(command: VolumeCommand, engine: &Engine, json: bool) -> Result
             {
                 return Ok(1);
             }
-            let removed = engine.prune_volumes()?;
-            for name in removed {
+            let pruned = engine.prune_volumes()?;
+            for name in pruned.removed {
                 output::print(&format!("{name}\n"))?;
             }
-            Ok(0)
+            each_told(pruned.failures, json, |error| Err(error.into()))
         }
-        VolumeAction::Rm(rm) => each(&rm.names, json, |name| match engine.remove_volume(name) {
-            Err(error) if rm.force && error.kind() == ErrorKind::NotFound => Ok(()),
-            removed => {
-                removed?;
-                output::print(&format!("{name}\n"))
-            }
-        }),
-    }
-}
-
-/// Acts on each, whichever of the others fail.
-fn each(
-    names: &[String],
-    json: bool,
-    mut act: impl FnMut(&str) -> Result<(), Failure>,
-) -> Result<u8, Failure> {
-    let mut all_done = true;
-    for name in names {
-        if let Err(failure) = act(name) {
-            failure.print(json);
-            all_done = false;
+        VolumeAction::Rm(rm) => {
+            each_told(&rm.names, json, |name| match engine.remove_volume(name) {
+                Err(error) if rm.force && error.kind() == ErrorKind::NotFound => Ok(()),
+                removed => {
+                    removed?;
+                    output::print(&format!("{name}\n"))
+                }
+            })
         }
     }
-    if all_done { Ok(0) } else { Err(Failure::Told) }
 }
 
 /// What docker tells of a volume.

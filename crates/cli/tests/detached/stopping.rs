@@ -52,7 +52,14 @@ fn unkillable() -> Result<(), String> {
     // Of others nothing is different, and of this one what can be told is.
     assert_eq!(hoist.ok(&["exec", &other, "echo", "well"]), "well");
     assert!(hoist.status(&other).starts_with("Up"));
-    assert!(hoist.status(&id).starts_with("Up"));
+    let status = hoist.status(&id);
+    assert!(
+        status.starts_with("Up") && status.contains("(Unkillable, waits in "),
+        "{status}"
+    );
+    assert!(!hoist.status(&other).contains("Unkillable"));
+    let inspected: serde_json::Value = serde_json::from_str(&hoist.ok(&["inspect", &id])).unwrap();
+    assert_eq!(inspected[0]["State"]["Unkillable"], true, "{inspected}");
     hoist.fails(1, &["rm", &id]);
     let begun = Instant::now();
     hoist.fails(1, &["rm", "-f", &id]);

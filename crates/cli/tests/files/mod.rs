@@ -56,7 +56,7 @@ pub(crate) const CASES: &[Case] = &[
     },
     Case {
         name: "cp works on the kept layers of a container that does not run",
-        by: Root,
+        by: Anyone,
         needs: &[],
         run: copying::kept_layers,
     },
@@ -145,6 +145,30 @@ pub(crate) const CASES: &[Case] = &[
         by: Anyone,
         needs: &[],
         run: volumes::commands,
+    },
+    Case {
+        name: "a volume without a name is one container's, and goes with it by --rm and rm -v",
+        by: Anyone,
+        needs: &[],
+        run: volumes::anonymous,
+    },
+    Case {
+        name: "a volume that cannot be removed is told, and the others that a prune removed are, too",
+        by: Root,
+        needs: &[],
+        run: volumes::pruned_with_a_failure,
+    },
+    Case {
+        name: "a volume is in use by a container that was made by another path to the state root",
+        by: Anyone,
+        needs: &[],
+        run: volumes::in_use_by_another_path,
+    },
+    Case {
+        name: "idmap= shows files as somebody else's, by a map of its own, of a start and of an added mount",
+        by: Root,
+        needs: &[],
+        run: mounts::id_mapped,
     },
     Case {
         name: "bind-recursive says whether what is mounted below is read-only, too",

@@ -226,3 +226,43 @@ pub(super) fn user_namespace(hoist: &Hoist) {
         .succeeded();
     remove(hoist, "web");
 }
+
+pub(super) fn id_mapped(hoist: &Hoist) {
+    let folder = hoist.make_folder("data");
+    chown(&folder, Some(5000), Some(5000)).unwrap();
+    fs::set_permissions(&folder, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    let mount =
+        format!("type=bind,source={folder},target=/mnt,idmap=uids=5000-1000-1;gids=5000-1001-1");
+    let put = |name: &str| vec!["put".to_owned(), format!("/mnt/{name}"), "x".to_owned()];
+    let owner = |name: &str| {
+        let found = fs::metadata(format!("{folder}/{name}")).unwrap();
+        (found.uid(), found.gid())
+    };
+    // The folder is this user's inside, and what it makes there is on this machine whose the folder is.
+    let first = put("first");
+    let probe: Vec<&str> = first.iter().map(String::as_str).collect();
+    hoist
+        .run(&["-u", "tester", "--mount", &mount], &probe)
+        .succeeded();
+    assert_eq!(owner("first"), (5000, 5000));
+    let plain = format!("type=bind,source={folder},target=/mnt");
+    assert_ne!(
+        hoist.run(&["-u", "tester", "--mount", &plain], &probe).code,
+        0
+    );
+    // The same for a mount that is added.
+    let root = hoist.root().to_str().unwrap();
+    start(hoist, "web", &["--rootfs", root, "-u", "tester"], &["idle"]);
+    hoist
+        .hoist(&["mount", "add", "--mount", &mount, "web"])
+        .succeeded();
+    let second = put("second");
+    let probe: Vec<&str> = second.iter().map(String::as_str).collect();
+    act(hoist, "web", &probe);
+    assert_eq!(owner("second"), (5000, 5000));
+    let other = format!("type=bind,source={folder},target=/tmp,idmap=uids=1-1");
+    hoist
+        .hoist(&["mount", "add", "--mount", &other, "web"])
+        .failed_with(1, &["uids=INSIDE-OUTSIDE-COUNT"]);
+    remove(hoist, "web");
+}

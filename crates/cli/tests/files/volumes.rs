@@ -153,6 +153,125 @@ pub(super) fn commands(hoist: &Hoist) {
     clean(hoist);
 }
 
+pub(super) fn anonymous(hoist: &Hoist) {
+    let root = hoist.root().to_str().unwrap();
+    let run = |options: &[&str], probe: &[&str]| {
+        let mut words = vec!["run", "-e", "HOIST_TEST_TAG", "--rootfs", root];
+        words.extend(options);
+        words.extend(["--", "/probe", "probe"]);
+        words.extend(probe);
+        hoist.hoist(&words)
+    };
+    let names = || -> Vec<String> {
+        let shown = hoist.hoist(&["volume", "ls", "-q"]).succeeded();
+        shown.lines().map(str::to_owned).collect()
+    };
+    // One for each container, filled with what the image has there; it outlives the container, if not with --rm.
+    for mount in [["-v", "/bin"], ["--mount", "type=volume,target=/bin"]] {
+        let ran = run(
+            &[&mount[..], &["--rm"]].concat(),
+            &["read", "/bin/text", "+", "put", "/bin/new", "x"],
+        );
+        assert_eq!(ran.succeeded(), "no program\n");
+        assert_eq!(names(), Vec::<String>::new());
+    }
+    assert!(!hoist.root().join("bin/new").exists());
+    run(
+        &["--name", "one", "-v", "/bin", "-v", "named:/mnt"],
+        &["put", "/bin/new", "x"],
+    )
+    .succeeded();
+    run(&["--name", "two", "-v", "/bin"], &["exit", "0"]).succeeded();
+    assert_eq!(names().len(), 3);
+    let inspected: serde_json::Value = hoist.hoist(&["inspect", "one"]).json();
+    let mounts = inspected[0]["Mounts"].as_array().unwrap();
+    let own = mounts
+        .iter()
+        .find(|mount| mount["Destination"] == "/bin")
+        .unwrap();
+    let own = own["Name"].as_str().unwrap();
+    assert!(
+        own.len() == 64 && names().iter().any(|name| name == own),
+        "{inspected}"
+    );
+    hoist.hoist(&["rm", "two"]).succeeded();
+    assert_eq!(names().len(), 3);
+    // With -v it goes, and what somebody has named stays.
+    hoist.hoist(&["rm", "-v", "one"]).succeeded();
+    let left = names();
+    assert!(
+        left.len() == 2 && left.iter().any(|name| name == "named"),
+        "{left:?}"
+    );
+    assert!(!left.iter().any(|name| name == own));
+    // Of a start that fails nothing is left, either.
+    let words = ["run", "--rootfs", root, "-v", "/bin", "/no/such"];
+    hoist.hoist(&words).ended_with(127);
+    assert_eq!(names(), left);
+    clean(hoist);
+}
+
+pub(super) fn pruned_with_a_failure(hoist: &Hoist) {
+    for name in ["good", "held", "other"] {
+        hoist.hoist(&["volume", "create", name]).succeeded();
+    }
+    let held = hoist.state().join("volumes/held");
+    let mount = |words: &[&str]| {
+        let mut command = Command::new(words[0]);
+        assert!(
+            command
+                .args(&words[1..])
+                .arg(&held)
+                .status()
+                .unwrap()
+                .success()
+        );
+    };
+    // What is mounted on cannot be renamed.
+    mount(&["mount", "--bind", held.to_str().unwrap()]);
+    let pruned = hoist.hoist(&["volume", "prune", "-f"]);
+    mount(&["umount"]);
+    assert_eq!(pruned.text(), "good\nother\n");
+    pruned.ended_with(1);
+    assert!(
+        pruned.stderr.contains("remove volume held"),
+        "{}",
+        pruned.stderr
+    );
+    clean(hoist);
+}
+
+pub(super) fn in_use_by_another_path(hoist: &Hoist) {
+    let above = hoist.path("another-way");
+    symlink(hoist.state().parent().unwrap(), &above).unwrap();
+    let link = format!(
+        "{above}/{}",
+        hoist.state().file_name().unwrap().to_str().unwrap()
+    );
+    let root = hoist.root().to_str().unwrap();
+    let words = [
+        "--state-root",
+        &link,
+        "run",
+        "--name",
+        "one",
+        "-v",
+        "data:/mnt",
+        "--rootfs",
+        root,
+        "/probe",
+        "probe",
+        "exit",
+        "0",
+    ];
+    hoist_testing::command::finish(&mut hoist.without_state_root(&words), b"").succeeded();
+    let refused = hoist.hoist(&["volume", "rm", "data"]);
+    refused.failed_with(1, &["in use by one"]);
+    assert_eq!(hoist.hoist(&["volume", "prune", "-f"]).succeeded(), "");
+    hoist.hoist(&["rm", "one"]).succeeded();
+    clean(hoist);
+}
+
 pub(super) fn recursive(hoist: &Hoist) {
     let folder = hoist.make_folder("data");
     let below = hoist.make_folder("data/below");

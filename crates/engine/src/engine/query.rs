@@ -16,6 +16,8 @@ pub struct Listed {
     pub summary: Summary,
     /// It has ended, and its supervisor will start it once more.
     pub restarting: bool,
+    /// Its first process was killed and does not end, for it waits inside the kernel: where.
+    pub unkillable: Option<String>,
 }
 
 impl Engine {
@@ -34,6 +36,7 @@ impl Engine {
             if all || restarting || runs(summary.state) {
                 listed.push(Listed {
                     name: names.remove(&summary.id),
+                    unkillable: self.unkillable(&summary),
                     summary,
                     restarting,
                 });
@@ -89,7 +92,19 @@ impl Engine {
             inspected.state.status = "restarting";
             inspected.state.restarting = true;
         }
+        inspected.state.unkillable = self.unkillable(&properties.summary).is_some();
         Ok(inspected)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn unkillable(&self, summary: &Summary) -> Option<String> {
+        let pid = summary.pid.filter(|_| runs(summary.state))?;
+        crate::unkillable::waits_in(pid)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn unkillable(&self, _summary: &Summary) -> Option<String> {
+        None
     }
 
     #[cfg(target_os = "linux")]

@@ -133,6 +133,16 @@ impl Engine {
         self.names.release(id)
     }
 
+    /// As [`Engine::clean`], with the container's volumes that nobody has named.
+    pub fn clean_with_volumes(&self, id: &ContainerId, force: bool) -> Result<()> {
+        let volumes = match self.service.open(id) {
+            Ok(system) => self.volumes().anonymous(system.spec()),
+            Err(_) => Vec::new(),
+        };
+        self.clean(id, force)?;
+        self.remove_unused_volumes(&volumes)
+    }
+
     /// Ends every process of the container by force, or says which would not end.
     pub(super) fn terminate(&self, system: &Arc<dyn ComputeSystem>) -> Result<()> {
         let killed = Arc::clone(system);

@@ -53,6 +53,8 @@ impl Launcher {
             .args(&self.arguments)
             .arg(id.as_str())
             .env_clear()
+            // The helpers that an ordinary user's containers need are looked for along it: newuidmap, fuse-overlayfs.
+            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
             .stdin(File::from(other))
             .stdout(Stdio::null())
             .stderr(Stdio::null())

@@ -71,7 +71,7 @@ pub(crate) fn new_filesystem(
     mount_context(&context, attributes)
 }
 
-fn mount_context(context: &OwnedFd, attributes: u32) -> Result<OwnedFd> {
+pub(crate) fn mount_context(context: &OwnedFd, attributes: u32) -> Result<OwnedFd> {
     fsconfig_create(context.as_fd()).at(Call::Fsconfig)?;
     let attributes = MountAttrFlags::from_bits_retain(attributes);
     fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes).at(Call::Fsmount)
@@ -203,6 +203,11 @@ impl<const LENGTH: usize> Text<LENGTH> {
     }
 
     pub(crate) fn push_descriptor(&mut self, descriptor: BorrowedFd<'_>) -> Result<()> {
+        self.push(b"/proc/self/fd/")?;
+        self.push_number(descriptor)
+    }
+
+    pub(crate) fn push_number(&mut self, descriptor: BorrowedFd<'_>) -> Result<()> {
         let mut digits = [0_u8; 10];
         let mut number = descriptor.as_raw_fd();
         let mut first = digits.len();
@@ -214,7 +219,6 @@ impl<const LENGTH: usize> Text<LENGTH> {
                 break;
             }
         }
-        self.push(b"/proc/self/fd/")?;
         self.push(&digits[first..])
     }
 
@@ -249,11 +253,16 @@ pub(crate) fn attach_in(root: BorrowedFd<'_>, tree: BorrowedFd<'_>, target: &CSt
 /// Attaches a mount over `/`, so that mounts can be moved onto its handles, which the kernel allows only in a tree that is
 /// attached (before Linux 6.15). A path still leads into the tree below it: it starts where the process's root is.
 pub(crate) fn attach(mount: BorrowedFd<'_>) -> Result<()> {
+    attach_over(mount, c"/")
+}
+
+/// Attaches a mount over a directory of the present mount namespace.
+pub(crate) fn attach_over(mount: BorrowedFd<'_>, path: &CStr) -> Result<()> {
     move_mount(
         mount,
         c"",
         CWD,
-        c"/",
+        path,
         MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH,
     )
     .at(Call::MoveMount)
@@ -532,11 +541,25 @@ pub(crate) fn change_root(root: BorrowedFd<'_>) -> Result<()> {
     rustix::process::chdir(c"/").at(Call::Chdir)
 }
 
-/// Changes to the root and detaches the host's tree, which lies under it then. No name is involved: the working
-/// directory is both the new root and the place of the old one (pivot_root(2), "pivot_root(".", ".")").
+/// Changes to the root and detaches the host's tree. No name is involved: the working directory is both the new root and the
+/// place of the old one (pivot_root(2), "pivot_root(".", ".")"), over which that lies then with all that is mounted on it.
+///
+/// umount(2) takes the top-most of what lies at a place, which the layer that receives the writes may be. So it is repeated, as
+/// seen from the host's tree, until that is in this namespace no more; else `/..` would lead the container there, and whoever
+/// enters it.
 pub(crate) fn pivot(root: BorrowedFd<'_>) -> Result<()> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let host = rustix::fs::open(c"/", flags, Mode::empty()).at(Call::Openat)?;
     rustix::process::fchdir(root).at(Call::Fchdir)?;
     rustix::process::pivot_root(c".", c".").at(Call::PivotRoot)?;
+    rustix::process::fchdir(&host).at(Call::Fchdir)?;
     unmount(c".", UnmountFlags::DETACH).at(Call::Umount2)?;
+    loop {
+        match unmount(c".", UnmountFlags::DETACH) {
+            Ok(()) => {}
+            Err(Errno::INVAL) => break,
+            Err(errno) => return Err(Fault::new(Call::Umount2, errno)),
+        }
+    }
     rustix::process::chdir(c"/").at(Call::Chdir)
 }

@@ -16,7 +16,7 @@ use super::keep::{self, Keeper};
 use super::mounts::{self, Binding, Covers, NewFilesystem, Node, Overlay};
 use super::root::{self, Target};
 use super::slots::Slots;
-use super::{added, console, control, listener, network, procfs, release, sys};
+use super::{added, console, control, layers, lend, listener, network, procfs, release, sys};
 
 const DONE: i32 = 0;
 const FAILED: i32 = 1;
@@ -240,6 +240,30 @@ impl Walk {
                 let mount = mounts::new_overlay(&overlay, slots)?;
                 slots.put(out, mount);
             }
+            Step::NewServedLayers {
+                server,
+                everybody,
+                out,
+                ..
+            } => {
+                let mount = layers::served(server, everybody)?;
+                slots.put(out, mount);
+            }
+            Step::CopyLayers { layers, tree, name } => {
+                layers::copied(layers, slots.get(tree)?, name)?;
+            }
+            Step::LendFiles { tree, paths } => {
+                lend::files(slots.get(tree)?, paths)?;
+                return Ok(Goes::Away);
+            }
+            Step::LendTree { tree } => {
+                lend::tree(slots.find(tree))?;
+                return Ok(Goes::Away);
+            }
+            Step::AdoptOrphans {} => {
+                sys::prctl(sys::PR_SET_CHILD_SUBREAPER, 1, 0).at(Call::Prctl)?;
+            }
+            Step::AttachOver { mount, path } => mounts::attach_over(slots.get(mount)?, path)?,
             Step::AttachRoot {} => mounts::attach(slots.get(Slot::ROOT)?)?,
             Step::CopyTree { path, out } => {
                 if let Some(tree) = mounts::copy_tree(path)? {

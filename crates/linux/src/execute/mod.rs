@@ -18,7 +18,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use rustix::termios::{Winsize, tcsetwinsize};
 
 use self::control::Control;
-pub(crate) use self::operation::{new_user_namespace, operate};
+pub(crate) use self::operation::{lend, new_user_namespace, operate};
 pub(crate) use self::spawn::without_signals;
 pub(crate) use self::times::Tracer;
 use crate::features::HostFeatures;
@@ -54,6 +54,8 @@ pub(crate) trait Witness {
     fn releasing(&mut self) -> Result<()>;
     /// The process has its seccomp filter, with this listener, and goes on to execute its program.
     fn listener(&mut self, pid: u32, listener: OwnedFd) -> Result<()>;
+    /// The process has mounted a FUSE file system with this connection, which the plan's server of this number is to serve.
+    fn serve(&mut self, pid: u32, server: u64, connection: OwnedFd) -> Result<()>;
     /// What a hook of the process's own namespaces has written, where one failed.
     fn hook_output(&self) -> Option<String>;
 }
@@ -213,11 +215,22 @@ impl Start<'_> {
                     (Some((pid, _)), Some(listener)) => self.witness.listener(*pid, listener)?,
                     _ => return Err(died("the helper")),
                 },
+                MessageKind::Serve => match (process.as_ref(), descriptor) {
+                    (Some((pid, _)), Some(connection)) => {
+                        self.witness.serve(*pid, message.value, connection)?;
+                        control.go().map_err(failed("let the process go on"))?;
+                        self.tracer.mark("start fuse-overlayfs");
+                    }
+                    _ => return Err(died("the helper")),
+                },
                 MessageKind::Failed => return Ok(End::Failed(self.explain(&message))),
                 MessageKind::LoseOwner if self.plan.loses_owner() => {
                     let _ = rustix::process::kill_process(rustix::process::getpid(), Signal::KILL);
                 }
-                MessageKind::LoseOwner | MessageKind::Go | MessageKind::Done => {
+                MessageKind::LoseOwner
+                | MessageKind::Go
+                | MessageKind::Done
+                | MessageKind::Lent => {
                     return Err(died("the helper"));
                 }
             }

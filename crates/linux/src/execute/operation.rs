@@ -18,12 +18,43 @@ pub(crate) fn operate(
     features: &HostFeatures,
     descriptors: &[OwnedFd],
 ) -> Result<u64> {
-    with_helper(plan, features, descriptors, |told, _| Ok(told))
+    with_helper(plan, descriptors, |control, _| {
+        follow(control, plan, features)
+    })
+}
+
+/// The files that the helper opens by a plan of [`crate::plan::plan_lend`]; for one that it could not open, why.
+pub(crate) fn lend(
+    plan: &Plan,
+    features: &HostFeatures,
+    descriptors: &[OwnedFd],
+    count: usize,
+) -> Result<Vec<io::Result<OwnedFd>>> {
+    with_helper(plan, descriptors, |control, _| {
+        (0..count)
+            .map(
+                |_| match control.receive().map_err(failed("listen to the helper"))? {
+                    Some((message, Some(file))) if message.kind == MessageKind::Lent => {
+                        Ok(Ok(file))
+                    }
+                    Some((message, None)) if message.kind == MessageKind::Lent => {
+                        Ok(Err(io::Error::from_raw_os_error(message.errno)))
+                    }
+                    Some((message, _)) if message.kind == MessageKind::Failed => {
+                        Err(explain_failure(&message, plan, features))
+                    }
+                    _ => Err(died("the helper")),
+                },
+            )
+            .collect()
+    })
 }
 
 /// A user namespace with these maps, and nobody in it.
 pub(crate) fn new_user_namespace(maps: &IdMaps, features: &HostFeatures) -> Result<OwnedFd> {
-    with_helper(&plan_user_namespace(), features, &[], |_, helper| {
+    let plan = plan_user_namespace();
+    with_helper(&plan, &[], |control, helper| {
+        follow(control, &plan, features)?;
         let pid = pid_of(helper).map_err(failed("find the helper"))?;
         id_maps::write(maps, pid, features)?;
         rustix::fs::open(
@@ -44,12 +75,11 @@ fn pid_of(pidfd: &OwnedFd) -> io::Result<u32> {
         .ok_or_else(|| io::ErrorKind::NotFound.into())
 }
 
-/// Starts the helper with a plan, and calls `then` with what it tells while it is still there.
+/// Starts the helper with a plan, and calls `then` to hear what it tells, while it is still there.
 fn with_helper<T>(
     plan: &Plan,
-    features: &HostFeatures,
     descriptors: &[OwnedFd],
-    then: impl FnOnce(u64, &OwnedFd) -> Result<T>,
+    then: impl FnOnce(&control::Control, &OwnedFd) -> Result<T>,
 ) -> Result<T> {
     let prepared = streams::prepare(Stdio::null()).map_err(failed("open the null device"))?;
     let (control, other_end) = control::pair().map_err(failed("make the control socket"))?;
@@ -67,8 +97,7 @@ fn with_helper<T>(
     let told = control
         .hand_over(&given, false)
         .map_err(failed("hand the plan to the helper"))
-        .and_then(|()| follow(&control, plan, features))
-        .and_then(|told| then(told, &helper));
+        .and_then(|()| then(&control, &helper));
     drop(control);
     let reaped = reap(&helper).map_err(failed("wait for the helper"));
     told.and_then(|told| reaped.map(|()| told))

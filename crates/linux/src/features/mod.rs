@@ -9,7 +9,11 @@
 pub(crate) mod accounts;
 #[cfg(target_os = "linux")]
 mod child;
+#[cfg(target_os = "linux")]
+mod delegation;
 mod kernel;
+#[cfg(target_os = "linux")]
+mod overlay;
 #[cfg(target_os = "linux")]
 mod probe;
 #[cfg(target_os = "linux")]
@@ -17,6 +21,8 @@ mod quick;
 #[cfg(target_os = "linux")]
 mod report;
 mod sub_ids;
+
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -54,8 +60,14 @@ pub struct HostFeatures {
     pub setgroups_denied: bool,
     /// Which cgroup hierarchies there are.
     pub cgroup: Layout,
+    /// Of these, what was delegated to a caller that is not privileged; its own cgroup is where it may make others.
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub delegated: Layout,
     /// overlayfs in a user namespace, with its marks in `user.*` attributes (`userxattr`): from 5.11.
     pub overlay_userxattr: bool,
+    /// The program fuse-overlayfs, where it is to be used: the caller has no overlayfs of the kernel's, and there is `/dev/fuse`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fuse_overlayfs: Option<PathBuf>,
     /// overlayfs takes its lower layers one by one (`lowerdir+`): from 6.8.
     pub overlay_lower_append: bool,
     /// overlayfs takes its layers as descriptors (`FSCONFIG_SET_FD`): from 6.13.
@@ -69,9 +81,24 @@ pub struct HostFeatures {
     pub memfd_exec: bool,
 }
 
+fn is_empty(layout: &Layout) -> bool {
+    *layout == Layout::default()
+}
+
+/// How the layers of a container become one root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LayerMethod<'a> {
+    /// By the kernel's overlayfs.
+    Overlay,
+    /// By this program (fuse-overlayfs), which runs outside of the container for as long as that does.
+    Fuse(&'a Path),
+    /// By a copy of all of them.
+    Copy,
+}
+
 /// Why a process that is not [`HostFeatures::privileged`] can set no limits.
-pub(crate) const NO_CGROUP_OF_USER: &str =
-    "an ordinary user may make no cgroup here; run Hoist as root to set limits";
+pub(crate) const NO_CGROUP_OF_USER: &str = "an ordinary user may make no cgroup here: have one delegated to it, as by systemd-run --user --scope -p Delegate=yes, or run \
+     Hoist as root";
 
 impl HostFeatures {
     /// The features of a host with this kernel, seen by root in the first user namespace, without cgroups.
@@ -89,12 +116,31 @@ impl HostFeatures {
             sub_ids: None,
             setgroups_denied: false,
             cgroup: Layout::default(),
+            delegated: Layout::default(),
             overlay_userxattr: from(5, 11),
+            fuse_overlayfs: None,
             overlay_lower_append: from(6, 8),
             overlay_layer_descriptors: from(6, 13),
             mount_onto_detached: from(6, 15),
             cgroup_kill: from(5, 14),
             memfd_exec: from(6, 3),
+        }
+    }
+
+    /// The hierarchies in which the caller may make cgroups.
+    pub fn own_cgroups(&self) -> &Layout {
+        match self.privileged {
+            true => &self.cgroup,
+            false => &self.delegated,
+        }
+    }
+
+    /// How layers become one root here: the first that works of the kernel's overlayfs, fuse-overlayfs, and a copy.
+    pub fn layer_method(&self) -> LayerMethod<'_> {
+        match &self.fuse_overlayfs {
+            _ if self.privileged || self.overlay_userxattr => LayerMethod::Overlay,
+            Some(program) => LayerMethod::Fuse(program),
+            None => LayerMethod::Copy,
         }
     }
 }

@@ -9,7 +9,7 @@ use rustix::{
     thread::{CapabilitySet, capabilities},
 };
 
-use super::{HostFeatures, KernelVersion, SubIds};
+use super::{HostFeatures, KernelVersion, SubIds, delegation, overlay};
 use crate::{cgroup, whole_file};
 
 /// The inode of the first user namespace, fixed by the kernel (`PROC_USER_INIT_INO`, linux/proc_ns.h).
@@ -47,6 +47,14 @@ impl HostFeatures {
             });
         }
         let privileged = uid == 0 && administrator;
+        let mut assumed = Self::assume(kernel);
+        if !privileged {
+            assumed.delegated = delegation::of(&cgroup, uid);
+            assumed.overlay_userxattr &= overlay::is_there();
+            if !assumed.overlay_userxattr {
+                assumed.fuse_overlayfs = overlay::fuse_program();
+            }
+        }
         Ok(Self {
             uid,
             gid: getegid().as_raw(),
@@ -55,7 +63,7 @@ impl HostFeatures {
             initial_user_namespace,
             setgroups_denied: !initial_user_namespace && setgroups_denied(),
             cgroup,
-            ..Self::assume(kernel)
+            ..assumed
         })
     }
 }

@@ -6,11 +6,15 @@ use hoist_compute::{Feature, Features, errno};
 use rustix::thread::UnshareFlags;
 
 use super::{
-    HostFeatures, KernelVersion, NO_CGROUP_OF_USER,
+    HostFeatures, KernelVersion, LayerMethod, NO_CGROUP_OF_USER,
     accounts::{may_map, program, subordinate_ids},
+    overlay::{self, FUSE_OVERLAYFS},
     probe::{self, Probe},
 };
 use crate::cgroup::layout::{Kind, Version};
+
+/// What makes overlayfs one for ordinary users.
+const NEWER_KERNEL: &str = "use Linux 5.11 or newer, with overlayfs";
 
 /// Why a thing cannot be had, and what would change that.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,23 +129,67 @@ impl HostFeatures {
         });
     }
 
-    /// What layers are put together by.
+    /// What layers are put together by, and why not by what would be faster.
     fn about_layers(&self, list: &mut List) {
-        let is_there = program("fuse-overlayfs").is_some();
+        let why_not_overlay = match self.overlay_userxattr {
+            true => String::new(),
+            false
+                if self.kernel
+                    < (KernelVersion {
+                        major: 5,
+                        minor: 11,
+                    }) =>
+            {
+                format!(
+                    "overlayfs of Linux {} is not for ordinary users",
+                    self.kernel
+                )
+            }
+            false => "this kernel has no overlayfs".to_owned(),
+        };
+        let why_not_fuse = match (program(FUSE_OVERLAYFS), overlay::device()) {
+            (None, _) => Some(format!("{FUSE_OVERLAYFS} is not installed")),
+            (_, Err(error)) => Some(format!("/dev/fuse: {}", words(&error))),
+            (Some(_), Ok(())) => None,
+        };
+        let method = self.layer_method();
         list.push(Feature {
-            name: "fuse-overlayfs",
-            available: false,
-            detail: match is_there {
-                true => {
-                    "installed, and not used: layers are put together by the kernel's overlayfs"
-                        .to_owned()
+            name: "layers",
+            available: true,
+            detail: match method {
+                LayerMethod::Overlay => "put together by the kernel's overlayfs".to_owned(),
+                LayerMethod::Fuse(program) => {
+                    format!("put together by {}: {why_not_overlay}", program.display())
                 }
-                false => "not used: layers are put together by the kernel's overlayfs".to_owned(),
+                LayerMethod::Copy => {
+                    let why_not_fuse = why_not_fuse.clone().unwrap_or_default();
+                    format!(
+                        "copied for each container, into memory where they have no folder: {why_not_overlay}, and \
+                         {why_not_fuse}"
+                    )
+                }
             },
-            remedy: (!self.privileged && !self.overlay_userxattr).then(|| {
-                "use Linux 5.11 or newer, whose overlayfs an ordinary user may mount".to_owned()
-            }),
+            remedy: match method {
+                LayerMethod::Overlay => None,
+                LayerMethod::Fuse(_) => Some(NEWER_KERNEL.to_owned()),
+                LayerMethod::Copy => Some(format!("install {FUSE_OVERLAYFS}, or {NEWER_KERNEL}")),
+            },
         });
+        list.push(Feature {
+            name: FUSE_OVERLAYFS,
+            available: why_not_fuse.is_none(),
+            detail: match (why_not_fuse, method) {
+                (Some(reason), _) => reason,
+                (None, LayerMethod::Fuse(_)) => "used".to_owned(),
+                (None, _) => "not needed".to_owned(),
+            },
+            remedy: None,
+        });
+    }
+
+    /// Whether this process may make cgroups: everywhere, or where something was delegated to it.
+    fn may_make_cgroups(&self) -> bool {
+        !self.own_cgroups().hierarchies.is_empty()
     }
 
     fn about_cgroups(&self, list: &mut List) {
@@ -188,10 +236,10 @@ impl HostFeatures {
             ("cgroup pids limits", "pids", "pids"),
             ("cgroup block io weights", "blkio", "io"),
         ] {
-            let found = if self.privileged {
-                self.cgroup.find(v1, v2)
-            } else {
-                Err(NO_CGROUP_OF_USER.to_owned())
+            let found = match self.may_make_cgroups() {
+                true => self.own_cgroups().find(v1, v2),
+                false if self.privileged => self.cgroup.find(v1, v2),
+                false => Err(NO_CGROUP_OF_USER.to_owned()),
             };
             list.push(Feature {
                 name,
@@ -208,13 +256,13 @@ impl HostFeatures {
                 remedy: None,
             });
         }
-        let into_cgroup = self.privileged && self.cgroup.unified().is_some();
+        let into_cgroup = self.own_cgroups().unified().is_some();
         list.push(Feature {
             name: "CLONE_INTO_CGROUP",
             available: into_cgroup,
             detail: if into_cgroup {
                 "a process is born in its cgroup of version 2".to_owned()
-            } else if !self.privileged {
+            } else if !self.privileged && !self.may_make_cgroups() {
                 NO_CGROUP_OF_USER.to_owned()
             } else {
                 "there is no cgroup hierarchy of version 2".to_owned()

@@ -7,12 +7,13 @@ use hoist_init::wire::{Slot, Step};
 use hoist_spec::oci::Mount;
 
 use super::constants::{namespace, propagation};
-use super::mounts::{Options, refuse_covering_proc};
+use super::mounts::{Options, refuse_covering_proc, tree_ids};
 use super::program::{Descriptor, Descriptors, ListBytes, Steps, c_string};
 use super::{Namespaces, Plan, PlanError, RunningContainer};
+use crate::features::HostFeatures;
 
-/// Plans to mount a bind mount or a tmpfs in a running container. `privileged`: the caller may copy mounts of this machine;
-/// otherwise only the container's user namespace lets it.
+/// Plans to mount a bind mount or a tmpfs in a running container. A privileged caller copies mounts of this machine itself;
+/// others only the container's user namespace lets do so.
 ///
 /// # Errors
 ///
@@ -20,16 +21,10 @@ use super::{Namespaces, Plan, PlanError, RunningContainer};
 pub(crate) fn plan_mount(
     mount: &Mount,
     container: &RunningContainer,
-    privileged: bool,
+    features: &HostFeatures,
 ) -> Result<Plan, PlanError> {
     let target = mount.destination().display().to_string();
     let options = Options::read(mount)?;
-    if options.id_mapped.is_some() {
-        return Err(PlanError::unsupported(
-            "map the ids of a mount that is added",
-            "only the mounts of a start can have them mapped",
-        ));
-    }
     refuse_covering_proc(mount, &target, &options)?;
     let mut steps = Steps::default();
     let mut descriptors = Descriptors::default();
@@ -42,6 +37,12 @@ pub(crate) fn plan_mount(
         }
     };
     let slot = match mount.typ().as_deref() {
+        Some(kind) if !options.bind && options.id_mapped.is_some() => {
+            return Err(PlanError::unsupported(
+                format!("map the ids of the mount on {target}"),
+                format!("it is a new {kind}; a bind mount can have them mapped"),
+            ));
+        }
         Some("tmpfs") if !options.bind => {
             enter(&mut steps, user | namespace::MOUNT);
             let mut words: Vec<&str> = Vec::new();
@@ -64,9 +65,16 @@ pub(crate) fn plan_mount(
                 .ok_or_else(|| PlanError::invalid("mount", &target, "a bind mount needs a source"))?
                 .to_string();
             let recursive = options.recursive;
-            let tree = match privileged {
+            let ids = tree_ids(
+                mount,
+                &target,
+                &options,
+                container.id_maps.as_ref(),
+                features,
+            )?;
+            let tree = match features.privileged {
                 true => {
-                    let tree = descriptors.add_tree(&source, recursive, None)?;
+                    let tree = descriptors.add_tree(&source, recursive, ids)?;
                     enter(&mut steps, user | namespace::MOUNT);
                     tree
                 }
@@ -144,10 +152,12 @@ pub(crate) fn plan_user_namespace() -> Plan {
     operation(steps, Descriptors::default())
 }
 
-fn operation(steps: Steps, descriptors: Descriptors) -> Plan {
+/// A plan that makes nothing of a container's.
+pub(super) fn operation(steps: Steps, descriptors: Descriptors) -> Plan {
     Plan {
         cgroup: None,
         net_devices: Vec::new(),
+        servers: Vec::new(),
         id_maps: None,
         namespaces: Namespaces::default(),
         descriptors: descriptors.0,
@@ -160,6 +170,7 @@ mod tests {
     use hoist_spec::oci::MountBuilder;
 
     use super::*;
+    use crate::features::KernelVersion;
 
     fn words(mount: &Mount, namespaces: u32, privileged: bool) -> Vec<String> {
         let container = RunningContainer {
@@ -168,7 +179,11 @@ mod tests {
             id_maps: None,
             cgroup: Vec::new(),
         };
-        let plan = plan_mount(mount, &container, privileged).unwrap();
+        let features = HostFeatures {
+            privileged,
+            ..HostFeatures::assume(KernelVersion::OLDEST)
+        };
+        let plan = plan_mount(mount, &container, &features).unwrap();
         let steps = plan.steps().into_iter();
         steps
             .filter(|step| step.index.is_some())
@@ -228,7 +243,12 @@ mod tests {
             mount("tmpfs", "/proc", &[]),
         ] {
             assert!(
-                plan_mount(&refused, &container, true).is_err(),
+                plan_mount(
+                    &refused,
+                    &container,
+                    &HostFeatures::assume(KernelVersion::OLDEST)
+                )
+                .is_err(),
                 "{refused:?}"
             );
         }

@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 
 use hoist_compute::{Error, ErrorKind, OsCode, Phase};
-use hoist_init::wire::{Call, List, Message, Step};
+use hoist_init::wire::{Call, List, Message, Slot, Step};
 
 use super::constants::namespace;
 use super::program::ListBytes;
@@ -177,6 +177,10 @@ fn remedy(step: &Step<'_>, call: Call, errno: i32, features: &HostFeatures) -> O
              (sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0; in a docker \
              container: --security-opt seccomp=unconfined); `hoist info` tells what stands in the way"
         }
+        (Step::Clone { cgroup, .. }, _, EACCES) if ordinary && *cgroup != Slot::NONE => {
+            "cgroup v2 lets an ordinary user move a process only below a cgroup whose cgroup.procs it may write: do this from \
+             within the cgroup that was delegated, where the container was started"
+        }
         (Step::Clone { .. }, _, EPERM) => {
             "making namespaces needs CAP_SYS_ADMIN: run Hoist as root on the host, or in a container that has it"
         }
@@ -201,6 +205,15 @@ fn remedy(step: &Step<'_>, call: Call, errno: i32, features: &HostFeatures) -> O
         }
         (Step::NewOverlay { .. }, _, EPERM | EINVAL | ENODEV) if ordinary => {
             "overlayfs in a user namespace needs Linux 5.11 and layers on a file system that allows it"
+        }
+        (Step::NewServedLayers { .. }, Call::Openat, _) => {
+            "an ordinary user needs /dev/fuse: load the module fuse, and give the device mode 0666"
+        }
+        (Step::CopyLayers { .. }, Call::Openat, EACCES) => {
+            "who starts the container may not read a file of a layer: give it to that user, or run Hoist as root"
+        }
+        (Step::CopyLayers { .. }, _, ENOSPC) => {
+            "a copy of all layers has no room: give more with --layer-folder on a disk, or see what `hoist info` says of layers"
         }
         (Step::NewOverlay { .. }, _, ENODEV) => "this kernel has no overlayfs: modprobe overlay",
         (Step::OpenRoot { .. }, _, ENOENT) => "give --rootfs a directory that exists",

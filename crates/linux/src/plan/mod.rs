@@ -19,6 +19,7 @@ mod process;
 mod program;
 mod root;
 mod scheduling;
+mod served;
 mod user_namespace;
 mod words;
 
@@ -32,12 +33,14 @@ pub use debug_root::OwnRoot;
 pub use error::PlanError;
 pub(crate) use explain::{explain, explain_late};
 pub use fault::Fault;
-pub(crate) use mounts::known_options;
+pub(crate) use mounts::{known_options, of_another_process};
 pub(crate) use namespaces::{KINDS as NAMESPACE_KINDS, Namespaces, name as namespace_name};
 pub use net_devices::NetDevice;
 pub use options::{MOST_PRESERVED, RuntimeOptions};
 pub use program::{Descriptor, TreeIds};
+pub(crate) use root::{COPY, UPPER};
 pub(crate) use scheduling::mask_of;
+pub(crate) use served::{plan_lend, plan_lend_overlay, plan_lend_tree};
 pub use user_namespace::{IdMapping, IdMaps};
 pub use words::{Lane, PlannedStep};
 
@@ -48,7 +51,7 @@ use self::program::{Descriptors, Steps, c_string};
 use std::path::{Path, PathBuf};
 
 use crate::cgroup::DeviceRule;
-use crate::cgroup::layout::{Base, Layout, Unusable, Version};
+use crate::cgroup::layout::{Base, Hierarchy, Layout, Unusable, Version};
 use crate::cgroup::limits::{DeviceControl, Limits, plan_limits};
 use crate::features::{HostFeatures, NO_CGROUP_OF_USER};
 use crate::root_facts::RootFacts;
@@ -67,6 +70,8 @@ pub struct Plan {
     pub(crate) namespaces: Namespaces,
     /// The host's network devices that it gets.
     pub(crate) net_devices: Vec<NetDevice>,
+    /// Who shows its layers, where the kernel does not.
+    pub(crate) servers: Vec<Plan>,
     /// What the helper gets.
     pub(crate) descriptors: Vec<Descriptor>,
     /// What the helper and the process do.
@@ -88,6 +93,17 @@ impl CgroupPlan {
     /// Whether a part of it is in v1 hierarchies.
     pub(crate) fn has_v1(&self) -> bool {
         self.places.iter().any(|place| place.version == Version::V1)
+    }
+
+    /// Its directory in a hierarchy, where it has one there: an ordinary user may have been given no part of it.
+    pub(crate) fn part_of(&self, hierarchy: &Hierarchy) -> Option<&str> {
+        let directory = hierarchy.directory(self.base, &self.name);
+        let is_there = |place: &&CgroupPlace| match hierarchy.version {
+            Version::V1 => Path::new(&place.directory) == directory,
+            Version::V2 => place.version == Version::V2,
+        };
+        let place = self.places.iter().find(is_there);
+        place.map(|place| place.directory.as_str())
     }
 
     /// The paths of its directories.
@@ -240,9 +256,11 @@ pub fn plan_for_runtime(
         steps.push(Step::NewCgroupNamespace {});
     }
     let working_directory = options.make_working_directory.then(|| process.cwd());
+    let mut servers = Vec::new();
     file_systems(
         &mut steps,
         &mut descriptors,
+        &mut servers,
         spec,
         working_directory.map(PathBuf::as_path),
         &context,
@@ -288,6 +306,7 @@ pub fn plan_for_runtime(
         id_maps,
         net_devices: net_devices::of(oci, &namespaces)?,
         namespaces,
+        servers,
         descriptors: descriptors.0,
         program: steps,
     })
@@ -351,6 +370,9 @@ pub fn plan_process(
     let new = own_root.map_or(0, |_| namespace::MOUNT);
     let born = clone(&mut steps, &mut descriptors, new, birthplaces);
     steps.push(Step::NewSession {});
+    if options.adopts_orphans {
+        steps.push(Step::AdoptOrphans {});
+    }
     join_cgroups(&mut steps, &mut descriptors, &container.cgroup, born)?;
     // Not before: a hierarchy that is mounted with `nsdelegate`, as systemd does, lets nobody in from outside the namespace's root.
     if container.namespaces & namespace::CGROUP != 0 {
@@ -401,6 +423,7 @@ pub fn plan_process(
             joined: Vec::new(),
         },
         net_devices: Vec::new(),
+        servers: Vec::new(),
         descriptors: descriptors.0,
         program: steps,
     })
@@ -487,13 +510,13 @@ fn plan_cgroup(
     } else {
         DeviceControl::Enforce
     };
-    if !features.privileged {
-        if by_systemd {
-            return Err(PlanError::unsupported(
-                "the systemd cgroup driver for an ordinary user",
-                "it asks the system's manager, which serves root alone: use the cgroupfs driver",
-            ));
-        }
+    if !features.privileged && by_systemd {
+        return Err(PlanError::unsupported(
+            "the systemd cgroup driver for an ordinary user",
+            "it asks the system's manager, which serves root alone: use the cgroupfs driver",
+        ));
+    }
+    if !features.privileged && features.delegated.hierarchies.is_empty() {
         // No limit is dropped silently: with an empty layout each that is asked for is an error with this reason.
         let nothing = Layout {
             unusable: vec![Unusable {
@@ -505,8 +528,9 @@ fn plan_cgroup(
         plan_limits(&resources, &nothing, devices)?;
         return Ok(None);
     }
-    let limits = plan_limits(&resources, &features.cgroup, devices)?;
-    if features.cgroup.hierarchies.is_empty() {
+    let own = features.own_cgroups();
+    let limits = plan_limits(&resources, own, devices)?;
+    if own.hierarchies.is_empty() {
         return Ok(None);
     }
     let path = linux.and_then(|linux| linux.cgroups_path().as_ref());
@@ -526,18 +550,20 @@ fn plan_cgroup(
         (None, Some(path)) => cgroup_name(&path)?,
         (None, None) => format!("hoist/{id}"),
     };
-    let hierarchies = features.cgroup.hierarchies.iter();
+    let hierarchies = own.hierarchies.iter();
+    // An ordinary user has what was delegated to it: its own cgroup.
+    let base = match features.privileged {
+        true => Base::Mount,
+        false => Base::Own,
+    };
     let places = hierarchies
         .map(|hierarchy| CgroupPlace {
-            directory: hierarchy
-                .directory(Base::Mount, &name)
-                .display()
-                .to_string(),
+            directory: hierarchy.directory(base, &name).display().to_string(),
             version: hierarchy.version,
         })
         .collect();
     Ok(Some(CgroupPlan {
-        base: Base::Mount,
+        base,
         name,
         limits,
         places,
@@ -586,6 +612,7 @@ fn cgroup_name(path: &str) -> Result<String, PlanError> {
 fn file_systems(
     steps: &mut Steps,
     descriptors: &mut Descriptors,
+    servers: &mut Vec<Plan>,
     spec: &ContainerSpec,
     working_directory: Option<&Path>,
     context: &Context<'_>,
@@ -605,7 +632,7 @@ fn file_systems(
             propagation::PRIVATE
         },
     });
-    root::make(steps, &spec.root, context)?;
+    root::make(steps, servers, &spec.root, context)?;
     mounts::make(steps, descriptors, mounts, context)?;
     devices::make(steps, oci, context)?;
     if let Some(path) = working_directory.filter(|path| path.as_os_str() != "/") {

@@ -7,9 +7,10 @@ use hoist_spec::oci::Mount;
 
 use super::constants::{attribute, namespace, propagation};
 use super::program::{Descriptors, ListBytes, Steps, TreeIds, c_string};
-use super::user_namespace::mappings;
+use super::user_namespace::{IdMapping, mappings};
 use super::{Context, IdMaps, PlanError};
 use crate::cgroup::layout::{Hierarchy, Version};
+use crate::features::HostFeatures;
 
 /// Appends a step per mount, or several for `cgroup`.
 pub(crate) fn make(
@@ -43,8 +44,8 @@ pub(crate) fn make(
                 let source = source.ok_or_else(|| {
                     PlanError::invalid("mount", &target, "a bind mount needs a source")
                 })?;
-                let ids = tree_ids(mount, &target, &options, context)?;
-                bind(steps, descriptors, &source, &target, &options, ids)?;
+                let ids = tree_ids(mount, &target, &options, context.id_maps, context.features)?;
+                bind(steps, descriptors, &source, &target, &options, ids, context)?;
             }
             "cgroup" | "cgroup2" => cgroups(steps, descriptors, &target, &options, context)?,
             // A sysfs shows the network namespace it was mounted in, and is refused in one that belongs to the host.
@@ -55,13 +56,21 @@ pub(crate) fn make(
                     recursive: true,
                     ..options
                 };
-                bind(steps, descriptors, "/sys", &target, &options, None)?;
+                bind(steps, descriptors, "/sys", &target, &options, None, context)?;
             }
             // The same with message queues and the namespace of those.
             "mqueue"
                 if context.in_user_namespace() && !context.namespaces.makes(namespace::IPC) =>
             {
-                bind(steps, descriptors, "/dev/mqueue", &target, &options, None)?;
+                bind(
+                    steps,
+                    descriptors,
+                    "/dev/mqueue",
+                    &target,
+                    &options,
+                    None,
+                    context,
+                )?;
             }
             kind if options.id_mapped.is_some() => {
                 return Err(PlanError::unsupported(
@@ -186,14 +195,20 @@ fn filesystem(
 }
 
 /// How the ids of a bind mount are to be mapped: as the mount says, or as the container's own are.
-fn tree_ids(
+pub(crate) fn tree_ids(
     mount: &Mount,
     target: &str,
     options: &Options,
-    context: &Context<'_>,
+    id_maps: Option<&IdMaps>,
+    features: &HostFeatures,
 ) -> Result<Option<TreeIds>, PlanError> {
-    let users = mappings(mount.uid_mappings().as_deref());
-    let groups = mappings(mount.gid_mappings().as_deref());
+    let (users, groups) = match &options.own_maps {
+        Some(maps) => (maps.users.clone(), maps.groups.clone()),
+        None => (
+            mappings(mount.uid_mappings().as_deref()),
+            mappings(mount.gid_mappings().as_deref()),
+        ),
+    };
     let recursive = match options.id_mapped {
         Some(recursive) => recursive,
         None if users.is_empty() && groups.is_empty() => return Ok(None),
@@ -207,7 +222,7 @@ fn tree_ids(
             "it needs mappings of both users and groups, or of neither",
         ));
     }
-    let maps = match (users.is_empty(), context.id_maps) {
+    let maps = match (users.is_empty(), id_maps) {
         (false, _) => IdMaps {
             users,
             groups,
@@ -221,7 +236,7 @@ fn tree_ids(
             ));
         }
     };
-    if !context.features.privileged {
+    if !features.privileged {
         return Err(PlanError::unsupported(
             what,
             "only root may, with CAP_SYS_ADMIN where the file system was mounted",
@@ -242,6 +257,12 @@ fn label<'a>(
     label.into_iter().flat_map(|label| ["context", label])
 }
 
+/// The process whose root a source is below (`/proc/PID/root/…`), and where below it.
+pub(crate) fn of_another_process(source: &str) -> Option<(u32, &str)> {
+    let (pid, below) = source.strip_prefix("/proc/")?.split_once("/root/")?;
+    Some((pid.parse().ok()?, below))
+}
+
 fn bind(
     steps: &mut Steps,
     descriptors: &mut Descriptors,
@@ -249,6 +270,7 @@ fn bind(
     target: &str,
     options: &Options,
     ids: Option<TreeIds>,
+    context: &Context<'_>,
 ) -> Result<(), PlanError> {
     let is_shared = options.propagation == propagation::SHARED;
     if (is_shared || ids.is_some()) && !options.below.is_empty() {
@@ -257,9 +279,10 @@ fn bind(
             "only a whole source can be",
         ));
     }
-    // A copy made in the container's own namespace would take mounts and hand none on to the host's, and its maker may map no
-    // ids there: those are made beforehand.
-    let tree = match is_shared || ids.is_some() {
+    let is_elsewhere = context.features.privileged && of_another_process(source).is_some();
+    // A copy made in the container's own namespace would take mounts and hand none on to the host's, its maker may map no ids
+    // there, and there is no way from it into another process's: those are made beforehand.
+    let tree = match is_shared || ids.is_some() || is_elsewhere {
         true => descriptors.add_tree(source, options.recursive, ids)?,
         false => Slot::NONE,
     };
@@ -373,24 +396,22 @@ fn hierarchy(
     // Without a cgroup namespace the file system would show the whole host's tree: only the container's own part is shown. With
     // one, a new mount of a v1 hierarchy shows just the same, but is a superblock more, and the kernel walks every cgroup of
     // the hierarchy for it.
-    let shows_part = context
+    let part = context
         .cgroup
-        .filter(|_| !own_namespace || hierarchy.version == Version::V1);
-    if let Some(cgroup) = shows_part {
-        let source = hierarchy
-            .directory(cgroup.base, &cgroup.name)
-            .display()
-            .to_string();
+        .filter(|_| !own_namespace || hierarchy.version == Version::V1)
+        .and_then(|cgroup| cgroup.part_of(hierarchy));
+    if let Some(source) = part {
         return bind(
             steps,
             descriptors,
-            &source,
+            source,
             target,
             &Options {
                 recursive: false,
                 ..options.clone()
             },
             None,
+            context,
         );
     }
     if !own_namespace {
@@ -442,6 +463,8 @@ pub(crate) struct Options {
     pub(crate) copy_up: bool,
     /// The ids of its files are mapped; on what is mounted below, too, where true.
     pub(crate) id_mapped: Option<bool>,
+    /// How, where the option says so itself.
+    pub(crate) own_maps: Option<IdMaps>,
     /// What below the source is bound (mount(8), `X-mount.subdir`).
     pub(crate) below: String,
     pub(crate) data: Vec<(String, String)>,
@@ -539,6 +562,14 @@ impl Options {
                     value.clone_into(&mut self.below);
                     return Ok(());
                 }
+                if let ("idmap" | "ridmap", true) = (key, self.bind) {
+                    let target = mount.destination().display().to_string();
+                    let maps = own_maps(value).map_err(|reason| {
+                        PlanError::invalid("mount option", format!("{word} of {target}"), reason)
+                    })?;
+                    (self.id_mapped, self.own_maps) = (Some(key == "ridmap"), Some(maps));
+                    return Ok(());
+                }
                 self.data.push((key.to_owned(), value.to_owned()));
             }
         }
@@ -554,6 +585,51 @@ impl Options {
             0
         };
         self.clear = (self.clear | clear | whole) & !(set & !attribute::ATIME);
+    }
+}
+
+/// `uids=0-1000-1#1-2000-9;gids=0-1000-1`, as podman and crun have it: from an id of the file system, to one of the host, how many.
+fn own_maps(text: &str) -> Result<IdMaps, String> {
+    const FORM: &str = "write uids=INSIDE-OUTSIDE-COUNT[#…];gids=INSIDE-OUTSIDE-COUNT[#…]";
+    let (mut users, mut groups) = (Vec::new(), Vec::new());
+    for part in text.split(';') {
+        let (kind, list) = part.split_once('=').ok_or(FORM)?;
+        let maps = match kind {
+            "uids" => &mut users,
+            "gids" => &mut groups,
+            _ => return Err(FORM.to_owned()),
+        };
+        for one in list.split('#') {
+            if one.starts_with('@') {
+                return Err(
+                    "maps that are relative to the container's are not there yet".to_owned(),
+                );
+            }
+            let numbers: Vec<u32> = one
+                .split('-')
+                .map(|number| number.parse().map_err(|_| FORM.to_owned()))
+                .collect::<Result<_, _>>()?;
+            let &[inside, outside, count] = numbers.as_slice() else {
+                return Err(FORM.to_owned());
+            };
+            let ends = [inside, outside].map(|first| first.checked_add(count));
+            if count == 0 || ends.contains(&None) {
+                return Err("a map has no ids, or some that there are not".to_owned());
+            }
+            maps.push(IdMapping {
+                inside,
+                outside,
+                count,
+            });
+        }
+    }
+    match users.is_empty() || groups.is_empty() {
+        true => Err(FORM.to_owned()),
+        false => Ok(IdMaps {
+            users,
+            groups,
+            deny_setgroups: false,
+        }),
     }
 }
 
@@ -573,6 +649,32 @@ mod tests {
                 .unwrap(),
         )
         .unwrap()
+    }
+
+    #[test]
+    fn the_maps_of_a_mount_are_read_from_its_option() {
+        let options = read(&["rbind", "ridmap=uids=0-1000-1#1-2000-9;gids=0-7-1"]);
+        assert_eq!(options.id_mapped, Some(true));
+        let maps = options.own_maps.unwrap();
+        let numbers = |maps: &[IdMapping]| -> Vec<(u32, u32, u32)> {
+            let all = maps.iter();
+            all.map(|map| (map.inside, map.outside, map.count))
+                .collect()
+        };
+        assert_eq!(numbers(&maps.users), [(0, 1000, 1), (1, 2000, 9)]);
+        assert_eq!(numbers(&maps.groups), [(0, 7, 1)]);
+        for wrong in [
+            "",
+            "uids=0-1-1",
+            "uids=0-1-1;gids=",
+            "uids=0-1;gids=0-1-1",
+            "uids=0-1-0;gids=0-1-1",
+            "uids=0-4294967295-2;gids=0-1-1",
+            "uids=@0-1-1;gids=0-1-1",
+            "users=0-1-1;gids=0-1-1",
+        ] {
+            assert!(own_maps(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

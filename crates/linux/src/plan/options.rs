@@ -20,6 +20,8 @@ pub struct RuntimeOptions {
     pub make_working_directory: bool,
     /// A root of the host's, for a further process.
     pub own_root: Option<OwnRoot>,
+    /// All that a further process starts stays below it, so that it can be found and ended: where no cgroup holds it together.
+    pub adopts_orphans: bool,
     /// Give pipes and sockets among the standard streams to the program's user.
     pub own_streams: bool,
     /// Have systemd make the cgroup: the path is of the form `slice:prefix:name` then.

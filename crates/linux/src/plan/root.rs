@@ -1,12 +1,25 @@
 //! Steps that make the container's root: a directory, layers, or this machine's own system directories.
 
+use std::ffi::CStr;
+use std::path::Path;
+
 use hoist_init::wire::{Slot, Step};
 use hoist_spec::{RootSource, WritableLayer};
 
 use super::constants::attribute;
 use super::program::{ListBytes, Steps, c_string};
+use super::served::{self, Servers};
 use super::{Context, PlanError};
-use crate::root_facts::{HostEntryKind, HostRoot};
+use crate::features::LayerMethod;
+use crate::root_facts::{HostEntryKind, HostRoot, KeptLayer};
+
+/// The directory in a [`WritableLayer::Folder`] that holds a copy of all layers with what the container wrote, where they could
+/// not be put together otherwise.
+pub(crate) const COPY: &str = "copy";
+/// The directory there that holds what the container wrote over its layers: overlayfs' `upperdir`.
+pub(crate) const UPPER: &str = "upper";
+/// overlayfs' `workdir`.
+pub(super) const WORK: &str = "work";
 
 const SCRATCH_OPTIONS: [&str; 2] = ["mode", "700"];
 const ROOT_OPTIONS: [&str; 2] = ["mode", "755"];
@@ -14,6 +27,7 @@ const ROOT_OPTIONS: [&str; 2] = ["mode", "755"];
 /// Appends the steps that make the root, put it in [`Slot::ROOT`] and attach it.
 pub(crate) fn make(
     steps: &mut Steps,
+    servers: &mut Servers,
     source: &RootSource,
     context: &Context<'_>,
 ) -> Result<(), PlanError> {
@@ -31,17 +45,7 @@ pub(crate) fn make(
                 .iter()
                 .map(|layer| layer.display().to_string())
                 .collect();
-            match writable {
-                WritableLayer::Ephemeral => make_scratch(steps)?,
-                WritableLayer::Folder(folder) => {
-                    let path = c_string("layer folder", &folder.display().to_string())?;
-                    steps.push(Step::OpenFolder {
-                        path: &path,
-                        out: Slot::SCRATCH,
-                    });
-                }
-            }
-            overlay_in(steps, "upper", "work", &layers, Slot::ROOT, context)?;
+            layered(steps, servers, &layers, writable, context)?;
             close_layer_slots(steps);
             steps.push(Step::AttachRoot {});
         }
@@ -58,21 +62,126 @@ pub(crate) fn make(
                     "its directories were not looked at",
                 )
             })?;
-            compose_host(steps, host, context)?;
+            compose_host(steps, servers, host, context)?;
         }
     }
     Ok(())
 }
 
-fn make_scratch(steps: &mut Steps) -> Result<(), PlanError> {
-    let options = ListBytes::of_texts("option", SCRATCH_OPTIONS)?;
-    steps.push(Step::NewFilesystem {
-        kind: c"tmpfs",
-        source: c"hoist-layer",
-        options: options.as_list(),
-        attributes: 0,
+/// Layers as one root, by whatever this host lets the container have.
+fn layered(
+    steps: &mut Steps,
+    servers: &mut Servers,
+    layers: &[String],
+    writable: &WritableLayer,
+    context: &Context<'_>,
+) -> Result<(), PlanError> {
+    // What was written to a copy is there and nowhere else.
+    let method = match context.facts.kept_layer {
+        Some(KeptLayer::Copy) => LayerMethod::Copy,
+        _ => context.features.layer_method(),
+    };
+    match (method, writable) {
+        (LayerMethod::Overlay, writable) => {
+            open_writable(steps, writable)?;
+            overlay_in(steps, UPPER, WORK, layers, Slot::ROOT, context)
+        }
+        (LayerMethod::Fuse(program), writable) => served::show(
+            steps,
+            servers,
+            program,
+            layers,
+            writable,
+            Slot::ROOT,
+            context,
+        ),
+        (LayerMethod::Copy, WritableLayer::Ephemeral) => {
+            make_memory_root(steps)?;
+            steps.push(Step::CopyLayers {
+                layers: ListBytes::of_texts("layer", layers)?.as_list(),
+                tree: Slot::ROOT,
+                name: c"",
+            });
+            Ok(())
+        }
+        (LayerMethod::Copy, WritableLayer::Folder(folder)) => {
+            open_writable(steps, writable)?;
+            let written = folder.join(UPPER).display().to_string();
+            let written = (context.facts.kept_layer == Some(KeptLayer::Upper)).then_some(&written);
+            let all = ListBytes::of_texts("layer", written.into_iter().chain(layers))?;
+            steps.push(Step::CopyLayers {
+                layers: all.as_list(),
+                tree: Slot::SCRATCH,
+                name: &c_string("layer folder", COPY)?,
+            });
+            let copy = folder.join(COPY).display().to_string();
+            steps.push(Step::OpenRoot {
+                path: &c_string("layer folder", &copy)?,
+                attributes: 0,
+            });
+            Ok(())
+        }
+    }
+}
+
+/// Opens what receives the container's writes.
+fn open_writable(steps: &mut Steps, writable: &WritableLayer) -> Result<(), PlanError> {
+    match writable {
+        WritableLayer::Ephemeral => make_scratch(steps),
+        WritableLayer::Folder(folder) => open_folder(steps, folder),
+    }
+}
+
+pub(super) fn open_folder(steps: &mut Steps, folder: &Path) -> Result<(), PlanError> {
+    steps.push(Step::OpenFolder {
+        path: &c_string("layer folder", &folder.display().to_string())?,
         out: Slot::SCRATCH,
     });
+    Ok(())
+}
+
+/// Makes the directories of a writable layer.
+pub(super) fn make_writable(steps: &mut Steps, upper: &str, work: &str) -> Result<(), PlanError> {
+    for (name, mode, slot) in [(upper, 0o755, Slot::UPPER), (work, 0o700, Slot::WORK)] {
+        let path = c_string("layer", name)?;
+        steps.push(Step::MakeDirectory {
+            root: Slot::SCRATCH,
+            path: &path,
+            mode,
+            out: slot,
+        });
+    }
+    Ok(())
+}
+
+fn make_memory_root(steps: &mut Steps) -> Result<(), PlanError> {
+    make_memory(steps, c"hoist-root", ROOT_OPTIONS, Slot::ROOT)
+}
+
+fn make_memory(
+    steps: &mut Steps,
+    source: &CStr,
+    options: [&str; 2],
+    out: Slot,
+) -> Result<(), PlanError> {
+    let options = ListBytes::of_texts("option", options)?;
+    steps.push(Step::NewFilesystem {
+        kind: c"tmpfs",
+        source,
+        options: options.as_list(),
+        attributes: 0,
+        out,
+    });
+    Ok(())
+}
+
+/// The file system of a writable layer that is thrown away, attached nowhere.
+pub(super) fn make_detached_scratch(steps: &mut Steps) -> Result<(), PlanError> {
+    make_memory(steps, c"hoist-layer", SCRATCH_OPTIONS, Slot::SCRATCH)
+}
+
+fn make_scratch(steps: &mut Steps) -> Result<(), PlanError> {
+    make_detached_scratch(steps)?;
     steps.push(Step::AttachScratch {});
     Ok(())
 }
@@ -85,15 +194,7 @@ fn overlay_in(
     out: Slot,
     context: &Context<'_>,
 ) -> Result<(), PlanError> {
-    for (name, mode, slot) in [(upper, 0o755, Slot::UPPER), (work, 0o700, Slot::WORK)] {
-        let path = c_string("layer", name)?;
-        steps.push(Step::MakeDirectory {
-            root: Slot::SCRATCH,
-            path: &path,
-            mode,
-            out: slot,
-        });
-    }
+    make_writable(steps, upper, work)?;
     let layers = ListBytes::of_texts("layer", layers)?;
     steps.push(Step::NewOverlay {
         layers: layers.as_list(),
@@ -111,18 +212,25 @@ fn overlay_in(
 /// as one in a user namespace, so the root cannot be one overlay.
 fn compose_host(
     steps: &mut Steps,
+    servers: &mut Servers,
     host: &HostRoot,
     context: &Context<'_>,
 ) -> Result<(), PlanError> {
-    let options = ListBytes::of_texts("option", ROOT_OPTIONS)?;
-    steps.push(Step::NewFilesystem {
-        kind: c"tmpfs",
-        source: c"hoist-root",
-        options: options.as_list(),
-        attributes: 0,
-        out: Slot::ROOT,
-    });
-    make_scratch(steps)?;
+    make_memory_root(steps)?;
+    let method = context.features.layer_method();
+    match method {
+        LayerMethod::Overlay => make_scratch(steps)?,
+        LayerMethod::Fuse(_) => {}
+        LayerMethod::Copy => {
+            return Err(PlanError::Unsupported {
+                what: "this machine's own root".to_owned(),
+                reason: "it is not copied for a container, and there is nothing here to put it together by".to_owned(),
+                remedy: Some(
+                    "give --rootfs or --layer; or see what `hoist info` says of layers".to_owned(),
+                ),
+            });
+        }
+    }
     steps.push(Step::AttachRoot {});
     let mut overlays = 0;
     for entry in &host.entries {
@@ -160,9 +268,15 @@ fn compose_host(
             }
             HostEntryKind::Overlay => {
                 overlays += 1;
-                let (upper, work) = (format!("upper{overlays}"), format!("work{overlays}"));
                 let layers = [entry.path.clone()];
-                overlay_in(steps, &upper, &work, &layers, Slot::DIRECTORY, context)?;
+                let out = Slot::DIRECTORY;
+                if let LayerMethod::Fuse(program) = method {
+                    let writable = WritableLayer::Ephemeral;
+                    served::show(steps, servers, program, &layers, &writable, out, context)?;
+                } else {
+                    let (upper, work) = (format!("upper{overlays}"), format!("work{overlays}"));
+                    overlay_in(steps, &upper, &work, &layers, out, context)?;
+                }
                 steps.push(Step::MountDetached {
                     mount: Slot::DIRECTORY,
                     target: &path,
@@ -189,7 +303,7 @@ fn compose_host(
     Ok(())
 }
 
-fn close_layer_slots(steps: &mut Steps) {
+pub(super) fn close_layer_slots(steps: &mut Steps) {
     for slot in [Slot::SCRATCH, Slot::UPPER, Slot::WORK, Slot::DIRECTORY] {
         steps.push(Step::CloseSlot { slot });
     }

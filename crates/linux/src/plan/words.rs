@@ -104,6 +104,15 @@ impl Plan {
                         steps.push(owner("write_id_maps", words));
                     }
                 }
+                Step::NewServedLayers { server, .. } => {
+                    let plan = self.servers.get(usize::from(server));
+                    let last = plan.and_then(|plan| plan.program.iter().last());
+                    let words = last.as_ref().map(words).unwrap_or_default();
+                    steps.push(owner(
+                        "start_server",
+                        format!("{words} in the user namespace, for the layers"),
+                    ));
+                }
                 Step::AwaitRelease {} => {
                     steps.push(owner(
                         "verify",
@@ -164,6 +173,18 @@ pub(crate) fn words(step: &Step<'_>) -> String {
         {
             [one] => format!("make an overlay over {}", text(one)),
             many => format!("make an overlay of {} layers", many.len()),
+        },
+        Step::NewServedLayers { layers, .. } => match layers.count {
+            1 => format!("have {} shown by fuse-overlayfs", list_first(layers)),
+            count => format!("have {count} layers shown by fuse-overlayfs"),
+        },
+        Step::AttachOver { path, .. } => format!("attach it over {}", text(path)),
+        Step::AdoptOrphans {} => "adopt what its descendants leave behind".to_owned(),
+        Step::LendTree { .. } => "hand the copy over".to_owned(),
+        Step::LendFiles { paths, .. } => format!("read {} in the container", list_first(paths)),
+        Step::CopyLayers { layers, .. } => match layers.count {
+            1 => format!("copy layer {}", list_first(layers)),
+            count => format!("copy {count} layers"),
         },
         Step::AttachRoot {} => "attach the root".to_owned(),
         Step::CopyTree { path, .. } => format!("copy the mounts of {}", text(path)),

@@ -25,6 +25,9 @@ pub(crate) struct Compared {
 /// The directories of the layers that make one directory, the top-most first.
 type Below = Vec<OwnedFd>;
 
+/// By what fuse-overlayfs says a second time, in a way of its own, that a directory is opaque.
+const OPAQUE_FILES: [&[u8]; 2] = [b".wh..wh..opq", b".wh..opq"];
+
 /// One name in a directory: what the container has there, and what the layers have.
 struct Pair<'a> {
     handle: &'a OwnedFd,
@@ -97,6 +100,9 @@ impl Compared {
                 Err(Errno::NOENT) => continue,
                 result => result.map_err(failed("open", path))?,
             };
+            if OPAQUE_FILES.contains(&name.to_bytes()) {
+                continue;
+            }
             let stat = fstat(handle).map_err(failed("look at", path))?;
             let kind = FileType::from_raw_mode(stat.st_mode);
             let found = look_up(below, true, name.to_bytes()).map_err(failed("look at", path))?;

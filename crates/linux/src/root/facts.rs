@@ -1,14 +1,15 @@
 //! Reading [`RootFacts`]: the few files and checks that one spec needs of its root, and no more.
 
 use hoist_spec::{
-    ContainerSpec, ProcessSpec, RootSource,
+    ContainerSpec, ProcessSpec, RootSource, WritableLayer,
     oci::{Mount, Process},
 };
 
 use super::{LARGEST_FILE, Root, RootError};
 use crate::{
     accounts,
-    root_facts::{HostRoot, RootFacts},
+    plan::{COPY, UPPER},
+    root_facts::{HostRoot, KeptLayer, RootFacts},
     user::{UserRequest, is_group_name},
 };
 
@@ -31,6 +32,17 @@ impl RootFacts {
                 Err(error) => Some(Err(error)),
             })
             .collect::<Result<_, _>>()?;
+        if let RootSource::Layers {
+            writable: WritableLayer::Folder(folder),
+            ..
+        } = &spec.root
+        {
+            facts.kept_layer = match (folder.join(COPY).exists(), folder.join(UPPER).exists()) {
+                (true, _) => Some(KeptLayer::Copy),
+                (false, true) => Some(KeptLayer::Upper),
+                (false, false) => None,
+            };
+        }
         match spec.root {
             // The composed root has directories of its own in these places.
             RootSource::Host => facts.host_root = Some(HostRoot::read()?),

@@ -35,13 +35,11 @@ use rustix::{
     io::Errno,
 };
 
+pub(crate) use crate::plan::{COPY, UPPER};
 use walk::Found;
 
 /// The most that is ever read of one file of a root, in bytes (CVE-2026-47262).
 pub const LARGEST_FILE: u64 = 10 << 20;
-
-/// The folder in a [`WritableLayer::Folder`] that holds what the container wrote: overlayfs' `upperdir`.
-pub const UPPER: &str = "upper";
 
 /// How long a resolution is tried again that the kernel gave up because of a rename or mount next to it.
 const RETRY_FOR: Duration = Duration::from_secs(1);
@@ -113,6 +111,8 @@ pub struct Root {
     /// The top-most first; the only one where the root is a directory.
     layers: Vec<OwnedFd>,
     overlay: bool,
+    /// Files that somebody else has opened, where the root is not the caller's to look into: the only ones that are read then.
+    lent: Vec<(&'static str, io::Result<OwnedFd>)>,
 }
 
 impl Root {
@@ -122,6 +122,7 @@ impl Root {
         Self {
             layers: vec![directory],
             overlay: false,
+            lent: Vec::new(),
         }
     }
 
@@ -132,7 +133,13 @@ impl Root {
         Self {
             layers,
             overlay: true,
+            lent: Vec::new(),
         }
+    }
+
+    /// The same, of which these files are read and no others.
+    pub(crate) fn with_lent(self, lent: Vec<(&'static str, io::Result<OwnedFd>)>) -> Self {
+        Self { lent, ..self }
     }
 
     /// Opens the directories that `source` names. A folder for writes that has never been used is passed over.
@@ -145,6 +152,9 @@ impl Root {
             RootSource::Layers { layers, writable } => {
                 let mut opened = Vec::with_capacity(layers.len() + 1);
                 if let WritableLayer::Folder(folder) = writable {
+                    if let Ok(copy) = directory(&folder.join(COPY)) {
+                        return Ok(Self::directory(copy));
+                    }
                     match directory(&folder.join(UPPER)) {
                         Ok(upper) => opened.push(upper),
                         Err(RootError::Open { source, .. })
@@ -166,6 +176,9 @@ impl Root {
     /// A device, fifo or socket in its place is never opened: opening could block, or have an effect.
     pub fn read_file(&self, path: &str, limit: u64) -> Result<Option<Vec<u8>>, RootError> {
         let limit = limit.min(LARGEST_FILE);
+        if let Some((_, lent)) = self.lent.iter().find(|(lent, _)| *lent == path) {
+            return read_lent(lent, path, limit);
+        }
         let Some((handle, stat)) = self.find(path)? else {
             return Ok(None);
         };
@@ -173,26 +186,11 @@ impl Root {
         if file_type != FileType::RegularFile {
             return Err(not_regular(path, file_type));
         }
-        let too_large = || RootError::TooLarge {
-            path: path.to_owned(),
-            limit,
-        };
         if u64::try_from(stat.st_size).unwrap_or(u64::MAX) > limit {
-            return Err(too_large());
+            return Err(too_large(path, limit));
         }
         let file = reopen(&handle).map_err(|errno| system("open", path, errno))?;
-        let mut content = Vec::new();
-        file.take(limit + 1)
-            .read_to_end(&mut content)
-            .map_err(|source| RootError::System {
-                operation: "read",
-                path: path.to_owned(),
-                source,
-            })?;
-        if content.len() as u64 > limit {
-            return Err(too_large());
-        }
-        Ok(Some(content))
+        read_bounded(file, path, limit).map(Some)
     }
 
     /// Whether the way to `path` (absolute, as the container sees it) goes above the root by a `..`, its own or
@@ -271,6 +269,52 @@ impl Root {
                 Found::Refused(errno) => return Err(system("resolve", path, errno)),
             },
         )
+    }
+}
+
+/// Reads a file that is known to be regular.
+fn read_bounded(file: File, path: &str, limit: u64) -> Result<Vec<u8>, RootError> {
+    let mut content = Vec::new();
+    file.take(limit + 1)
+        .read_to_end(&mut content)
+        .map_err(|source| RootError::System {
+            operation: "read",
+            path: path.to_owned(),
+            source,
+        })?;
+    match content.len() as u64 > limit {
+        true => Err(too_large(path, limit)),
+        false => Ok(content),
+    }
+}
+
+fn read_lent(
+    lent: &io::Result<OwnedFd>,
+    path: &str,
+    limit: u64,
+) -> Result<Option<Vec<u8>>, RootError> {
+    let failed = |source| RootError::System {
+        operation: "open",
+        path: path.to_owned(),
+        source,
+    };
+    match lent {
+        Ok(file) => {
+            let file = file.try_clone().map_err(failed)?;
+            read_bounded(file.into(), path, limit).map(Some)
+        }
+        Err(error) => match error.raw_os_error().map(Errno::from_raw_os_error) {
+            Some(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+            Some(errno) => Err(failed(errno.into())),
+            None => Err(failed(error.kind().into())),
+        },
+    }
+}
+
+fn too_large(path: &str, limit: u64) -> RootError {
+    RootError::TooLarge {
+        path: path.to_owned(),
+        limit,
     }
 }
 

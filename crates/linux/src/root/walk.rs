@@ -144,21 +144,19 @@ pub(super) fn is_opaque(handle: &OwnedFd) -> bool {
     mark(handle, "opaque") == Some(b'y')
 }
 
-/// The first byte of an overlayfs mark, of the privileged or the unprivileged kind; which of them a mount obeys
+/// The first byte of an overlayfs mark, of the privileged or the unprivileged kind, or of fuse-overlayfs; which of them a mount obeys
 /// depends on its `userxattr` option, and a layer is made for one of them. A one-byte buffer says enough: a
 /// longer value is no mark of overlayfs, save that a whiteout's value does not matter.
 fn mark(handle: &OwnedFd, name: &str) -> Option<u8> {
-    ["trusted", "user"].into_iter().find_map(|space| {
-        let mut value = [0; 1];
-        // An O_PATH handle has no fgetxattr(2); its name in the owner's procfs has.
-        match getxattr(
-            by_handle(handle),
-            format!("{space}.overlay.{name}"),
-            &mut value,
-        ) {
-            Ok(_) => Some(value[0]),
-            Err(Errno::RANGE) => Some(0),
-            Err(_) => None,
-        }
-    })
+    ["trusted.overlay", "user.overlay", "user.fuseoverlayfs"]
+        .into_iter()
+        .find_map(|space| {
+            let mut value = [0; 1];
+            // An O_PATH handle has no fgetxattr(2); its name in the owner's procfs has.
+            match getxattr(by_handle(handle), format!("{space}.{name}"), &mut value) {
+                Ok(_) => Some(value[0]),
+                Err(Errno::RANGE) => Some(0),
+                Err(_) => None,
+            }
+        })
 }

@@ -26,6 +26,11 @@ pub(crate) fn add(suite: Suite) -> Suite {
             target,
         )
         .test(
+            "CVE-2019-19921: a thread that swaps /proc or /dev of the root for a link leads nothing out",
+            CONTAINERS,
+            proc_and_dev,
+        )
+        .test(
             "CVE-2025-31133: a thread that swaps /dev/null for a link does not lead a mask out",
             CONTAINERS,
             null,
@@ -93,7 +98,23 @@ fn target() {
     mounts.push(json!({"destination": "/volume/place/deep", "type": "tmpfs", "source": "tmpfs"}));
     mounts.push(json!({"destination": "/volume/place/file", "type": "bind", "source": file, "options": ["bind"]}));
     bundle.write();
-    let swapper = Swapper::start(&place, &bait.path().join("folder"));
+    start_while_swapped(&bundle, &bait, &place);
+    bundle.remove();
+}
+
+fn proc_and_dev() {
+    for name in ["proc", "dev"] {
+        let bait = Bait::new();
+        let bundle = Bundle::new(&["exit", "0"]);
+        bundle.write();
+        start_while_swapped(&bundle, &bait, &bundle.rootfs().join(name));
+        bundle.remove();
+    }
+}
+
+/// Starts containers while `place` is swapped for a link to the bait's folder.
+fn start_while_swapped(bundle: &Bundle, bait: &Bait, place: &Path) {
+    let swapper = Swapper::start(place, &bait.path().join("folder"));
     for _ in 0..rounds() {
         let said = bundle.call(&["run", &bundle.id]);
         assert!(said.code == Some(0) || said.code == Some(1), "{said:?}");
@@ -101,7 +122,6 @@ fn target() {
         bait.assert_untouched();
     }
     drop(swapper);
-    bundle.remove();
 }
 
 /// A root whose own `/dev` is used.

@@ -118,15 +118,27 @@ fn adapted(mut mount: runtime::Mount, command: &Command) -> runtime::Mount {
         options.push(format!("size={}", command.shm_size));
     }
     // With this machine's message queues and semaphores come its shared memory segments, as with docker.
-    if command.namespaces.ipc == "host" && mount.destination().as_os_str() == "/dev/shm" {
+    if mount.destination().as_os_str() == "/dev/shm"
+        && let Some(source) = shared_memory(&command.namespaces.ipc)
+    {
         let options = ["rbind", "nosuid", "noexec", "nodev", "rprivate"];
-        return self::mount("/dev/shm", "bind", "/dev/shm", &options);
+        return self::mount("/dev/shm", "bind", &source, &options);
     }
     if command.privileged && mount.destination().starts_with("/sys") {
         options.retain(|option| option != "ro");
     }
     mount.set_options(Some(options));
     mount
+}
+
+/// Where the shared memory segments are that go with an IPC namespace of somebody else: this machine's, or a process's.
+fn shared_memory(ipc: &str) -> Option<String> {
+    if ipc == "host" {
+        return Some("/dev/shm".to_owned());
+    }
+    let pid = ipc.strip_prefix("ns:/proc/")?.strip_suffix("/ns/ipc")?;
+    let is_number = !pid.is_empty() && pid.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| format!("/proc/{pid}/root/dev/shm"))
 }
 
 fn one(destination: &str, given: &Mount) -> runtime::Mount {
@@ -239,6 +251,14 @@ pub(super) fn check_option(mount: &Mount, option: &str) -> Check {
         matches!(option, "bind" | "rbind" | "tmpcopyup" | "idmap" | "ridmap")
             || PROPAGATIONS.contains(&option)
     };
+    let is_map = |name| {
+        option
+            .strip_prefix(name)
+            .is_some_and(|maps| !maps.is_empty())
+    };
+    if !is_tmpfs(mount) && (is_map("idmap=") || is_map("ridmap=")) {
+        return Ok(());
+    }
     if let Some(below) = option.strip_prefix("X-mount.subdir=") {
         return match !is_tmpfs(mount) && is_below(below) {
             true => Ok(()),

@@ -3,13 +3,20 @@
 use super::{OptionFacts, absolute, quantity};
 use crate::{Fault, Mount};
 
-/// `SOURCE:TARGET[:OPTION,…]`
+/// `[SOURCE:]TARGET[:OPTION,…]`. Without a source, and then without options, a volume that nobody has named.
 pub(super) fn volume(text: &str, facts: &OptionFacts<'_>) -> Result<Mount, Fault> {
     let fault = |reason: &str| Fault::of_value("--volume", text, reason);
+    if text.starts_with('/') && !text.contains(':') {
+        return Ok(Mount {
+            kind: "volume".to_owned(),
+            options: vec!["tmpcopyup".to_owned()],
+            ..Mount::bind("", text)
+        });
+    }
     let mut parts = text.split(':');
     let source = parts.next().unwrap_or_default();
     let target = parts.next().ok_or_else(|| {
-        fault("has no source, which asks for a volume without a name, and there are none: write SOURCE:TARGET")
+        fault("has no source: write SOURCE:TARGET, or /TARGET alone for a volume without a name")
     })?;
     let options = parts.next();
     if parts.next().is_some() {
@@ -89,6 +96,10 @@ pub(super) fn mount(text: &str, facts: &OptionFacts<'_>) -> Result<Mount, Fault>
             ("volume-subpath", Some(value)) => {
                 mount.options.push(format!("X-mount.subdir={value}"));
             }
+            // `uids=0-1000-1;gids=0-1000-1`, as podman has it.
+            ("idmap" | "ridmap", Some(maps)) if maps.contains('=') => {
+                mount.options.push(format!("{key}={maps}"));
+            }
             ("idmap" | "ridmap" | "tmpcopyup", _) => {
                 if flag()? {
                     mount.options.push(key.clone());
@@ -136,12 +147,6 @@ pub(super) fn mount(text: &str, facts: &OptionFacts<'_>) -> Result<Mount, Fault>
         "tmpfs" => mount.kind = kind,
         "volume" if tmpfs_keys || bind_keys => {
             return Err(fault("mixes bind-* or tmpfs-* with type volume".to_owned()));
-        }
-        "volume" if mount.source.is_empty() => {
-            return Err(fault(
-                "has no source, which asks for a volume without a name, and there are none"
-                    .to_owned(),
-            ));
         }
         "volume" => {
             if copies {
@@ -239,6 +244,13 @@ mod tests {
                 ("/s:/t", bind("/s")),
                 ("/s:/t:rw", bind("/s")),
                 ("/s:/t:ro", bind("/s").read_only()),
+                (
+                    "/t",
+                    Mount {
+                        kind: "volume".to_owned(),
+                        ..bind("").option("tmpcopyup")
+                    },
+                ),
                 ("/s:/t:ro,rslave", bind("/s").read_only().option("rslave")),
                 ("./s:/t:cached", bind("/home/me/s")),
                 (".:/t", bind("/home/me")),
@@ -246,7 +258,7 @@ mod tests {
             ] {
                 assert_eq!(volume(text, facts), Ok(mount), "{text}");
             }
-            for text in ["", "/t", ":/t", "/s:", "/s:/t:ro:x", "/s:/t:Z"] {
+            for text in ["", "t", ":/t", "/s:", "/s:/t:ro:x", "/s:/t:Z"] {
                 assert!(volume(text, facts).is_err(), "{text}");
             }
         });
@@ -291,7 +303,7 @@ mod tests {
             }
             for text in [
                 "",
-                "type=volume,target=/t",
+                "type=volume",
                 "type=volume,source=data,target=/t,bind-propagation=slave",
                 "type=bind,source=/s,target=/t,volume-nocopy",
                 "type=bind,source=/s,target=/t,bind-recursive=readonly",
