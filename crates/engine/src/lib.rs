@@ -69,7 +69,7 @@
 //! ```
 
 mod engine;
-#[cfg(unix)]
+#[cfg(any(unix, windows))]
 pub mod foreground;
 mod hooks;
 mod inspect;

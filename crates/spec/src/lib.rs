@@ -15,6 +15,7 @@ mod fault;
 mod id;
 mod json;
 pub mod options;
+mod platform;
 pub mod seccomp;
 mod signal;
 
@@ -35,4 +36,5 @@ pub use document::resources_from_json;
 pub use fault::{Fault, Faults};
 pub use id::{ContainerId, ExecId, InvalidId};
 pub use oci_spec::runtime as oci;
+pub use platform::Platform;
 pub use signal::{Signal, UnknownSignal};

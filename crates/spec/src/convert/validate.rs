@@ -15,15 +15,7 @@ use crate::{
 
 /// The faults of a command, in the order of its fields.
 pub(super) fn command(command: &Command) -> Faults {
-    let mut faults = Faults::default();
-    for (field, id) in [("id", &command.id), ("name", &command.name)] {
-        if let Some(Err(error)) = given(id).map(|id| id.parse::<ContainerId>()) {
-            faults.push(Fault::new(field, error.to_string()));
-        }
-    }
-    if let Some(name) = given(&command.hostname) {
-        check(&mut faults, "hostname", name, check::hostname(name));
-    }
+    let mut faults = identity(command);
     root(command, &mut faults);
     if let Some(directory) = given(&command.working_dir) {
         check(
@@ -90,8 +82,42 @@ pub(super) fn command(command: &Command) -> Faults {
     faults
 }
 
+/// The faults of what it is called.
+pub(super) fn identity(command: &Command) -> Faults {
+    let mut faults = Faults::default();
+    for (field, id) in [("id", &command.id), ("name", &command.name)] {
+        if let Some(Err(error)) = given(id).map(|id| id.parse::<ContainerId>()) {
+            faults.push(Fault::new(field, error.to_string()));
+        }
+    }
+    if let Some(name) = given(&command.hostname) {
+        check(&mut faults, "hostname", name, check::hostname(name));
+    }
+    faults
+}
+
 /// The faults of a process, each field behind `prefix`.
 pub(super) fn process(config: &ProcessConfig, prefix: &str) -> Faults {
+    let mut faults = words(config, prefix);
+    check(
+        &mut faults,
+        format!("{prefix}user"),
+        &config.user,
+        check::user(&config.user),
+    );
+    if let Some(directory) = given(&config.working_dir) {
+        check(
+            &mut faults,
+            format!("{prefix}working_dir"),
+            directory,
+            check::absolute_path(directory),
+        );
+    }
+    faults
+}
+
+/// The faults of a process's program, arguments and variables.
+pub(super) fn words(config: &ProcessConfig, prefix: &str) -> Faults {
     let mut faults = Faults::default();
     let program = &config.entrypoint;
     if program.is_empty() {
@@ -120,20 +146,6 @@ pub(super) fn process(config: &ProcessConfig, prefix: &str) -> Faults {
             format!("{prefix}env[{index}]"),
             entry,
             check::environment_entry(entry),
-        );
-    }
-    check(
-        &mut faults,
-        format!("{prefix}user"),
-        &config.user,
-        check::user(&config.user),
-    );
-    if let Some(directory) = given(&config.working_dir) {
-        check(
-            &mut faults,
-            format!("{prefix}working_dir"),
-            directory,
-            check::absolute_path(directory),
         );
     }
     faults
@@ -340,7 +352,7 @@ fn number_check(faults: &mut Faults, field: &str, number: i64, result: Check) {
     );
 }
 
-fn check(faults: &mut Faults, field: impl Into<String>, value: &str, result: Check) {
+pub(super) fn check(faults: &mut Faults, field: impl Into<String>, value: &str, result: Check) {
     if let Err(reason) = result {
         faults.push(Fault::of_value(field, value, reason));
     }
