@@ -103,7 +103,7 @@ pub(crate) fn start(request: &Request, socket: Fd) -> i32 {
         join_cgroups(request);
     }
     if request.docker {
-        mount_cgroups(root);
+        mount_cgroups(root, request.name);
         hide(root, null);
     }
 
@@ -168,30 +168,25 @@ fn detached(kind: &CStr, options: &[(&CStr, &CStr)], attributes: u64) -> Fd {
     sys::fsmount(context, attributes).fd()
 }
 
-/// A tmpfs with every hierarchy below it, all read-only.
-fn mount_cgroups(root: Fd) {
-    let attributes = NOSUID | NODEV | NOEXEC;
+/// A tmpfs with the container's own part of every hierarchy below it, all read-only. A cgroup namespace shows those parts as a
+/// new mount of each hierarchy would, without a superblock for each.
+fn mount_cgroups(root: Fd, name: &CStr) {
     let top = mount(
         root,
         c"tmpfs",
         &[(c"mode", c"755")],
-        attributes,
+        NOSUID | NODEV | NOEXEC,
         c"sys/fs/cgroup",
     );
     for hierarchy in cgroup::HIERARCHIES {
-        let context = sys::fsopen(c"cgroup").fd();
-        if hierarchy == c"systemd" {
-            sys::fsconfig_flag(context, c"none").must();
-            sys::fsconfig_string(context, c"name", hierarchy).must();
-        } else {
-            sys::fsconfig_flag(context, hierarchy).must();
+        let part = cgroup::Path::of(hierarchy, name, b"");
+        if let Some(mount) = sys::open_tree(HERE, part.text(), 0).ok() {
+            set_attributes(mount as Fd, NOSUID | NODEV | NOEXEC | RDONLY, 0);
+            sys::mkdir(top, hierarchy, 0o755).must();
+            sys::attach(mount as Fd, resolve(top, hierarchy).fd()).must();
         }
-        sys::fsconfig_create(context).must();
-        let mount = sys::fsmount(context, attributes | RDONLY).fd();
-        sys::mkdir(top, hierarchy, 0o755).must();
-        sys::attach(mount, resolve(top, hierarchy).fd()).must();
     }
-    make_read_only(top, 0);
+    set_attributes(top, RDONLY, 0);
 }
 
 /// Puts the null device or an empty directory over the masked paths, and a read-only copy over the others.
@@ -216,14 +211,14 @@ fn hide(root: Fd, null: Fd) {
         };
         let flags = (libc::AT_EMPTY_PATH | libc::AT_RECURSIVE) as u32;
         let mount = sys::open_tree(target as Fd, c"", flags).fd();
-        make_read_only(mount, libc::AT_RECURSIVE);
+        set_attributes(mount, RDONLY, libc::AT_RECURSIVE);
         sys::attach(mount, target as Fd).must();
     }
 }
 
-fn make_read_only(mount: Fd, flags: i32) {
+fn set_attributes(mount: Fd, attributes: u64, flags: i32) {
     let attributes = libc::mount_attr {
-        attr_set: RDONLY,
+        attr_set: attributes,
         attr_clr: 0,
         propagation: 0,
         userns_fd: 0,

@@ -166,8 +166,6 @@ calls! {
     fsopen(kind: &CStr) = SYS_fsopen [text(kind), 1];
     /// Sets an option of a file system that takes a value.
     fsconfig_string(fd: Fd, key: &CStr, value: &CStr) = SYS_fsconfig [fd, 1, text(key), text(value), 0];
-    /// Sets an option of a file system that takes no value.
-    fsconfig_flag(fd: Fd, key: &CStr) = SYS_fsconfig [fd, 0, text(key), 0, 0];
     /// Makes the file system.
     fsconfig_create(fd: Fd) = SYS_fsconfig [fd, 6, 0, 0, 0];
     /// Makes a mount of it.

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: Hoist beside other runtimes and the floor, in one hyperfine run per comparison.
+//! `cargo xtask bench`: Hoist beside other runtimes and the floor, taking turns.
 //!
 //! ```text
 //! cargo xtask bench [--runs N] [--only WORD] [--no-youki] [--crowd] [--json FILE] [--markdown FILE]

@@ -54,6 +54,12 @@ mod linux {
             run: default_root_is_written,
         },
         Case {
+            name: "a part of the machine's /sys can be bound, whatever the root is composed of",
+            by: Anyone,
+            needs: &[],
+            run: bind_of_sys,
+        },
+        Case {
             name: "what is written into --rootfs stays there",
             by: Anyone,
             needs: &[],
@@ -64,6 +70,12 @@ mod linux {
             by: Anyone,
             needs: &[],
             run: layers,
+        },
+        Case {
+            name: "a layer's path may be long, and have any characters",
+            by: Anyone,
+            needs: &[],
+            run: odd_layers,
         },
         Case {
             name: "--read-only lets nothing be written but file systems in memory",
@@ -485,6 +497,22 @@ mod linux {
         }
     }
 
+    fn odd_layers(hoist: &Hoist) {
+        let base = hoist.copy_of_root("base:with,odd\\characters");
+        let outer = hoist.make_folder(&"l".repeat(140));
+        let long = hoist.make_folder(&["l".repeat(140), "m".repeat(140)].join("/"));
+        fs::write(format!("{long}/from-afar"), "afar").unwrap();
+        let ran = in_root(
+            hoist,
+            &["--layer", &base, "--layer", &long],
+            &["read", "/from-afar"],
+        );
+        assert_eq!(ran.succeeded(), "afar");
+        for folder in [base, outer] {
+            fs::remove_dir_all(folder).unwrap();
+        }
+    }
+
     fn read_only(hoist: &Hoist) {
         let root = hoist.copy_of_root("own-root");
         let options = ["--rootfs", &root, "--read-only", "--tmpfs", "/run"];
@@ -685,6 +713,16 @@ mod linux {
             &["read", "/mnt/file", "+", "read", "/mnt/sub/deep"],
         );
         assert_eq!(ran.succeeded(), "contentdeep");
+    }
+
+    fn bind_of_sys(hoist: &Hoist) {
+        let ran = in_default_root(
+            hoist,
+            &["-v", "/sys/kernel:/mnt"],
+            &["read", "/mnt/uevent_seqnum"],
+        );
+        let number = ran.succeeded();
+        assert!(number.trim().parse::<u64>().is_ok(), "{number}");
     }
 
     fn volume_below(hoist: &Hoist) {

@@ -306,8 +306,8 @@ steps! {
     }
     /// Attaches the root over `/` of the private mount namespace, so that mounts can be moved onto it.
     14 AttachRoot {}
-    /// Attaches the layer that receives the container's writes over `/sys` of the private mount namespace, which is left
-    /// behind: before Linux 6.15 overlayfs takes no directory of a mount that is attached nowhere.
+    /// Attaches the layer that receives the container's writes over `/` of the private mount namespace, where the root then
+    /// covers it: before Linux 6.15 overlayfs takes no directory of a mount that is attached nowhere.
     59 AttachScratch {}
     /// Copies what a path of the present root names, with what is mounted below it, as a detached tree. Links in it do not lead
     /// out of the root, nor through /proc to a descriptor. A path that does not exist makes none.

@@ -45,6 +45,9 @@ pub(super) fn all() -> [Contest; 4] {
     })
 }
 
+/// How often a command is run before it is the next one's turn.
+const RUNS_PER_ROUND: u32 = 10;
+
 /// A container that stays, and the process that holds it where it is in the foreground.
 struct Held {
     name: String,
@@ -219,8 +222,27 @@ impl Contest {
         })
     }
 
-    /// The times of each command in seconds, from one hyperfine run.
+    /// The times of each command in seconds. The machine's own speed changes from second to second: each command runs a few
+    /// times, then the next one, and all over again.
     fn times(
+        &self,
+        players: &[(&Tool, Vec<String>, Option<Held>)],
+        work: &Path,
+        runs: u32,
+    ) -> Outcome<Vec<Vec<f64>>> {
+        let rounds = (runs / RUNS_PER_ROUND).max(1);
+        let mut times = vec![Vec::new(); players.len()];
+        for _ in 0..rounds {
+            let round = self.round(players, work, runs.div_ceil(rounds))?;
+            for (all, new) in times.iter_mut().zip(round) {
+                all.extend(new);
+            }
+        }
+        Ok(times)
+    }
+
+    /// The times of each command in seconds, from one hyperfine run.
+    fn round(
         &self,
         players: &[(&Tool, Vec<String>, Option<Held>)],
         work: &Path,
@@ -233,7 +255,7 @@ impl Contest {
             "--style",
             "none",
             "--warmup",
-            "10",
+            "3",
             "--runs",
             &runs.to_string(),
             "--export-json",

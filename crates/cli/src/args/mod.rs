@@ -22,6 +22,7 @@ mod run;
 
 use std::{
     ffi::{OsStr, OsString},
+    mem::ManuallyDrop,
     path::PathBuf,
 };
 
@@ -317,7 +318,9 @@ pub(crate) fn command_name(words: &[OsString]) -> Option<String> {
 /// Reads the command line. The error is clap's, which is also how it answers `--help`.
 pub(crate) fn parse(words: &[OsString]) -> Result<Invocation, clap::Error> {
     let only = words.get(1).map(OsString::as_os_str);
-    let mut matches = command(only).try_get_matches_from(words)?;
+    // The process ends before it would need that memory again, and freeing it piece by piece takes time in every start.
+    let mut command = ManuallyDrop::new(command(only));
+    let mut matches = command.try_get_matches_from_mut(words)?;
     let (name, mut arguments) = matches
         .remove_subcommand()
         .ok_or_else(|| clap::Error::new(clap::error::ErrorKind::MissingSubcommand))?;

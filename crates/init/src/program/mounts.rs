@@ -87,8 +87,11 @@ pub(crate) struct Overlay<'a> {
     pub(crate) attributes: u32,
 }
 
-/// A new detached overlay. Directories are named through `/proc/self/fd`, which keeps each name short however long its
-/// path, and reaches directories that no path leads to.
+/// The longest string that fsconfig(2) takes.
+const LONGEST_OPTION: usize = 255;
+
+/// A new detached overlay. Directories that no path leads to, and layers whose path is long or has characters that overlayfs
+/// reads as its own, are named through `/proc/self/fd`.
 pub(crate) fn new_overlay(overlay: &Overlay<'_>, slots: &Slots) -> Result<OwnedFd> {
     if !overlay.append {
         return new_overlay_by_page(overlay, slots);
@@ -100,7 +103,12 @@ pub(crate) fn new_overlay(overlay: &Overlay<'_>, slots: &Slots) -> Result<OwnedF
         fsconfig_set_string(context.as_fd(), key, name.as_c_str()?).at(Call::Fsconfig)
     };
     for path in overlay.layers.iter::<&CStr>() {
-        set(c"lowerdir+", open_layer(path)?.as_fd())?;
+        let bytes = path.to_bytes();
+        if bytes.len() <= LONGEST_OPTION && !bytes.contains(&b'\\') {
+            fsconfig_set_string(context.as_fd(), c"lowerdir+", path).at(Call::Fsconfig)?;
+        } else {
+            set(c"lowerdir+", open_layer(path)?.as_fd())?;
+        }
     }
     if let Some(upper) = slots.find(overlay.upper) {
         set(c"upperdir", upper)?;
@@ -123,7 +131,7 @@ pub(crate) fn open_layer(path: &CStr) -> Result<OwnedFd> {
 }
 
 /// A directory that every host has, in the tree that the container's process leaves behind.
-pub(crate) const LEFT_BEHIND: &CStr = c"/sys";
+const LEFT_BEHIND: &CStr = c"/sys";
 
 /// How many layers one page of mount options holds, with their names through `/proc/self/fd`.
 const LAYERS_PER_PAGE: usize = 128;
@@ -238,14 +246,14 @@ pub(crate) fn attach_in(root: BorrowedFd<'_>, tree: BorrowedFd<'_>, target: &CSt
     mount_on(tree, place.as_fd())
 }
 
-/// Attaches a mount over a directory of the tree that is left behind. Nothing looks at it by path: the root is over `/` so that
-/// mounts can be moved onto its handles, which the kernel allows only in a tree that is attached (before Linux 6.15).
-pub(crate) fn attach(mount: BorrowedFd<'_>, over: &CStr) -> Result<()> {
+/// Attaches a mount over `/`, so that mounts can be moved onto its handles, which the kernel allows only in a tree that is
+/// attached (before Linux 6.15). A path still leads into the tree below it: it starts where the process's root is.
+pub(crate) fn attach(mount: BorrowedFd<'_>) -> Result<()> {
     move_mount(
         mount,
         c"",
         CWD,
-        over,
+        c"/",
         MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH,
     )
     .at(Call::MoveMount)
@@ -372,16 +380,18 @@ pub(crate) fn bind(
 
 /// Changes the propagation and the attributes of a detached copy.
 pub(crate) fn shape(tree: BorrowedFd<'_>, binding: &Binding<'_>) -> Result<()> {
-    if binding.propagation != 0 {
+    let attributes = binding.set != 0 || binding.clear != 0;
+    let at_once = attributes && binding.recursive == binding.attributes_recursive;
+    if binding.propagation != 0 && !at_once {
         sys::mount_setattr(tree, 0, 0, binding.propagation, binding.recursive)
             .at(Call::MountSetattr)?;
     }
-    if binding.set != 0 || binding.clear != 0 {
+    if attributes {
         sys::mount_setattr(
             tree,
             binding.set,
             binding.clear,
-            0,
+            if at_once { binding.propagation } else { 0 },
             binding.attributes_recursive,
         )
         .at(Call::MountSetattr)?;

@@ -69,8 +69,9 @@ pub(crate) fn open_or_make(
     }
 }
 
-/// Makes what is missing of `path`, one component at a time. Each is made below the handle of the one before it, and
-/// opened without following a link, so nobody can lead it elsewhere.
+/// Makes what is missing of `path`: the lowest directory above it that is there is looked for from below, as mostly
+/// little is missing; then each entry is made below the handle of the one before it, and opened without following a
+/// link, so nobody can lead it elsewhere.
 fn make(
     root: BorrowedFd<'_>,
     path: &CStr,
@@ -78,56 +79,77 @@ fn make(
     mode: Mode,
     extra: ResolveFlags,
 ) -> Result<OwnedFd> {
-    let bytes = path.to_bytes();
+    let trimmed = trim_end(path.to_bytes());
+    let whole = trimmed.len();
     let mut buffer = [0_u8; LONGEST_PATH];
     buffer
-        .get_mut(..bytes.len())
-        .ok_or(Fault::new(Call::Openat2, Errno::NAMETOOLONG))?
-        .copy_from_slice(bytes);
-    let mut above: Option<OwnedFd> = None;
-    let mut start = 0;
-    while start < bytes.len() {
-        if bytes[start] == b'/' {
-            start += 1;
-            continue;
-        }
-        let length = bytes[start..]
-            .iter()
-            .position(|byte| *byte == b'/')
-            .unwrap_or(bytes.len() - start);
-        let end = start + length;
-        let is_last = bytes[end..].iter().all(|byte| *byte == b'/');
-        let kind = if is_last { target } else { Target::Directory };
-        let handle = OFlags::PATH
-            | if kind == Target::Directory {
-                OFlags::DIRECTORY
-            } else {
-                OFlags::empty()
-            };
-        buffer[end] = 0;
-        let next = match open(root, text(&buffer[..=end])?, handle, extra) {
+        .get_mut(..=whole)
+        .ok_or(Fault::new(Call::Openat2, Errno::NAMETOOLONG))?[..whole]
+        .copy_from_slice(trimmed);
+    let mut above = None;
+    let mut there = name_start(&buffer[..whole]);
+    while there > 0 {
+        let directory = trim_end(&buffer[..there]).len();
+        let separator = core::mem::replace(&mut buffer[directory], 0);
+        let opened = open(
+            root,
+            text(&buffer[..=directory])?,
+            OFlags::PATH | OFlags::DIRECTORY,
+            extra,
+        );
+        buffer[directory] = separator;
+        match opened {
             Err(Fault {
                 errno: Errno::NOENT,
                 ..
-            }) => {
-                let directory = above.as_ref().map_or(root, |above| above.as_fd());
-                let name = text(&buffer[start..=end])?;
-                let mode = if is_last {
-                    mode
-                } else {
-                    Mode::from_raw_mode(0o755)
-                };
-                make_entry(directory, name, kind, mode)?
+            }) => there = name_start(&buffer[..directory]),
+            result => {
+                above = Some(result?);
+                break;
             }
-            result => result?,
-        };
-        if !is_last {
-            buffer[end] = b'/';
         }
-        above = Some(next);
-        start = end;
+    }
+    let mut start = there + leading_slashes(&buffer[there..whole]);
+    while start < whole {
+        let length = buffer[start..whole]
+            .iter()
+            .position(|byte| *byte == b'/')
+            .unwrap_or(whole - start);
+        let end = start + length;
+        buffer[end] = 0;
+        let (kind, mode) = if end == whole {
+            (target, mode)
+        } else {
+            (Target::Directory, Mode::from_raw_mode(0o755))
+        };
+        let directory = above.as_ref().map_or(root, |above| above.as_fd());
+        above = Some(make_entry(
+            directory,
+            text(&buffer[start..=end])?,
+            kind,
+            mode,
+        )?);
+        start = end + 1;
+        start += leading_slashes(&buffer[start.min(whole)..whole]);
     }
     above.ok_or(Fault::new(Call::Openat2, Errno::NOENT))
+}
+
+/// `path` without the slashes at its end.
+fn trim_end(path: &[u8]) -> &[u8] {
+    let slashes = path.iter().rev().take_while(|byte| **byte == b'/').count();
+    &path[..path.len() - slashes]
+}
+
+/// Where the last name of `path`, which ends in no slash, begins.
+fn name_start(path: &[u8]) -> usize {
+    path.iter()
+        .rposition(|byte| *byte == b'/')
+        .map_or(0, |slash| slash + 1)
+}
+
+fn leading_slashes(path: &[u8]) -> usize {
+    path.iter().take_while(|byte| **byte == b'/').count()
 }
 
 fn make_entry(directory: BorrowedFd<'_>, name: &CStr, kind: Target, mode: Mode) -> Result<OwnedFd> {
@@ -163,11 +185,7 @@ fn text(bytes: &[u8]) -> Result<&CStr> {
 
 /// `path` without its leading slashes: relative to a handle. The root itself is `.`.
 pub(crate) fn relative(path: &CStr) -> &CStr {
-    let skip = path
-        .to_bytes()
-        .iter()
-        .take_while(|byte| **byte == b'/')
-        .count();
+    let skip = leading_slashes(path.to_bytes());
     let rest = CStr::from_bytes_with_nul(&path.to_bytes_with_nul()[skip..]).unwrap_or(c".");
     if rest.is_empty() { c"." } else { rest }
 }

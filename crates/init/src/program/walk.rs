@@ -223,7 +223,7 @@ impl Walk {
                 let mount = mounts::new_overlay(&overlay, slots)?;
                 slots.put(out, mount);
             }
-            Step::AttachRoot {} => mounts::attach(slots.get(Slot::ROOT)?, c"/")?,
+            Step::AttachRoot {} => mounts::attach(slots.get(Slot::ROOT)?)?,
             Step::CopyTree { path, out } => {
                 if let Some(tree) = mounts::copy_tree(path)? {
                     slots.put(out, tree);
@@ -242,9 +242,7 @@ impl Walk {
                 }
                 slots.close(mount);
             }
-            Step::AttachScratch {} => {
-                mounts::attach(slots.get(Slot::SCRATCH)?, mounts::LEFT_BEHIND)?
-            }
+            Step::AttachScratch {} => mounts::attach(slots.get(Slot::SCRATCH)?)?,
             Step::Mount {
                 kind,
                 source,

@@ -15,10 +15,11 @@ pub struct KernelVersion {
 }
 
 impl KernelVersion {
-    /// The oldest kernel that Hoist runs on.
+    /// The oldest kernel that Hoist runs on: the first with mount_setattr(2), by which every attribute of a mount is set before
+    /// anybody can reach it.
     pub const OLDEST: Self = Self {
         major: 5,
-        minor: 10,
+        minor: 12,
     };
 }
 

@@ -54,8 +54,6 @@ pub struct HostFeatures {
     pub setgroups_denied: bool,
     /// Which cgroup hierarchies there are.
     pub cgroup: Layout,
-    /// `mount_setattr(2)`: from 5.12.
-    pub mount_setattr: bool,
     /// overlayfs in a user namespace, with its marks in `user.*` attributes (`userxattr`): from 5.11.
     pub overlay_userxattr: bool,
     /// overlayfs takes its lower layers one by one (`lowerdir+`): from 6.8.
@@ -91,7 +89,6 @@ impl HostFeatures {
             sub_ids: None,
             setgroups_denied: false,
             cgroup: Layout::default(),
-            mount_setattr: from(5, 12),
             overlay_userxattr: from(5, 11),
             overlay_lower_append: from(6, 8),
             overlay_layer_descriptors: from(6, 13),
@@ -109,10 +106,10 @@ mod tests {
     #[test]
     fn an_older_kernel_lacks_what_came_later() {
         let oldest = HostFeatures::assume(KernelVersion::OLDEST);
-        assert!(!oldest.mount_setattr && !oldest.overlay_userxattr && !oldest.cgroup_kill);
+        assert!(!oldest.cgroup_kill && !oldest.overlay_lower_append);
         let (major, minor) = (6, 8);
         let newer = HostFeatures::assume(KernelVersion { major, minor });
-        assert!(newer.mount_setattr && newer.overlay_lower_append);
+        assert!(newer.cgroup_kill && newer.overlay_lower_append);
         assert!(!newer.overlay_layer_descriptors && !newer.mount_onto_detached);
     }
 

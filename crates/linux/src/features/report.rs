@@ -86,16 +86,14 @@ impl HostFeatures {
         list.tried("seccomp", true, probe::seccomp_call);
         list.push(memfd_exec());
         self.about_layers(&mut list);
-        let maps_ids = self.privileged && self.mount_setattr;
         list.push(Feature {
             name: "id-mapped mounts",
-            available: maps_ids,
-            detail: match (maps_ids, self.privileged) {
-                (true, _) => String::new(),
-                (false, true) => format!("Linux {} has none", self.kernel),
-                (false, false) => "only root may map the ids of mounts".to_owned(),
+            available: self.privileged,
+            detail: match self.privileged {
+                true => String::new(),
+                false => "only root may map the ids of mounts".to_owned(),
             },
-            remedy: (self.privileged && !maps_ids).then(|| "use Linux 5.12 or newer".to_owned()),
+            remedy: None,
         });
         list.push(security_modules());
         self.about_cgroups(&mut list);

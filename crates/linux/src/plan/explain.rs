@@ -8,7 +8,7 @@ use hoist_init::wire::{Call, List, Message, Step};
 use super::constants::namespace;
 use super::program::ListBytes;
 use super::words::{list_first, text, words};
-use crate::features::HostFeatures;
+use crate::features::{HostFeatures, KernelVersion};
 
 const EPERM: i32 = 1;
 const ENOENT: i32 = 2;
@@ -248,6 +248,13 @@ fn remedy(step: &Step<'_>, call: Call, errno: i32, features: &HostFeatures) -> O
         }
         (Step::ChangeDirectory { .. }, _, ENOENT) => {
             "make the directory, or choose another with --workdir"
+        }
+        (_, _, ENOSYS) if features.kernel < KernelVersion::OLDEST => {
+            return Some(format!(
+                "use Linux {} or newer; this is {}",
+                KernelVersion::OLDEST,
+                features.kernel
+            ));
         }
         _ => return None,
     };

@@ -227,15 +227,6 @@ fn tree_ids(
             "only root may, with CAP_SYS_ADMIN where the file system was mounted",
         ));
     }
-    if !context.features.mount_setattr {
-        return Err(PlanError::unsupported(
-            what,
-            format!(
-                "that needs Linux 5.12, and this is {}",
-                context.features.kernel
-            ),
-        ));
-    }
     Ok(Some(TreeIds { maps, recursive }))
 }
 
@@ -379,14 +370,13 @@ fn hierarchy(
     own_namespace: bool,
     context: &Context<'_>,
 ) -> Result<(), PlanError> {
-    if !own_namespace {
-        // The file system would show the whole host's tree: only the container's own part is shown.
-        let Some(cgroup) = context.cgroup else {
-            return Err(PlanError::unsupported(
-                "mount cgroup",
-                "the container has neither a cgroup of its own nor a cgroup namespace",
-            ));
-        };
+    // Without a cgroup namespace the file system would show the whole host's tree: only the container's own part is shown. With
+    // one, a new mount of a v1 hierarchy shows just the same, but is a superblock more, and the kernel walks every cgroup of
+    // the hierarchy for it.
+    let shows_part = context
+        .cgroup
+        .filter(|_| !own_namespace || hierarchy.version == Version::V1);
+    if let Some(cgroup) = shows_part {
         let source = hierarchy
             .directory(cgroup.base, &cgroup.name)
             .display()
@@ -402,6 +392,12 @@ fn hierarchy(
             },
             None,
         );
+    }
+    if !own_namespace {
+        return Err(PlanError::unsupported(
+            "mount cgroup",
+            "the container has neither a cgroup of its own nor a cgroup namespace",
+        ));
     }
     let (kind, words) = match hierarchy.version {
         Version::V2 => (c"cgroup2", Vec::new()),

@@ -116,8 +116,8 @@ fn compose_host(
         attributes: 0,
         out: Slot::ROOT,
     });
-    steps.push(Step::AttachRoot {});
     make_scratch(steps)?;
+    steps.push(Step::AttachRoot {});
     let mut overlays = 0;
     for entry in &host.entries {
         let path = c_string("path", &entry.path)?;

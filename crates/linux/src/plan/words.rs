@@ -169,7 +169,7 @@ pub(crate) fn words(step: &Step<'_>) -> String {
         Step::CopyTree { path, .. } => format!("copy the mounts of {}", text(path)),
         Step::TakeRoot { path, .. } => format!("take {} as root, read-only", text(path)),
         Step::AttachTree { target, .. } => format!("mount the copy on {}", text(target)),
-        Step::AttachScratch {} => "attach the writable layer aside".to_owned(),
+        Step::AttachScratch {} => "attach the writable layer below the root".to_owned(),
         Step::Mount {
             kind,
             target,
