@@ -65,6 +65,8 @@ pub(crate) struct Run {
 
     /// Use DIR as the root file system; what the container writes stays there
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = "Files")]
+    // On Windows it is the volume in which the layers are seen.
+    #[cfg_attr(not(windows), arg(conflicts_with = "layer"))]
     pub rootfs: Option<String>,
     /// Stack DIR into the root file system, read-only, under a layer that is thrown away; given several times, the
     /// first is the base
