@@ -51,6 +51,10 @@ pub(crate) fn debug(words: impl FnOnce() -> String) {
 }
 
 /// Tells what one may want to know.
+#[cfg_attr(
+    windows,
+    allow(dead_code, reason = "only a supervised container has such news")
+)]
 pub(crate) fn info(words: &str) {
     if tells(Level::Info) {
         write("info", words);

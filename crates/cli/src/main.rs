@@ -7,21 +7,19 @@ mod args;
 mod commands;
 mod failure;
 mod log;
-mod moment;
 mod output;
-mod supervisor;
 mod table;
 mod timeline;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use args::Action;
+use args::{Action, PlatformAction};
 
 fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().collect();
-    if words.get(1).is_some_and(|word| word == supervisor::MODE) {
-        return supervisor::main();
+    if let Some(code) = commands::mode(&words) {
+        return code;
     }
     let invocation = match args::parse(&words) {
         Ok(invocation) => invocation,
@@ -31,14 +29,14 @@ fn main() -> ExitCode {
         invocation.json_errors,
         matches!(
             invocation.action,
-            Action::Run(_) | Action::Create(_) | Action::Exec(_)
+            Action::Run(_) | Action::Platform(PlatformAction::Create(_)) | Action::Exec(_)
         ),
     );
     log::choose(invocation.log_level, json);
     let done = commands::carry_out(invocation);
     log::steps();
     match done {
-        Ok(code) => ExitCode::from(code),
+        Ok(code) => commands::leave(code),
         Err(failure) => {
             failure.print(json);
             ExitCode::from(if is_run { failure.code() } else { 1 })

@@ -143,6 +143,10 @@ impl Container {
 pub struct Engine {
     service: Arc<dyn ComputeService>,
     names: Arc<Names>,
+    #[cfg_attr(
+        not(target_os = "linux"),
+        allow(dead_code, reason = "only supervisors ask for it")
+    )]
     state_root: Arc<Path>,
     data_root: Arc<Path>,
 }

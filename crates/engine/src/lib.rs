@@ -80,7 +80,7 @@
 //! ```
 
 mod engine;
-#[cfg(unix)]
+#[cfg(any(unix, windows))]
 pub mod foreground;
 #[cfg(all(feature = "fuzzing", target_os = "linux"))]
 pub mod fuzzing;

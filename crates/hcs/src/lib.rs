@@ -11,6 +11,7 @@
 
 pub mod calls;
 pub mod command_line;
+mod console_input;
 mod dialect;
 pub mod documents;
 pub mod driver;

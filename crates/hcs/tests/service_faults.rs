@@ -23,7 +23,7 @@ fn main() -> ExitCode {
 mod on_windows {
     use std::{
         fs,
-        io::{BufRead, BufReader},
+        io::{self, BufRead, BufReader, Read, Write},
         path::{Path, PathBuf},
         process::{Command, ExitCode, Stdio as ChildStdio},
         sync::Arc,
@@ -40,7 +40,10 @@ mod on_windows {
     use hoist_spec::{
         ContainerId, ContainerSpec, ProcessSpec, RootSource, SeccompPolicy, Signal, StopPolicy,
     };
-    use hoist_testing::{full, windows::Double};
+    use hoist_testing::{
+        full,
+        windows::{Double, Usage},
+    };
     use libtest_mimic::{Arguments, Completion, Trial};
     use serde_json::{Value, json};
 
@@ -79,6 +82,14 @@ mod on_windows {
             a_failed_shutdown,
         ),
         (
+            "what a process has written is whole however late it is read, and the end of its input is told without a byte",
+            whole_streams,
+        ),
+        (
+            "thousands of execs leave as many handles and as much private memory as there were before",
+            execs_leave_nothing,
+        ),
+        (
             "an owner that is killed at any call leaves what the next one removes",
             an_owner_killed_at_any_call,
         ),
@@ -96,6 +107,16 @@ mod on_windows {
                 thread::sleep(Duration::from_secs(3600));
             },
             [_, first, code] if first == "exit" => std::process::exit(code.parse().unwrap()),
+            [_, first, count] if first == "write" => {
+                io::stdout()
+                    .write_all(&vec![b'x'; count.parse().unwrap()])
+                    .unwrap();
+                std::process::exit(6);
+            }
+            [_, first] if first == "drain" => {
+                let taken = io::copy(&mut io::stdin(), &mut io::sink()).unwrap();
+                std::process::exit(i32::try_from(taken).unwrap() + 4);
+            }
             _ => {}
         }
         let folder = std::env::temp_dir().join(format!("service-faults-{}", std::process::id()));
@@ -304,6 +325,83 @@ mod on_windows {
         assert_eq!(system.state().unwrap(), State::Running);
         let error = process.wait(Some(Duration::from_millis(500))).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+        system.terminate().unwrap();
+        system.delete().unwrap();
+    }
+
+    // Row 42: output that is lost at exit, a hang on a pipe, an end of the input that is never told.
+    fn whole_streams(place: &Place) {
+        let name = id("streams");
+        let system = place.service.create(&name, &spec(&["sleep"])).unwrap();
+        system.start(Stdio::null()).unwrap();
+        let start = |arguments: &[&str]| {
+            system
+                .create_process(&further(arguments), Stdio::pipes())
+                .unwrap()
+        };
+        // What fits into a pipe is there after the process's end, and what does not makes it wait until somebody reads.
+        for (count, waits_first) in [(1000, true), (1 << 20, false)] {
+            let process = start(&["write", &count.to_string()]);
+            let streams = process.take_streams();
+            if waits_first {
+                process.wait(Some(HANGS_AFTER)).unwrap();
+            }
+            thread::sleep(Duration::from_millis(300));
+            let mut output = Vec::new();
+            streams.stdout.unwrap().read_to_end(&mut output).unwrap();
+            assert_eq!(output.len(), count);
+            assert_eq!(process.wait(Some(HANGS_AFTER)).unwrap().code, Some(6));
+            // It reads nothing any more: that is no error of the caller's.
+            process.close_stdin().unwrap();
+        }
+        for written in [&b""[..], b"ab"] {
+            let process = start(&["drain"]);
+            let mut input = process.take_streams().stdin.unwrap();
+            input.write_all(written).unwrap();
+            drop(input);
+            let code = i32::try_from(written.len()).unwrap() + 4;
+            assert_eq!(process.wait(Some(HANGS_AFTER)).unwrap().code, Some(code));
+        }
+        let process = start(&["drain"]);
+        process.close_stdin().unwrap();
+        assert_eq!(process.wait(Some(HANGS_AFTER)).unwrap().code, Some(4));
+        system.terminate().unwrap();
+        system.delete().unwrap();
+    }
+
+    // Row 43: what grows with every exec.
+    fn execs_leave_nothing(place: &Place) {
+        let count = if full() { 10_000 } else { 150 };
+        let name = id("execs");
+        let system = place.service.create(&name, &spec(&["sleep"])).unwrap();
+        system.start(Stdio::null()).unwrap();
+        let exec = || {
+            let process = system
+                .create_process(&further(&["exit", "9"]), Stdio::pipes())
+                .unwrap();
+            assert_eq!(process.wait(Some(HANGS_AFTER)).unwrap().code, Some(9));
+        };
+        // Whatever is made once is made now.
+        (0..30).for_each(|_| exec());
+        let settled = || {
+            thread::sleep(Duration::from_millis(500));
+            (Usage::own(), place.double.report())
+        };
+        let (before, open_before) = settled();
+        (0..count).for_each(|_| exec());
+        let (after, open_after) = settled();
+        assert!(before.handles > 0 && before.private_bytes > 0, "{before:?}");
+        // One in a hundred, or what a thread or a heap grows by once.
+        let handles = (before.handles / 100).max(10);
+        let memory = (before.private_bytes / 100).max(1 << 20);
+        assert!(
+            after.handles <= before.handles + handles
+                && after.private_bytes <= before.private_bytes + memory,
+            "{before:?} before {count} execs, {after:?} after them"
+        );
+        for kind in ["handles", "callbacks", "processes"] {
+            assert_eq!(open_before[kind], open_after[kind], "{kind}");
+        }
         system.terminate().unwrap();
         system.delete().unwrap();
     }

@@ -4,6 +4,15 @@
 //! them all. Only the command that is given is defined, with its arguments: a start does not pay for the
 //! others.
 
+#![cfg_attr(
+    windows,
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "what only commands read that there are not on Windows"
+    )
+)]
+
 mod containers;
 mod exec;
 mod files;
@@ -37,6 +46,7 @@ pub(crate) use process::{
 };
 pub(crate) use run::{Plan, Run, Supervised};
 
+use crate::commands::LACKS;
 use crate::log::Level;
 
 /// A command line that was understood.
@@ -54,23 +64,13 @@ pub(crate) struct Invocation {
 /// What to do.
 pub(crate) enum Action {
     Run(Box<Run>),
-    Create(Box<Run>),
     Exec(Exec),
-    Process(Box<ProcessAction>),
-    Start(Start),
-    Restart(Stop),
-    Attach(Attach),
-    Logs(Logs),
+    Platform(PlatformAction),
     Pause(Containers),
     Unpause(Containers),
     Update(Update),
     Stats(Stats),
     Rename(Rename),
-    Cp(Cp),
-    Diff(Diff),
-    Export(Export),
-    Mount(MountCommand),
-    Volume(VolumeCommand),
     Prune(Prune),
     Man(Man),
     Ps(Ps),
@@ -84,6 +84,21 @@ pub(crate) enum Action {
     Plan(Box<Plan>),
     Version(Report),
     Completions(Completions),
+}
+
+/// What to do that not every platform has.
+pub(crate) enum PlatformAction {
+    Create(Box<Run>),
+    Process(Box<ProcessAction>),
+    Start(Start),
+    Restart(Stop),
+    Attach(Attach),
+    Logs(Logs),
+    Cp(Cp),
+    Diff(Diff),
+    Export(Export),
+    Mount(MountCommand),
+    Volume(VolumeCommand),
 }
 
 /// A command's name, what it is for, and its arguments.
@@ -244,6 +259,7 @@ pub(crate) fn command(only: Option<&OsStr>) -> Command {
         .subcommands(commands.iter().map(|(name, about, arguments)| {
             Command::new(*name)
                 .about(*about)
+                .hide(LACKS.contains(name))
                 // docker's rule: of an option that is given twice, the last one counts.
                 .args_override_self(true)
                 .defer(*arguments)
@@ -315,25 +331,34 @@ pub(crate) fn parse(words: &[OsString]) -> Result<Invocation, clap::Error> {
         .is_some_and(|format| format == "json");
     let log_level = arguments.remove_one("log-level").unwrap_or_default();
     let from = &mut arguments;
+    let local = Action::Platform;
     let action = match name.as_str() {
         "run" => Action::Run(Box::new(Run::from_arg_matches_mut(from)?)),
         "exec" => Action::Exec(Exec::from_arg_matches_mut(from)?),
-        "process" => Action::Process(Box::new(ProcessGroup::from_arg_matches_mut(from)?.action)),
-        "create" => Action::Create(Box::new(Run::from_arg_matches_mut(from)?)),
-        "start" => Action::Start(Start::from_arg_matches_mut(from)?),
-        "restart" => Action::Restart(Stop::from_arg_matches_mut(from)?),
-        "attach" => Action::Attach(Attach::from_arg_matches_mut(from)?),
-        "logs" => Action::Logs(Logs::from_arg_matches_mut(from)?),
+        "process" => local(PlatformAction::Process(Box::new(
+            ProcessGroup::from_arg_matches_mut(from)?.action,
+        ))),
+        "create" => local(PlatformAction::Create(Box::new(Run::from_arg_matches_mut(
+            from,
+        )?))),
+        "start" => local(PlatformAction::Start(Start::from_arg_matches_mut(from)?)),
+        "restart" => local(PlatformAction::Restart(Stop::from_arg_matches_mut(from)?)),
+        "attach" => local(PlatformAction::Attach(Attach::from_arg_matches_mut(from)?)),
+        "logs" => local(PlatformAction::Logs(Logs::from_arg_matches_mut(from)?)),
         "pause" => Action::Pause(Containers::from_arg_matches_mut(from)?),
         "unpause" => Action::Unpause(Containers::from_arg_matches_mut(from)?),
         "update" => Action::Update(Update::from_arg_matches_mut(from)?),
         "stats" => Action::Stats(Stats::from_arg_matches_mut(from)?),
         "rename" => Action::Rename(Rename::from_arg_matches_mut(from)?),
-        "cp" => Action::Cp(Cp::from_arg_matches_mut(from)?),
-        "diff" => Action::Diff(Diff::from_arg_matches_mut(from)?),
-        "volume" => Action::Volume(VolumeCommand::from_arg_matches_mut(from)?),
-        "mount" => Action::Mount(MountCommand::from_arg_matches_mut(from)?),
-        "export" => Action::Export(Export::from_arg_matches_mut(from)?),
+        "cp" => local(PlatformAction::Cp(Cp::from_arg_matches_mut(from)?)),
+        "diff" => local(PlatformAction::Diff(Diff::from_arg_matches_mut(from)?)),
+        "volume" => local(PlatformAction::Volume(VolumeCommand::from_arg_matches_mut(
+            from,
+        )?)),
+        "mount" => local(PlatformAction::Mount(MountCommand::from_arg_matches_mut(
+            from,
+        )?)),
+        "export" => local(PlatformAction::Export(Export::from_arg_matches_mut(from)?)),
         "prune" => Action::Prune(Prune::from_arg_matches_mut(from)?),
         "man" => Action::Man(Man::from_arg_matches_mut(from)?),
         "ps" => Action::Ps(Ps::from_arg_matches_mut(from)?),

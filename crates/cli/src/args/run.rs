@@ -64,7 +64,9 @@ pub(crate) struct Run {
     pub timeline: Option<PathBuf>,
 
     /// Use DIR as the root file system; what the container writes stays there
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = "Files", conflicts_with = "layer")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = "Files")]
+    // On Windows it is the volume in which the layers are seen.
+    #[cfg_attr(not(windows), arg(conflicts_with = "layer"))]
     pub rootfs: Option<String>,
     /// Stack DIR into the root file system, read-only, under a layer that is thrown away; given several times, the
     /// first is the base
@@ -311,9 +313,9 @@ pub(crate) struct Plan {
     /// Print the plan as JSON
     #[arg(long)]
     pub json: bool,
-    /// Plan for this platform
-    #[arg(long, value_name = "linux|windows", default_value = "linux")]
-    pub platform: String,
+    /// Plan for this platform; unless given, the one that this is
+    #[arg(long, value_name = "linux|windows")]
+    pub platform: Option<String>,
     /// Plan the command in FILE (JSON; - for standard input), whatever the other options say
     #[arg(long = "command", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub command_file: Option<PathBuf>,

@@ -2,38 +2,37 @@
 
 use std::time::Duration;
 
-use hoist::foreground::SignalFd;
+use hoist::foreground::CallerSignals;
 use hoist::{Engine, Hooks, RunRequest, random_id};
 use hoist_compute::{Confinement, Error, ExecSpec, ExitStatus, Process, State, Stdio};
 use hoist_spec::options::{ExecOptions, UpdateOptions};
 use hoist_spec::{ContainerId, Fault, Faults, ProcessConfig, ProcessSpec};
 
 use super::facts::with_facts;
+use super::platform;
 use super::run::{attend, stdio};
-use super::supervised::launch;
 use crate::args::{Exec, Further};
 use crate::failure::Failure;
-use crate::{log, output, supervisor};
+use crate::log;
 
 /// The exit code of a command that took too long, as timeout(1) has it.
-const TOOK_TOO_LONG: u8 = 124;
+const TOOK_TOO_LONG: i32 = 124;
 
 /// The exit code for how a process has ended.
-pub(crate) fn code_of(status: &ExitStatus) -> u8 {
+pub(crate) fn code_of(status: &ExitStatus) -> i32 {
     match status.timed_out {
         true => TOOK_TOO_LONG,
-        false => status.shell_code() as u8,
+        false => status.shell_code(),
     }
 }
 
 /// Runs a process in a container to its end; the result is its exit code.
-pub(crate) fn run(exec: Exec, engine: &Engine) -> Result<u8, Failure> {
-    let mut signals = SignalFd::new()?;
+pub(crate) fn run(exec: Exec, engine: &Engine) -> Result<i32, Failure> {
+    let mut signals = CallerSignals::new()?;
     let (interactive, tty) = (exec.further.interactive, exec.further.tty);
     let (id, spec) = read(exec.further, engine)?;
     if exec.detach {
-        let made = engine.exec_detached(&id, &spec, launch(&supervisor::launcher()))?;
-        output::print(&format!("{}\n", made.id))?;
+        platform::exec_detached(engine, &id, &spec)?;
         return Ok(0);
     }
     let stdio = stdio(interactive, tty)?;
@@ -60,7 +59,7 @@ fn in_kept_root(
     spec: &ExecSpec,
     stdio: Stdio,
     attend: impl FnOnce(&dyn Process, &mut Vec<Error>) -> hoist_compute::Result<ExitStatus>,
-) -> Result<u8, Failure> {
+) -> Result<i32, Failure> {
     let request = RunRequest {
         id: random_id()?,
         name: None,
@@ -77,7 +76,7 @@ fn in_kept_root(
 }
 
 /// Tells how a process has ended; the result is the exit code.
-fn told(status: &ExitStatus, failures: Vec<Error>) -> Result<u8, Failure> {
+fn told(status: &ExitStatus, failures: Vec<Error>) -> Result<i32, Failure> {
     for failure in failures {
         Failure::from(failure).warn();
     }

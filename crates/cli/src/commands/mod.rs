@@ -1,32 +1,23 @@
 //! One file per command.
 
-mod attach;
-mod cp;
-mod diff;
 mod exec;
-mod export;
 mod facts;
-mod host;
 mod info;
 mod inspect;
 mod kill;
 mod limits;
-mod logs;
 mod man;
-mod mount;
 mod plan;
-mod process;
+mod platform;
 mod prune;
 mod ps;
 mod rm;
 mod run;
-mod start;
 mod stats;
 mod stop;
-mod supervised;
+mod terminal;
 mod top;
 mod version;
-mod volume;
 mod wait;
 
 use hoist::{Engine, EngineOptions};
@@ -36,8 +27,10 @@ use crate::args::{self, Action, Invocation};
 use crate::failure::Failure;
 use crate::{log, output};
 
+pub(crate) use platform::{LACKS, leave, mode};
+
 /// Does what the command line asks for; the result is the exit code.
-pub(crate) fn carry_out(invocation: Invocation) -> Result<u8, Failure> {
+pub(crate) fn carry_out(invocation: Invocation) -> Result<i32, Failure> {
     let Invocation {
         state_root,
         log_level: _,
@@ -45,7 +38,8 @@ pub(crate) fn carry_out(invocation: Invocation) -> Result<u8, Failure> {
         action,
     } = invocation;
     // Of a debug exec's own container, where there is one.
-    let takes_containers_along = matches!(action, Action::Exec(_));
+    let takes_containers_along =
+        platform::TAKES_CONTAINERS_ALONG && matches!(action, Action::Exec(_));
     let open = || {
         Engine::open(EngineOptions {
             state_root: state_root.clone(),
@@ -57,25 +51,15 @@ pub(crate) fn carry_out(invocation: Invocation) -> Result<u8, Failure> {
     };
     let each =
         |containers: &[String], act: Act<'_>| for_each(&open()?, containers, json_errors, act);
-    match action {
-        Action::Run(run) => run::run(*run, state_root),
-        Action::Create(run) => run::create(*run, &open()?),
-        Action::Exec(exec) => exec::run(exec, &open()?),
-        Action::Process(action) => process::run(*action, &open()?, json_errors),
-        Action::Start(start) => start::run(&start, &open()?, json_errors),
-        Action::Restart(stop) => each(&stop.containers, &start::restart(&stop)?),
-        Action::Attach(attach) => attach::run(&attach, &open()?),
-        Action::Logs(logs) => logs::run(&logs, &open()?),
+    let done = match action {
+        Action::Run(run) => return run::run(*run, state_root),
+        Action::Exec(exec) => return exec::run(exec, &open()?),
+        Action::Platform(action) => platform::carry_out(action, &open, json_errors),
         Action::Pause(pause) => each(&pause.containers, &limits::pause),
         Action::Unpause(unpause) => each(&unpause.containers, &limits::unpause),
         Action::Update(update) => each(&update.containers, &limits::update(&update)?),
         Action::Stats(stats) => stats::run(&stats, &open()?),
         Action::Rename(rename) => limits::rename(&rename, &open()?),
-        Action::Cp(cp) => cp::run(&cp, &open()?),
-        Action::Diff(diff) => diff::run(&diff, &open()?),
-        Action::Volume(volume) => volume::run(volume, &open()?, json_errors),
-        Action::Mount(mount) => mount::run(mount, &open()?),
-        Action::Export(export) => export::run(&export, &open()?),
         Action::Prune(prune) => prune::run(&prune, &open()?, json_errors),
         Action::Man(man) => man::run(&man),
         Action::Ps(ps) => ps::run(&ps, &open()?),
@@ -89,7 +73,8 @@ pub(crate) fn carry_out(invocation: Invocation) -> Result<u8, Failure> {
         Action::Plan(plan) => plan::run(*plan, state_root.as_deref()),
         Action::Version(report) => version::run(&report),
         Action::Completions(completions) => completions_for(completions.shell),
-    }
+    };
+    done.map(i32::from)
 }
 
 /// What is done to one container; the result is the line that is printed of it.

@@ -8,11 +8,9 @@ use hoist::{Volumes, random_id};
 use hoist_compute::{Error, ErrorKind, Phase};
 use hoist_hcs::request::{ContainerRequest, Refusal};
 use hoist_hcs::{Dialect, Settings};
-use hoist_linux::features::HostFeatures;
-use hoist_linux::plan::plan;
-use hoist_linux::root_facts::RootFacts;
-use hoist_spec::{Command, ContainerId, ContainerSpec, Isolation};
+use hoist_spec::{Command, ContainerId, ContainerSpec, Isolation, Platform};
 
+use super::platform::{DEFAULT_PLAN, plan_for_linux};
 use super::run::command;
 use crate::args::Plan;
 use crate::failure::Failure;
@@ -37,23 +35,35 @@ pub(crate) fn run(arguments: Plan, state_root: Option<&Path>) -> Result<u8, Fail
         run,
     } = arguments;
     let interactive = run.interactive;
+    let platform = match platform.as_deref().unwrap_or(DEFAULT_PLAN) {
+        "linux" => Platform::Linux,
+        "windows" => Platform::Windows,
+        other => {
+            return Err(Failure::Message {
+                what: format!("there is no platform {other:?}"),
+                remedy: Some("use linux or windows"),
+            });
+        }
+    };
     let volumes = Volumes::of_roots(state_root, None)?;
     let mut command = match &command_file {
         Some(file) => Command::from_json(&read(file)?)?,
-        None => command(run, &volumes)?,
+        None => command(run, &volumes, platform)?,
     };
     volumes.locate(&mut command)?;
     if command.id.is_empty() {
         command.id = random_id()?.to_string();
     }
-    match platform.as_str() {
-        "linux" => linux(&command, json),
-        "windows" => windows(&command, interactive, &dialect, json),
-        other => Err(Failure::Message {
-            what: format!("there is no platform {other:?}"),
-            remedy: Some("use linux or windows"),
-        }),
+    match platform {
+        Platform::Linux => linux(&command, json),
+        Platform::Windows => windows(&command, interactive, &dialect, json),
     }
+}
+
+/// The steps of a start.
+pub(crate) struct Planned {
+    pub(crate) text: String,
+    pub(crate) json: serde_json::Value,
 }
 
 fn read(file: &Path) -> Result<String, Failure> {
@@ -76,21 +86,12 @@ fn linux(command: &Command, json: bool) -> Result<u8, Failure> {
     if command.isolation == Isolation::None {
         return unisolated(&spec, json);
     }
-    let features = HostFeatures::quick()
-        .map_err(|error| Failure::message(format!("look at this host: {error}")))?;
-    let facts = RootFacts::read(&spec).map_err(Error::from)?;
-    let planned = plan(&id, &spec, &features, &facts).map_err(Error::from)?;
-    let steps = planned.steps();
+    let planned = plan_for_linux(&id, &spec)?;
     if json {
-        output::print_json(&steps, true)?;
-        return Ok(0);
+        output::print_json(&planned.json, true)?;
+    } else {
+        output::print(&planned.text)?;
     }
-    let mut text = String::new();
-    for (number, step) in (1..).zip(&steps) {
-        // Writing to a string does not fail.
-        let _ = writeln!(text, "{number:>4}  {:<8} {}", step.lane, step.words);
-    }
-    output::print(&text)?;
     Ok(0)
 }
 

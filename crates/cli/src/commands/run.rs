@@ -2,36 +2,34 @@
 
 use std::fs::OpenOptions;
 use std::io::Write;
-use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hoist::foreground::{self, DRAIN_LIMIT, DetachKeys, ForegroundIo, SignalFd};
-use hoist::supervise::{RestartPolicy, SuperviseOptions};
+use hoist::foreground::{self, CallerSignals, DRAIN_LIMIT, ForegroundIo, descriptor};
 use hoist::{Engine, EngineOptions, Hooks, RunRequest, Volumes, random_id};
 use hoist_compute::{Process, Stdio};
 use hoist_spec::options::RunOptions;
-use hoist_spec::{Command, ConsoleSize, ContainerId, ContainerSpec, Fault, Faults};
+use hoist_spec::{Command, ConsoleSize, ContainerId, ContainerSpec, Fault, Faults, Platform};
 
-use super::facts::with_facts;
-use super::host::{complete, join_containers};
-use super::supervised::{self, Manner, console_size, refuse_input_that_is_no_terminal};
+use super::facts::with_facts_for;
+use super::platform::{self, Supervision, join_containers};
+use super::terminal::{console_size, refuse_input_that_is_no_terminal};
 use crate::args::Run;
 use crate::failure::Failure;
 use crate::timeline::{Bar, Timeline};
-use crate::{log, output, supervisor};
+use crate::{log, output};
 
 /// Runs a container; the result is the exit code of the command.
-pub(crate) fn run(run: Run, state_root: Option<PathBuf>) -> Result<u8, Failure> {
+pub(crate) fn run(run: Run, state_root: Option<PathBuf>) -> Result<i32, Failure> {
     // Before anything else: a signal that comes from here on reaches the container, or ends the command in order.
-    let mut signals = SignalFd::new()?;
+    let mut signals = CallerSignals::new()?;
     let given = Given::of(&run)?;
     let recorder = log::recorder().or_else(|| given.timeline.as_ref().map(|_| Arc::default()));
     let engine = Engine::open(EngineOptions {
         state_root,
         timeline: recorder.clone(),
         waits_for_each: true,
-        takes_containers_along: true,
+        takes_containers_along: platform::TAKES_CONTAINERS_ALONG,
         ..EngineOptions::default()
     })?;
     let request = request(run, &engine)?;
@@ -42,7 +40,13 @@ pub(crate) fn run(run: Run, state_root: Option<PathBuf>) -> Result<u8, Failure> 
         write_id(file, &request.id)?;
     }
     let done = match given.supervised() {
-        true => supervised(&engine, &request, &given, &mut signals),
+        true => platform::run_supervised(
+            &engine,
+            &request,
+            &given.supervision,
+            given.detach,
+            &mut signals,
+        ),
         false => foreground(&engine, &request, &given, &mut signals, recorder.as_deref()),
     };
     if let (Err(_), Some(file)) = (&done, &given.cidfile) {
@@ -59,21 +63,18 @@ pub(crate) fn create(run: Run, engine: &Engine) -> Result<u8, Failure> {
     if let Some(file) = &given.cidfile {
         write_id(file, &request.id)?;
     }
-    engine
-        .create_detached(&request, &given.options)
-        .inspect_err(|_| {
-            if let Some(file) = &given.cidfile {
-                let _ = std::fs::remove_file(file);
-            }
-        })?;
+    platform::create(engine, &request, &given.supervision).inspect_err(|_| {
+        if let Some(file) = &given.cidfile {
+            let _ = std::fs::remove_file(file);
+        }
+    })?;
     output::print(&format!("{}\n", request.id))?;
     Ok(0)
 }
 
 /// What the options say beside the container itself.
 struct Given {
-    options: SuperviseOptions,
-    keys: DetachKeys,
+    supervision: Supervision,
     detach: bool,
     interactive: bool,
     tty: bool,
@@ -83,19 +84,17 @@ struct Given {
 
 impl Given {
     fn of(run: &Run) -> Result<Self, Failure> {
-        let (options, keys) = supervised::options(&run.supervised, run.interactive, run.rm)?;
+        let supervision = Supervision::of(&run.supervised, run.interactive, run.rm)?;
         let timeline = run.timeline.clone();
         let given = Self {
-            options,
-            keys,
+            supervision,
             detach: run.supervised.detach,
             interactive: run.interactive,
             tty: run.tty,
             cidfile: run.cidfile.clone(),
             timeline: timeline.map(|file| (file, run.command.join(" "))),
         };
-        if given.timeline.is_some() && (given.detach || given.options.restart != RestartPolicy::No)
-        {
+        if given.timeline.is_some() && (given.detach || given.supervision.restarts()) {
             let mut faults = Faults::default();
             let reason = "is drawn by the owner of the container: leave out --detach and --restart";
             faults.push(Fault::new("--timeline", reason));
@@ -107,33 +106,8 @@ impl Given {
     /// Whether the container has to outlive this command, or may have to: one can detach from a terminal.
     fn supervised(&self) -> bool {
         let detachable = self.tty && self.interactive && self.timeline.is_none();
-        self.detach || detachable || self.options.restart != RestartPolicy::No
+        self.supervision.is_needed(self.detach, detachable)
     }
-}
-
-/// Runs a container that has a supervisor, in the background or attached.
-fn supervised(
-    engine: &Engine,
-    request: &RunRequest,
-    given: &Given,
-    signals: &mut SignalFd,
-) -> Result<u8, Failure> {
-    let launcher = supervisor::launcher();
-    let launch = supervised::launch(&launcher);
-    if given.detach {
-        engine.run_detached(request, &given.options, launch)?;
-        output::print(&format!("{}\n", request.id))?;
-        return Ok(0);
-    }
-    let attachment = engine.run_attached(request, &given.options, launch)?;
-    let manner = Manner {
-        input: given.interactive,
-        signals: true,
-        keys: given.keys.clone(),
-        is_foreground: true,
-    };
-    let target = supervised::Target::Container(&request.id);
-    supervised::stay(engine, target, attachment, signals, manner)
 }
 
 /// Runs a container to its end.
@@ -141,9 +115,9 @@ fn foreground(
     engine: &Engine,
     request: &RunRequest,
     given: &Given,
-    signals: &mut SignalFd,
+    signals: &mut CallerSignals,
     recorder: Option<&hoist_compute::Timeline>,
-) -> Result<u8, Failure> {
+) -> Result<i32, Failure> {
     let stdio = stdio(given.interactive, given.tty)?;
     let mut hooks = Hooks::default();
     let mut failures = Vec::new();
@@ -166,7 +140,7 @@ fn foreground(
     }
     let ended = ended?;
     log::debug(|| format!("container {}: its process has ended: {ended:?}", request.id));
-    Ok(ended.shell_code() as u8)
+    Ok(ended.shell_code())
 }
 
 fn request(mut run: Run, engine: &Engine) -> Result<RunRequest, Failure> {
@@ -187,20 +161,23 @@ pub(crate) fn container(
     volumes: &Volumes,
 ) -> Result<(ContainerId, ContainerSpec), Failure> {
     let id = random_id()?;
-    let mut command = command(run, volumes)?;
+    let mut command = command(run, volumes, Platform::HERE)?;
     command.id = id.to_string();
-    Ok((id, command.to_container_spec()?))
+    Ok((id, command.to_container_spec_for(Platform::HERE)?))
 }
 
 /// What the options ask for, without an id.
-pub(crate) fn command(run: Run, volumes: &Volumes) -> Result<Command, Failure> {
-    let located = std::cell::Cell::new(Ok(()));
+pub(crate) fn command(run: Run, volumes: &Volumes, platform: Platform) -> Result<Command, Failure> {
+    let completed = std::cell::Cell::new(Ok(()));
     let complete = |command: &mut Command| {
-        complete(command);
-        located.set(volumes.locate(command));
+        if platform == Platform::HERE {
+            completed.set(platform::complete(command, volumes));
+        }
     };
-    let command = with_facts(|facts| Ok(options(run).into_command_with(facts, &complete)?))?;
-    located.into_inner()?;
+    let command = with_facts_for(platform, |facts| {
+        Ok(options(run).into_command_with(facts, &complete)?)
+    })?;
+    completed.into_inner()?;
     Ok(command)
 }
 
@@ -279,14 +256,14 @@ pub(crate) fn attend(
     process: &dyn Process,
     interactive: bool,
     tty: bool,
-    signals: &mut SignalFd,
+    signals: &mut CallerSignals,
     failures: &mut Vec<hoist_compute::Error>,
 ) -> hoist_compute::Result<hoist_compute::ExitStatus> {
     let (input, output) = (std::io::stdin(), std::io::stdout());
     let io = if tty {
         ForegroundIo::Console {
-            input: interactive.then(|| input.as_fd()),
-            output: output.as_fd(),
+            input: interactive.then(|| descriptor(&input)),
+            output: descriptor(&output),
             drain_limit: DRAIN_LIMIT,
         }
     } else {

@@ -1,11 +1,10 @@
 //! Signals that the caller gets and the process should have.
 
-use std::os::fd::BorrowedFd;
-
-use hoist_compute::{Error, ErrorKind, Process, Result};
+use hoist_compute::{Error, ErrorKind, Process, Readiness, Result};
 use hoist_spec::Signal;
 
 /// `SIGCONT` (signal(7)).
+#[cfg(unix)]
 pub(super) const CONTINUE: i32 = 18;
 /// `SIGWINCH` (signal(7)).
 pub(super) const WINDOW: i32 = 28;
@@ -19,10 +18,10 @@ pub struct Caught {
     pub from_kernel: bool,
 }
 
-/// Where [`attach`](super::attach) learns of signals. On Linux the command uses [`SignalFd`](super::SignalFd).
+/// Where [`attach`](super::attach) learns of signals. A command uses `CallerSignals`.
 pub trait SignalSource {
-    /// Readable when [`SignalSource::next`] has a signal.
-    fn readiness(&self) -> BorrowedFd<'_>;
+    /// Ready when [`SignalSource::next`] has a signal.
+    fn readiness(&self) -> Readiness<'_>;
 
     /// The next signal, or `None` where there is none at the moment. Never blocks.
     fn next(&mut self) -> Result<Option<Caught>>;

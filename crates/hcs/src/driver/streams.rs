@@ -7,10 +7,10 @@ use std::{
 };
 
 use super::{BoxError, Process, Shared};
-use crate::calls::{CallError, Calls};
-
-/// Consoles of builds before this one take 0x08 for what terminals send as 0x7F.
-const FIRST_BUILD_WITH_DELETE: u32 = 14350;
+use crate::{
+    calls::{CallError, Calls},
+    console_input::ConsoleInput,
+};
 
 /// Takes the streams of processes that were started.
 pub trait Attach: Send + Sync {
@@ -35,8 +35,7 @@ pub struct Attached {
 
 /// The input of a process. Closing or dropping it ends the input on both sides.
 pub struct Stdin {
-    pipe: Option<File>,
-    delete_as_backspace: bool,
+    pipe: Option<ConsoleInput<File>>,
     close: Box<dyn FnMut() -> Result<(), CallError> + Send>,
 }
 
@@ -47,11 +46,8 @@ impl Stdin {
         process: Arc<Process<C>>,
         image_build: Option<u32>,
     ) -> Self {
-        let delete_as_backspace =
-            process.console && image_build.is_some_and(|build| build < FIRST_BUILD_WITH_DELETE);
         Self {
-            pipe: Some(pipe),
-            delete_as_backspace,
+            pipe: Some(ConsoleInput::new(pipe, process.console, image_build)),
             close: Box::new(move || match shared.upgrade() {
                 Some(shared) => shared.calls.close_stdin(&process.handle),
                 None => Ok(()),
@@ -87,17 +83,10 @@ impl Drop for Stdin {
 
 impl Write for Stdin {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let Some(pipe) = &mut self.pipe else {
-            return Err(io::ErrorKind::BrokenPipe.into());
-        };
-        if !self.delete_as_backspace || !bytes.contains(&0x7F) {
-            return pipe.write(bytes);
+        match &mut self.pipe {
+            Some(pipe) => pipe.write(bytes),
+            None => Err(io::ErrorKind::BrokenPipe.into()),
         }
-        let translated: Vec<u8> = bytes
-            .iter()
-            .map(|byte| if *byte == 0x7F { 0x08 } else { *byte })
-            .collect();
-        pipe.write(&translated)
     }
 
     fn flush(&mut self) -> io::Result<()> {

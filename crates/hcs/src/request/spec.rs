@@ -7,10 +7,15 @@ use hoist_spec::{
 
 use serde::Deserialize;
 
+use crate::console_input::build_of;
+
 use super::{
     ContainerRequest, Device, Endpoints, HyperV, Mount, ProcessRequest, Refusal, Resources,
 };
 use crate::documents::to_text;
+
+/// The annotation with the version of the image's Windows.
+const OS_VERSION: &str = "org.opencontainers.image.os.version";
 
 impl ContainerRequest {
     /// What `spec` asks for.
@@ -43,13 +48,22 @@ impl ContainerRequest {
             credentials: windows.map_or(Ok(String::new()), credentials)?,
             devices: windows.map_or(Ok(Vec::new()), devices)?,
             servicing: section.servicing,
-            image_build: None,
+            image_build: Self::image_build_of(spec),
             process: spec
                 .process()
                 .as_ref()
                 .map(ProcessRequest::from)
                 .unwrap_or_default(),
         })
+    }
+}
+
+impl ContainerRequest {
+    /// The build of the image's Windows, which an annotation tells by the name that images have for it (OCI image configuration,
+    /// `os.version`).
+    pub(crate) fn image_build_of(spec: &Spec) -> Option<u32> {
+        let annotations = spec.annotations().as_ref()?;
+        build_of(annotations.get(OS_VERSION)?)
     }
 }
 

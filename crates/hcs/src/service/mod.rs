@@ -7,6 +7,7 @@
 
 mod ended;
 mod failure;
+mod features;
 mod keeper;
 mod modify;
 mod process;
@@ -300,29 +301,11 @@ impl<E: HcsExports> ComputeService for HcsService<E> {
                 remedy: Some("start the service vmcompute".to_owned()),
             },
         };
-        let lacking = |name, detail: &str| Feature {
-            name,
-            available: false,
-            detail: detail.to_owned(),
-            remedy: None,
-        };
+        let mut all = vec![service];
+        all.extend(features::of_windows(features::build()));
         Features {
             backend: "hcs",
-            features: vec![
-                service,
-                lacking(
-                    "unix signals",
-                    "Windows delivers console events: HUP, INT, QUIT and TERM have one each, and KILL ends by force",
-                ),
-                lacking(
-                    "limits of a further process",
-                    "the service limits whole containers",
-                ),
-                lacking(
-                    "given streams",
-                    "the service makes its own pipes: what is given is copied to and from",
-                ),
-            ],
+            features: all,
         }
     }
 }

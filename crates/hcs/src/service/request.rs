@@ -124,6 +124,11 @@ pub(super) fn first_process(
     parameters(id, request, "", pipes, console, settings)
 }
 
+/// The build of the Windows of a container's image, where its spec tells it.
+pub(super) fn image_build(spec: &ContainerSpec) -> Option<u32> {
+    ContainerRequest::image_build_of(&spec.oci)
+}
+
 /// The parameters of a further process.
 pub(super) fn further_process(
     id: &ContainerId,

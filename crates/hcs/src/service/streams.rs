@@ -15,7 +15,7 @@ use std::{
 
 use hoist_compute::{Stdio, Stream, Streams};
 
-use crate::lower::Pipes;
+use crate::{console_input::ConsoleInput, lower::Pipes};
 
 /// Which pipes the service is asked for.
 pub(super) fn pipes(stdio: &Stdio) -> Pipes {
@@ -80,8 +80,10 @@ impl CallerEnds {
         &self,
         stdio: Stdio,
         ends: ServiceEnds,
+        image_build: Option<u32>,
         close: impl FnOnce() + Send + 'static,
     ) -> io::Result<()> {
+        let console = matches!(stdio, Stdio::Console(_));
         let (stdin, stdout, stderr) = match stdio {
             Stdio::Console(_) => (Stream::Pipe, Stream::Pipe, Stream::Null),
             Stdio::Streams {
@@ -100,7 +102,11 @@ impl CallerEnds {
                 }
                 Stream::Null => None,
             };
-            copy_input(source, service, close)?;
+            copy_input(
+                source,
+                ConsoleInput::new(service, console, image_build),
+                close,
+            )?;
         }
         for (stream, end, place) in [(stdout, ends.stdout, 1), (stderr, ends.stderr, 2)] {
             match (stream, end) {
@@ -132,7 +138,7 @@ impl CallerEnds {
 
 fn copy_input(
     from: Option<File>,
-    mut to: File,
+    mut to: ConsoleInput<File>,
     close: impl FnOnce() + Send + 'static,
 ) -> io::Result<()> {
     let copy = move || {

@@ -137,12 +137,17 @@ impl<E: HcsExports> HcsSystem<E> {
         let for_stdin = Arc::downgrade(watched);
         watched
             .ends
-            .connect(stdio, ends, move || {
-                if let Some(watched) = for_stdin.upgrade() {
-                    // A process that has ended reads nothing any more.
-                    let _ = watched.calls.close_stdin(&watched.process);
-                }
-            })
+            .connect(
+                stdio,
+                ends,
+                request::image_build(&self.config.spec),
+                move || {
+                    if let Some(watched) = for_stdin.upgrade() {
+                        // A process that has ended reads nothing any more.
+                        let _ = watched.calls.close_stdin(&watched.process);
+                    }
+                },
+            )
             .map_err(|error| failed("connect the streams of", error))?;
         self.shared
             .keeper

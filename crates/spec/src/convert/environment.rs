@@ -13,7 +13,7 @@ pub(super) fn first(hostname: &str, tty: bool, given: &[String]) -> Vec<String> 
     if tty {
         environment.push(TERM.to_owned());
     }
-    merge(&mut environment, given);
+    merge(&mut environment, given, Names::WithCase);
     environment
 }
 
@@ -23,14 +23,38 @@ pub(super) fn further(container: &[String], tty: bool, given: &[String]) -> Vec<
     if tty && !environment.iter().any(|entry| key(entry) == key(TERM)) {
         environment.push(TERM.to_owned());
     }
-    merge(&mut environment, given);
+    merge(&mut environment, given, Names::WithCase);
     environment
 }
 
+/// Some variables, then others, which win.
+pub(super) fn merged(earlier: &[String], given: &[String], names: Names) -> Vec<String> {
+    let mut environment = earlier.to_vec();
+    merge(&mut environment, given, names);
+    environment
+}
+
+/// When names of variables are the same.
+#[derive(Clone, Copy)]
+pub(super) enum Names {
+    WithCase,
+    WithoutCase,
+}
+
+impl Names {
+    fn are_same(self, one: &str, other: &str) -> bool {
+        match self {
+            Self::WithCase => one == other,
+            Self::WithoutCase => one.eq_ignore_ascii_case(other),
+        }
+    }
+}
+
 /// Each entry takes the place of an earlier one with its key, or comes last.
-fn merge(environment: &mut Vec<String>, given: &[String]) {
+fn merge(environment: &mut Vec<String>, given: &[String], names: Names) {
     for entry in given {
-        match environment.iter_mut().find(|one| key(one) == key(entry)) {
+        let same = |one: &&mut String| names.are_same(key(one), key(entry));
+        match environment.iter_mut().find(same) {
             Some(place) => place.clone_from(entry),
             None => environment.push(entry.clone()),
         }

@@ -1,4 +1,4 @@
-//! What a command means on Linux: its faults, and the OCI runtime spec with docker's defaults.
+//! What a command means: its faults, and the OCI runtime spec. Here for Linux, with docker's defaults; in `windows` for Windows.
 //!
 //! Where a default differs from docker's, the place says why. The built-in seccomp profile is not built
 //! here, as few callers need it as JSON: [`ContainerSpec::to_oci`] places it.
@@ -14,18 +14,20 @@ mod security;
 mod settings;
 mod unisolated;
 mod validate;
+mod windows;
 
 use std::path::PathBuf;
 
 pub use profile::native_architecture;
 pub(crate) use security::{SeccompChoice, SecurityOption};
 pub(crate) use validate::added_mounts;
+pub(crate) use windows::is_absolute as is_absolute_on_windows;
 
 use oci_spec::runtime::{Linux, LinuxNamespace, LinuxNamespaceType, Root, Spec};
 
 use crate::{
-    Command, ContainerSpec, Faults, Isolation, NetworkMode, RootSource, SeccompPolicy, StopPolicy,
-    WritableLayer,
+    Command, ContainerSpec, Faults, Isolation, NetworkMode, Platform, RootSource, SeccompPolicy,
+    StopPolicy, WritableLayer,
 };
 
 /// The OCI runtime spec that is written.
@@ -45,6 +47,28 @@ impl Command {
             _ => validate::command(self),
         };
         faults.into_result(())
+    }
+
+    /// Whether a container of that platform can be made of it.
+    ///
+    /// # Errors
+    /// As [`validate`](Self::validate).
+    pub fn validate_for(&self, platform: Platform) -> Result<(), Faults> {
+        match platform {
+            Platform::Linux => self.validate(),
+            Platform::Windows => windows::command(self).into_result(()),
+        }
+    }
+
+    /// What the backend of that platform makes.
+    ///
+    /// # Errors
+    /// As [`validate_for`](Self::validate_for).
+    pub fn to_container_spec_for(&self, platform: Platform) -> Result<ContainerSpec, Faults> {
+        match platform {
+            Platform::Linux => self.to_container_spec(),
+            Platform::Windows => self.to_windows_container_spec(),
+        }
     }
 
     /// What a Linux backend makes: the OCI runtime spec 1.2 with docker's defaults, and what stands

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use oci_spec::runtime::{BoxBuilder, LinuxCapabilities, Process, User};
 
-use super::{environment, security::Security, settings, validate};
-use crate::{CapabilitySet, Command, ContainerSpec, Faults, ProcessConfig, ProcessSpec};
+use super::{environment, security::Security, settings, validate, windows};
+use crate::{CapabilitySet, Command, ContainerSpec, Faults, Platform, ProcessConfig, ProcessSpec};
 
 /// What new files are not, for a process of a container; docker's, whatever the caller's own is.
 const UMASK: u32 = 0o022;
@@ -54,7 +54,7 @@ fn capabilities(set: CapabilitySet) -> LinuxCapabilities {
     capabilities
 }
 
-fn set_program(process: &mut Process, config: &ProcessConfig) {
+pub(super) fn set_program(process: &mut Process, config: &ProcessConfig) {
     let arguments = std::iter::once(&config.entrypoint).chain(&config.arguments);
     let size = config.console_size.filter(|_| config.tty).and_then(|size| {
         BoxBuilder::default()
@@ -77,6 +77,17 @@ impl ProcessConfig {
     pub fn validate(&self) -> Result<(), Faults> {
         validate::process(self, "").into_result(())
     }
+
+    /// Whether a process of that platform can be made of it.
+    ///
+    /// # Errors
+    /// As [`validate`](Self::validate).
+    pub fn validate_for(&self, platform: Platform) -> Result<(), Faults> {
+        match platform {
+            Platform::Linux => self.validate(),
+            Platform::Windows => windows::process(self, "").into_result(()),
+        }
+    }
 }
 
 impl ContainerSpec {
@@ -85,6 +96,9 @@ impl ContainerSpec {
     /// # Errors
     /// Everything that is wrong with `config`, by field.
     pub fn exec_process(&self, config: &ProcessConfig) -> Result<ProcessSpec, Faults> {
+        if self.oci.windows().is_some() {
+            return windows::further(self, config);
+        }
         config.validate()?;
         let mut process = self.oci.process().clone().unwrap_or_else(|| {
             let mut process = Process::default();

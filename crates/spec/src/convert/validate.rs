@@ -44,11 +44,7 @@ fn working_directory(command: &Command, faults: &mut Faults) {
 
 /// The faults of a command, in the order of its fields.
 pub(super) fn command(command: &Command) -> Faults {
-    let mut faults = Faults::default();
-    ids(command, &mut faults);
-    if let Some(name) = given(&command.hostname) {
-        check(&mut faults, "hostname", name, check::hostname(name));
-    }
+    let mut faults = identity(command);
     root(command, &mut faults);
     working_directory(command, &mut faults);
     if command.hv_partition || command.isolation == Isolation::Hyperv {
@@ -102,8 +98,38 @@ pub(super) fn command(command: &Command) -> Faults {
     faults
 }
 
+/// The faults of what it is called.
+pub(super) fn identity(command: &Command) -> Faults {
+    let mut faults = Faults::default();
+    ids(command, &mut faults);
+    if let Some(name) = given(&command.hostname) {
+        check(&mut faults, "hostname", name, check::hostname(name));
+    }
+    faults
+}
+
 /// The faults of a process, each field behind `prefix`.
 pub(super) fn process(config: &ProcessConfig, prefix: &str) -> Faults {
+    let mut faults = words(config, prefix);
+    check(
+        &mut faults,
+        format!("{prefix}user"),
+        &config.user,
+        check::user(&config.user),
+    );
+    if let Some(directory) = given(&config.working_dir) {
+        check(
+            &mut faults,
+            format!("{prefix}working_dir"),
+            directory,
+            check::absolute_path(directory),
+        );
+    }
+    faults
+}
+
+/// The faults of a process's program, arguments and variables.
+pub(super) fn words(config: &ProcessConfig, prefix: &str) -> Faults {
     let mut faults = Faults::default();
     let program = &config.entrypoint;
     if program.is_empty() {
@@ -132,20 +158,6 @@ pub(super) fn process(config: &ProcessConfig, prefix: &str) -> Faults {
             format!("{prefix}env[{index}]"),
             entry,
             check::environment_entry(entry),
-        );
-    }
-    check(
-        &mut faults,
-        format!("{prefix}user"),
-        &config.user,
-        check::user(&config.user),
-    );
-    if let Some(directory) = given(&config.working_dir) {
-        check(
-            &mut faults,
-            format!("{prefix}working_dir"),
-            directory,
-            check::absolute_path(directory),
         );
     }
     faults
@@ -352,7 +364,7 @@ fn number_check(faults: &mut Faults, field: &str, number: i64, result: Check) {
     );
 }
 
-fn check(faults: &mut Faults, field: impl Into<String>, value: &str, result: Check) {
+pub(super) fn check(faults: &mut Faults, field: impl Into<String>, value: &str, result: Check) {
     if let Err(reason) = result {
         faults.push(Fault::of_value(field, value, reason));
     }

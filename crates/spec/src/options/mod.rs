@@ -17,8 +17,8 @@ use std::{
 use oci_spec::runtime::{LinuxResources, Mount as OciMount};
 
 use crate::{
-    Command, Fault, Faults, Isolation, Mount, Network, NetworkMode, ProcessConfig, Resources,
-    Signal, convert,
+    Command, Fault, Faults, Isolation, Mount, Network, NetworkMode, Platform, ProcessConfig,
+    Resources, Signal, convert,
 };
 
 /// What the options of a command line may refer to.
@@ -29,6 +29,8 @@ pub struct OptionFacts<'a> {
     pub current_dir: &'a Path,
     /// The text of a file.
     pub read_file: &'a dyn Fn(&Path) -> io::Result<String>,
+    /// What the container is for.
+    pub platform: Platform,
 }
 
 /// The options of `run` that say what the container is, as they were typed; docker's, unless said
@@ -342,7 +344,7 @@ impl RunOptions {
                 faults.push(Fault::of_value(option, "", "is empty"));
             }
         }
-        if let Err(found) = command.validate() {
+        if let Err(found) = command.validate_for(facts.platform) {
             faults.extend(found.into_iter().map(|fault| Fault {
                 field: option_of(&fault.field, &mounts.options),
                 ..fault
@@ -374,7 +376,7 @@ impl ExecOptions {
             working_dir: self.workdir.unwrap_or_default(),
             ..ProcessConfig::default()
         };
-        if let Err(found) = process.validate() {
+        if let Err(found) = process.validate_for(facts.platform) {
             faults.extend(found.into_iter().map(|fault| Fault {
                 field: option_of(&fault.field, &[]),
                 ..fault
@@ -500,7 +502,11 @@ fn stop_signal(text: &str) -> Result<Signal, Fault> {
 
 /// `path` seen from the caller's working directory; an empty one stays empty.
 fn absolute(path: String, facts: &OptionFacts<'_>) -> String {
-    if path.is_empty() || path.starts_with('/') {
+    let is_absolute = match facts.platform {
+        Platform::Linux => path.starts_with('/'),
+        Platform::Windows => convert::is_absolute_on_windows(&path),
+    };
+    if path.is_empty() || is_absolute {
         return path;
     }
     let rest = path.strip_prefix("./").unwrap_or(&path);

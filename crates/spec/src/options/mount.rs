@@ -1,19 +1,19 @@
 //! `--volume`, `--mount` and `--tmpfs`.
 
 use super::{OptionFacts, absolute, quantity};
-use crate::{Fault, Mount};
+use crate::{Fault, Mount, Platform};
 
 /// `[SOURCE:]TARGET[:OPTION,…]`. Without a source, and then without options, a volume that nobody has named.
 pub(super) fn volume(text: &str, facts: &OptionFacts<'_>) -> Result<Mount, Fault> {
     let fault = |reason: &str| Fault::of_value("--volume", text, reason);
-    if text.starts_with('/') && !text.contains(':') {
+    if facts.platform == Platform::Linux && text.starts_with('/') && !text.contains(':') {
         return Ok(Mount {
             kind: "volume".to_owned(),
             options: vec!["tmpcopyup".to_owned()],
             ..Mount::bind("", text)
         });
     }
-    let mut parts = text.split(':');
+    let mut parts = parts(text, facts.platform).into_iter();
     let source = parts.next().unwrap_or_default();
     let target = parts.next().ok_or_else(|| {
         fault("has no source: write SOURCE:TARGET, or /TARGET alone for a volume without a name")
@@ -52,6 +52,27 @@ pub(super) fn volume(text: &str, facts: &OptionFacts<'_>) -> Result<Mount, Fault
         mount.options.push("tmpcopyup".to_owned());
     }
     Ok(mount)
+}
+
+/// What stands between colons; on Windows the one after the letter of a drive is part of the path.
+fn parts(text: &str, platform: Platform) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let mut begin = 0;
+    for (at, _) in text.match_indices(':') {
+        let part = text.get(begin..at).unwrap_or_default();
+        let is_drive = platform == Platform::Windows
+            && part.len() == 1
+            && part.starts_with(|letter: char| letter.is_ascii_alphabetic())
+            && text
+                .get(at + 1..)
+                .is_some_and(|rest| rest.starts_with(['\\', '/']));
+        if !is_drive {
+            parts.push(part);
+            begin = at + 1;
+        }
+    }
+    parts.push(text.get(begin..).unwrap_or_default());
+    parts
 }
 
 /// `type=bind|volume|tmpfs,source=…,target=…,…`, in the way of a line of CSV.
@@ -182,7 +203,9 @@ pub(super) fn tmpfs(text: &str) -> Mount {
 
 /// The path of a source; `None` where it is the name of a volume.
 fn source_path(source: &str, facts: &OptionFacts<'_>) -> Option<String> {
-    let is_path = source.contains('/') || matches!(source, "." | "..");
+    let is_path = source.contains('/')
+        || (facts.platform == Platform::Windows && source.contains('\\'))
+        || matches!(source, "." | "..");
     is_path.then(|| absolute(source.to_owned(), facts))
 }
 
@@ -229,9 +252,18 @@ mod tests {
     use super::*;
 
     fn with_facts<T>(test: impl FnOnce(&OptionFacts<'_>) -> T) -> T {
+        with_facts_for(Platform::Linux, "/home/me", test)
+    }
+
+    fn with_facts_for<T>(
+        platform: Platform,
+        current_dir: &str,
+        test: impl FnOnce(&OptionFacts<'_>) -> T,
+    ) -> T {
         test(&OptionFacts {
+            platform,
             environment: &|_| None,
-            current_dir: Path::new("/home/me"),
+            current_dir: Path::new(current_dir),
             read_file: &|_| Err(std::io::ErrorKind::NotFound.into()),
         })
     }
@@ -259,6 +291,32 @@ mod tests {
                 assert_eq!(volume(text, facts), Ok(mount), "{text}");
             }
             for text in ["", "t", ":/t", "/s:", "/s:/t:ro:x", "/s:/t:Z"] {
+                assert!(volume(text, facts).is_err(), "{text}");
+            }
+        });
+    }
+
+    #[test]
+    fn on_windows_the_colon_of_a_drive_is_part_of_the_path() {
+        with_facts_for(Platform::Windows, r"C:\me", |facts| {
+            for (text, source, target, writable) in [
+                (r"C:\s:D:\t", r"C:\s", r"D:\t", true),
+                ("c:/s:d:/t:ro", "c:/s", "d:/t", false),
+                (r"\\.\pipe\a:\\.\pipe\b", r"\\.\pipe\a", r"\\.\pipe\b", true),
+            ] {
+                let mount = volume(text, facts).unwrap();
+                assert_eq!(
+                    (
+                        mount.source.as_str(),
+                        mount.destination.as_str(),
+                        mount.writable
+                    ),
+                    (source, target, writable)
+                );
+                assert_eq!(mount.kind, "");
+            }
+            assert_eq!(volume(r"data:C:\t", facts).unwrap().kind, "volume");
+            for text in [r"C:\s", r"C:\s:", r"C:\s:C:\t:ro:x"] {
                 assert!(volume(text, facts).is_err(), "{text}");
             }
         });

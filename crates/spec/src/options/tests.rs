@@ -26,6 +26,7 @@ fn with_facts<T>(test: impl FnOnce(&OptionFacts<'_>) -> T) -> T {
     ]
     .into();
     test(&OptionFacts {
+        platform: crate::Platform::Linux,
         environment: &|name| (name == "HOME").then(|| "/home/me".to_owned()),
         current_dir: Path::new("/home/me"),
         read_file: &|path| {

@@ -27,7 +27,7 @@ const FAILED: i32 = 90;
 type Done = Result<(), String>;
 
 /// Turns the process into the probe where its first argument says so; otherwise does nothing.
-pub(super) fn main_if_asked() {
+pub fn main_if_asked() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments.first().is_some_and(|first| first == "probe") {
         let code = match all(&arguments[1..]) {

@@ -5,8 +5,8 @@ use std::path::Path;
 use hoist::Engine;
 use hoist_spec::options::MountOptions;
 
-use super::facts::with_facts;
 use crate::args::{MountAction, MountAdd, MountCommand, MountRm};
+use crate::commands::facts::with_facts;
 use crate::failure::Failure;
 
 /// Adds mounts to a running container, or takes those away.

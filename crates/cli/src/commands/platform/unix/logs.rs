@@ -7,9 +7,9 @@ use hoist::{Engine, rfc3339};
 use hoist_compute::Timestamp;
 use hoist_spec::{Fault, Faults};
 
+use super::moment::moment;
 use crate::args::Logs;
 use crate::failure::Failure;
-use crate::moment::moment;
 
 /// Writes a container's log: what it wrote to standard error goes there again.
 pub(crate) fn run(logs: &Logs, engine: &Engine) -> Result<u8, Failure> {

@@ -2,22 +2,24 @@
 
 use std::time::Instant;
 
-use hoist::foreground::SignalFd;
+use hoist::foreground::CallerSignals;
 use hoist::{Engine, ExecRef, ListedExec, Usage};
 use hoist_compute::{ErrorKind, Query, State};
 use hoist_spec::{ConsoleSize, Faults};
 use serde_json::json;
 
-use super::ps::{SHORT_COMMAND, SHORT_ID, status_of};
-use super::supervised::{Manner, Target, keys, launch, refuse_input_that_is_no_terminal, stay};
-use super::{exec, kill, stats, stop};
+use super::supervised::{Manner, Target, keys, launch, stay};
+use super::supervisor;
 use crate::age::{age, words};
 use crate::args::{
     AttachProcess, LsProcesses, ProcessAction, ResizeProcess, StartProcess, StatsProcesses, Stop,
     TableFormat,
 };
+use crate::commands::ps::{SHORT_COMMAND, SHORT_ID, status_of};
+use crate::commands::terminal::refuse_input_that_is_no_terminal;
+use crate::commands::{exec, kill, stats, stop};
 use crate::failure::Failure;
-use crate::{output, supervisor, table};
+use crate::{output, table};
 
 /// Does what the command line asks for.
 pub(crate) fn run(action: ProcessAction, engine: &Engine, json: bool) -> Result<u8, Failure> {
@@ -70,7 +72,7 @@ pub(crate) fn run(action: ProcessAction, engine: &Engine, json: bool) -> Result<
             Ok(exec::code_of(&status).to_string())
         }),
         ProcessAction::Rm(given) => {
-            super::for_each_of(&given.which.processes, json, &|reference| {
+            crate::commands::for_each_of(&given.which.processes, json, &|reference| {
                 match engine.resolve_exec(reference) {
                     Err(error) if given.force && error.kind() == ErrorKind::NotFound => {}
                     found => engine.remove_exec(&found?, given.force)?,
@@ -91,7 +93,7 @@ fn for_each(
     json: bool,
     act: Act<'_>,
 ) -> Result<u8, Failure> {
-    super::for_each_of(processes, json, &|reference| {
+    crate::commands::for_each_of(processes, json, &|reference| {
         act(&engine.resolve_exec(reference)?, reference)
     })
 }
@@ -103,7 +105,7 @@ fn start_attached(start: &StartProcess, engine: &Engine) -> Result<u8, Failure> 
     let mut faults = Faults::default();
     let keys = keys(start.detach_keys.as_deref(), &mut faults);
     faults.into_result(())?;
-    let mut signals = SignalFd::new()?;
+    let mut signals = CallerSignals::new()?;
     let process = engine.resolve_exec(reference)?;
     let launcher = supervisor::launcher();
     let attachment = engine.start_exec_attached(&process, start.interactive, launch(&launcher))?;
@@ -126,7 +128,7 @@ fn attach(given: &AttachProcess, engine: &Engine) -> Result<u8, Failure> {
     let mut faults = Faults::default();
     let keys = keys(given.detach_keys.as_deref(), &mut faults);
     faults.into_result(())?;
-    let mut signals = SignalFd::new()?;
+    let mut signals = CallerSignals::new()?;
     let process = engine.resolve_exec(&given.process)?;
     let input = engine.exec_spec(&process)?.interactive && !given.no_stdin;
     let attachment = engine.attach_exec(&process, input)?;

@@ -33,14 +33,14 @@ const DRAIN_BYTES: usize = 256 * 1024;
 const END_OF_FILE: u8 = 4;
 
 /// The caller's side.
-pub(super) struct Ends<'a> {
-    pub(super) input: Option<BorrowedFd<'a>>,
-    pub(super) output: BorrowedFd<'a>,
-    pub(super) drain_limit: Duration,
+pub(in super::super) struct Ends<'a> {
+    pub(in super::super) input: Option<BorrowedFd<'a>>,
+    pub(in super::super) output: BorrowedFd<'a>,
+    pub(in super::super) drain_limit: Duration,
 }
 
-/// As [`attach`](super::attach).
-pub(super) fn attach(
+/// As [`attach`](crate::foreground::attach).
+pub(in super::super) fn attach(
     process: &dyn Process,
     ends: Ends<'_>,
     mut signals: Option<&mut dyn SignalSource>,

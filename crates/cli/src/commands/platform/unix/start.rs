@@ -1,19 +1,19 @@
 //! `hoist start` and `hoist restart`.
 
-use hoist::foreground::SignalFd;
+use hoist::foreground::CallerSignals;
 use hoist::{Engine, StopRequest};
 use hoist_compute::{ErrorKind, State};
 use hoist_spec::{ContainerId, Faults};
 
 use super::supervised::{Manner, Target, keys, launch, stay};
+use super::supervisor;
 use crate::args::{Start, Stop};
 use crate::failure::Failure;
-use crate::supervisor;
 
 /// Starts containers, in the background or one in the foreground.
 pub(crate) fn run(start: &Start, engine: &Engine, json: bool) -> Result<u8, Failure> {
     if !start.attach {
-        return super::for_each(engine, &start.containers, json, &act);
+        return crate::commands::for_each(engine, &start.containers, json, &act);
     }
     let [reference] = start.containers.as_slice() else {
         return Err(Failure::message("start with --attach: name one container"));
@@ -21,7 +21,7 @@ pub(crate) fn run(start: &Start, engine: &Engine, json: bool) -> Result<u8, Fail
     let mut faults = Faults::default();
     let keys = keys(start.detach_keys.as_deref(), &mut faults);
     faults.into_result(())?;
-    let mut signals = SignalFd::new()?;
+    let mut signals = CallerSignals::new()?;
     let id = engine.resolve(reference)?;
     let launcher = supervisor::launcher();
     let attachment = engine.start_attached(&id, start.interactive, launch(&launcher))?;
@@ -58,7 +58,7 @@ fn act(engine: &Engine, id: &ContainerId, reference: &str) -> Result<String, Fai
 pub(crate) fn restart(
     stop: &Stop,
 ) -> Result<impl Fn(&Engine, &ContainerId, &str) -> Result<String, Failure>, Failure> {
-    let request: StopRequest = super::stop::request(stop)?;
+    let request: StopRequest = crate::commands::stop::request(stop)?;
     Ok(move |engine: &Engine, id: &ContainerId, reference: &str| {
         let launcher = supervisor::launcher();
         engine.restart(id, request, launch(&launcher))?;

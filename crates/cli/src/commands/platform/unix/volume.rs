@@ -7,9 +7,8 @@ use hoist::{Engine, Volume, rfc3339};
 use hoist_compute::ErrorKind;
 use serde_json::{Value, json};
 
-use super::each_told;
-use super::prune::agreed;
 use crate::args::{TableFormat, VolumeAction, VolumeCommand};
+use crate::commands::{each_told, prune::agreed};
 use crate::failure::Failure;
 use crate::output;
 use crate::table::render;

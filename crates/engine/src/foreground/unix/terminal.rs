@@ -21,7 +21,7 @@ pub fn terminal_size(descriptor: BorrowedFd<'_>) -> Option<ConsoleSize> {
 /// The terminal that is in raw mode, and how it was before.
 static BEFORE: Mutex<Option<(OwnedFd, Termios)>> = Mutex::new(None);
 
-/// Gives the terminal that [`attach`](super::attach) has put into raw mode its former mode back.
+/// Gives the terminal that [`attach`](crate::foreground::attach) has put into raw mode its former mode back.
 ///
 /// For a program that ends without unwinding: called from its panic hook, it does what `attach` cannot do any more. Without
 /// such a terminal it does nothing.

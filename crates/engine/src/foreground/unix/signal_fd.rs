@@ -14,7 +14,10 @@ use std::{
 use hoist_compute::Result;
 use hoist_spec::Signal;
 
-use super::{Caught, SignalSource, failed};
+use super::{
+    failed,
+    signals::{Caught, SignalSource},
+};
 
 /// Signals that are left alone: the two that cannot be caught; those of our own faults; those with which a shell stops a
 /// job; and those that speak of our own children, pipes and sockets. The C library keeps 32 and 33 for itself.

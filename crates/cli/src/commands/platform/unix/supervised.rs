@@ -1,23 +1,21 @@
 //! What `run`, `create`, `start` and `attach` share: containers that have a supervisor.
 
-use std::io::{IsTerminal, stderr, stdin, stdout};
+use std::io::{stderr, stdin, stdout};
 use std::os::fd::AsFd;
-
 use std::time::Duration;
 
-use hoist::foreground::{
-    AttachedEnd, AttachedIo, DetachKeys, SignalFd, attend_attached, terminal_size,
-};
+use hoist::foreground::{AttachedEnd, AttachedIo, CallerSignals, DetachKeys, attend_attached};
 use hoist::supervise::{
     Attachment, LogDriver, LogOptions, RestartPolicy, SuperviseOptions, WhenLogFails,
 };
 use hoist::{Engine, ExecRef, LaunchOptions};
 use hoist_compute::ExitStatus;
 use hoist_spec::options::size;
-use hoist_spec::{ConsoleSize, ContainerId, Fault, Faults, Signal};
+use hoist_spec::{ContainerId, Fault, Faults, Signal};
 
-use super::exec::code_of;
 use crate::args::Supervised;
+use crate::commands::exec::code_of;
+use crate::commands::terminal::console_size;
 use crate::failure::Failure;
 use crate::log;
 
@@ -99,27 +97,11 @@ fn log_option(text: &str, log: &mut LogOptions) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The size of the caller's terminal, where there is one.
-pub(crate) fn console_size() -> Option<ConsoleSize> {
-    terminal_size(stdout().as_fd()).or_else(|| terminal_size(stdin().as_fd()))
-}
-
 /// How this command launches supervisors.
 pub(crate) fn launch(launcher: &hoist::supervise::Launcher) -> LaunchOptions<'_> {
     LaunchOptions {
         launcher,
         console: console_size(),
-    }
-}
-
-/// Input that is not a terminal cannot be typed keys.
-pub(crate) fn refuse_input_that_is_no_terminal() -> Result<(), Failure> {
-    match stdin().is_terminal() {
-        true => Ok(()),
-        false => Err(Failure::Message {
-            what: "the input device is not a terminal".to_owned(),
-            remedy: Some("leave out --tty, or --interactive"),
-        }),
     }
 }
 
@@ -169,7 +151,7 @@ pub(crate) fn stay(
     engine: &Engine,
     target: Target<'_>,
     mut attachment: Attachment,
-    signals: &mut SignalFd,
+    signals: &mut CallerSignals,
     manner: Manner,
 ) -> Result<u8, Failure> {
     let (input, output, errors) = (stdin(), stdout(), stderr());
@@ -202,5 +184,5 @@ pub(crate) fn stay(
     if let Some(reason) = &status.unknown {
         Failure::message(format!("the exit status is unknown: {reason}")).warn();
     }
-    Ok(code_of(&status))
+    Ok(code_of(&status) as u8)
 }

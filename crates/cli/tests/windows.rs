@@ -1,0 +1,458 @@
+//! `hoist.exe` over the `vmcompute.dll` of the system folder: under Wine that is the double, which `HOIST_TEST_HCS_INSTALLED=1` says and whose
+//! service is started from `HOIST_TEST_HCS_DOUBLE`. On other platforms there are no cases.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "this is test code: a panic is how a test fails"
+)]
+
+use std::process::ExitCode;
+
+#[cfg(not(windows))]
+fn main() -> ExitCode {
+    ExitCode::SUCCESS
+}
+
+#[cfg(windows)]
+fn main() -> ExitCode {
+    on_windows::main()
+}
+
+#[cfg(windows)]
+mod on_windows {
+    use std::{
+        fs,
+        io::{BufRead, BufReader, Write},
+        path::{Path, PathBuf},
+        process::{Child, Command, ExitCode, Stdio},
+        sync::atomic::{AtomicU32, Ordering::Relaxed},
+        time::Duration,
+    };
+
+    use hoist_testing::windows::{Double, probe_if_asked};
+    use libtest_mimic::{Arguments, Completion, Trial};
+
+    const INSTALLED: &str = "HOIST_TEST_HCS_INSTALLED";
+    /// Generous: the machine may be slow.
+    const HANGS_AFTER: Duration = Duration::from_secs(600);
+
+    type Case = fn(&Place);
+
+    const CASES: &[(&str, Case)] = &[
+        (
+            "the exit code of run is the process's with all its bits, and both of its streams come through",
+            exit_codes_and_output,
+        ),
+        (
+            "with -i the process reads the caller's input to its end, and without it none",
+            input,
+        ),
+        (
+            "a container that runs can be listed, looked at, executed in, paused, changed, stopped and removed",
+            a_life,
+        ),
+        (
+            "what cannot be executed gives 126 or 127, for run and exec, and leaves no container",
+            no_programs,
+        ),
+        (
+            "an end by force gives 137 to whoever has started the container",
+            ended_by_force,
+        ),
+        (
+            "what Windows does not have is refused by the name of its option, and nothing is made",
+            refused_options,
+        ),
+        (
+            "commands that are not there on Windows say so, and are not offered",
+            refused_commands,
+        ),
+        (
+            "info tells the build of Windows, and plan the calls that a start would make",
+            info_and_plan,
+        ),
+        (
+            "without vmcompute.dll a command says what to install, and what needs none goes on working",
+            without_the_dll,
+        ),
+    ];
+
+    pub(super) fn main() -> ExitCode {
+        probe_if_asked();
+        let installed = std::env::var_os(INSTALLED).is_some();
+        if installed && let Some(code) = Double::main(None) {
+            return code;
+        }
+        let trials = CASES.iter().map(|(name, case)| {
+            Trial::ignorable_test(*name, move || {
+                if !installed {
+                    let reason = format!("{INSTALLED} does not say that the double is installed");
+                    return Ok(Completion::ignored_with(reason));
+                }
+                hoist_testing::hangs_after(HANGS_AFTER, move || {
+                    let place = Place::new();
+                    case(&place);
+                    assert_eq!(place.ids(), "", "containers are left");
+                    fs::remove_dir_all(&place.0).unwrap();
+                });
+                Ok(Completion::Completed)
+            })
+        });
+        let arguments = Arguments {
+            // One takes the DLL away for a moment.
+            test_threads: Some(1),
+            ..Arguments::from_args()
+        };
+        libtest_mimic::run(&arguments, trials.collect()).exit_code()
+    }
+
+    /// A state root of its own.
+    struct Place(PathBuf);
+
+    /// How a command ended.
+    #[derive(Debug)]
+    struct Ran {
+        code: i32,
+        out: String,
+        err: String,
+    }
+
+    impl Ran {
+        #[track_caller]
+        fn succeeded(self) -> String {
+            assert_eq!(self.code, 0, "{self:?}");
+            self.out
+        }
+
+        #[track_caller]
+        fn failed_with(self, code: i32, words: &[&str]) {
+            assert_eq!(self.code, code, "{self:?}");
+            for word in words {
+                assert!(self.err.contains(word), "no {word:?} in {self:?}");
+            }
+        }
+    }
+
+    /// The words that run this program as the probe.
+    fn probe(actions: &[&str]) -> Vec<String> {
+        let program = std::env::current_exe().unwrap();
+        [&program.to_string_lossy(), "probe"]
+            .iter()
+            .chain(actions)
+            .map(|&word| word.to_owned())
+            .collect()
+    }
+
+    impl Place {
+        fn new() -> Self {
+            static NEXT: AtomicU32 = AtomicU32::new(0);
+            let number = NEXT.fetch_add(1, Relaxed);
+            let name = format!("hoist-cli-{}-{number}", std::process::id());
+            Self(std::env::temp_dir().join(name))
+        }
+
+        fn command(&self, words: &[&str]) -> Command {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_hoist"));
+            command.arg("--state-root").arg(&self.0).args(words);
+            command
+        }
+
+        fn hoist(&self, words: &[&str]) -> Ran {
+            finish(self.command(words), b"")
+        }
+
+        fn run_command(&self, options: &[&str], actions: &[&str]) -> Command {
+            let mut command = self.command(&["run", "--rootfs", r"C:\"]);
+            command.args(options).args(probe(actions));
+            command
+        }
+
+        fn run(&self, options: &[&str], actions: &[&str]) -> Ran {
+            finish(self.run_command(options, actions), b"")
+        }
+
+        fn exec(&self, options: &[&str], container: &str, actions: &[&str]) -> Ran {
+            let mut command = self.command(&["exec"]);
+            command.args(options).arg(container).args(probe(actions));
+            finish(command, b"")
+        }
+
+        /// A container that runs until it is ended, and the command that has started it.
+        fn running(&self, name: &str, options: &[&str]) -> Child {
+            let mut all = vec!["--name", name];
+            all.extend(options);
+            let mut child = self
+                .run_command(&all, &["idle"])
+                .stdin(Stdio::null())
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut line = String::new();
+            let mut output = BufReader::new(child.stdout.take().unwrap());
+            output.read_line(&mut line).unwrap();
+            assert_eq!(line.trim_end(), "ready");
+            child
+        }
+
+        fn inspect(&self, container: &str) -> serde_json::Value {
+            let text = self.hoist(&["inspect", container]).succeeded();
+            serde_json::from_str::<serde_json::Value>(&text).unwrap()[0].clone()
+        }
+
+        fn ids(&self) -> String {
+            self.hoist(&["ps", "-aq"]).succeeded()
+        }
+    }
+
+    fn finish(mut command: Command, input: &[u8]) -> Ran {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // It may have failed before it read anything.
+        let _ = child.stdin.take().unwrap().write_all(input);
+        let done = child.wait_with_output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace("\r\n", "\n");
+        Ran {
+            code: done.status.code().unwrap(),
+            out: text(&done.stdout),
+            err: text(&done.stderr),
+        }
+    }
+
+    fn exit_codes_and_output(place: &Place) {
+        for code in ["0", "1", "125", "255", "3010", "-1073741819"] {
+            let ran = place.run(
+                &["--rm"],
+                &["say", "out", "+", "warn", "err", "+", "exit", code],
+            );
+            assert_eq!(ran.code.to_string(), code, "{ran:?}");
+            assert_eq!((ran.out.as_str(), ran.err.as_str()), ("out\n", "err\n"));
+        }
+        place
+            .run(&["--name", "kept"], &["exit", "7"])
+            .failed_with(7, &[]);
+        assert_eq!(place.hoist(&["wait", "kept"]).succeeded(), "7\n");
+        assert_eq!(place.inspect("kept")["State"]["ExitCode"], 7);
+        let all = place.hoist(&["ps", "-a"]).succeeded();
+        assert!(all.contains("Exited (7)") && all.contains("kept"), "{all}");
+        place
+            .run(&["--name", "kept"], &["exit", "0"])
+            .failed_with(125, &["kept"]);
+        place.hoist(&["rm", "kept"]).succeeded();
+    }
+
+    fn input(place: &Place) {
+        let sent = "a line\nand more".repeat(10_000);
+        let ran = finish(
+            place.run_command(&["--rm", "-i"], &["cat"]),
+            sent.as_bytes(),
+        );
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        assert!(ran.out == sent, "{} bytes of {}", ran.out.len(), sent.len());
+        let ran = finish(place.run_command(&["--rm"], &["cat"]), sent.as_bytes());
+        assert_eq!((ran.code, ran.out.as_str()), (0, ""), "{}", ran.err);
+    }
+
+    fn a_life(place: &Place) {
+        let mut owner = place.running("web", &["-e", "FROM_RUN=1=2"]);
+        let listed = place.hoist(&["ps"]).succeeded();
+        assert!(listed.contains("web") && listed.contains("Up "), "{listed}");
+        assert_eq!(place.inspect("web")["State"]["Status"], "running");
+        place.exec(&[], "web", &["exit", "9"]).failed_with(9, &[]);
+        let told = place
+            .exec(&["-e", "OWN=x y", "-w", r"C:\windows"], "web", &["report"])
+            .succeeded();
+        let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+        let variables = told["environment"].to_string();
+        assert!(
+            variables.contains("FROM_RUN=1=2") && variables.contains("OWN=x y"),
+            "{variables}"
+        );
+        let directory = told["working_directory"].to_string().to_lowercase();
+        assert!(directory.contains("windows"), "{directory}");
+        let mut further = place.command(&["exec", "-i", "web"]);
+        further.args(probe(&["cat"]));
+        assert_eq!(finish(further, b"typed").succeeded(), "typed");
+        let top = place.hoist(&["top", "web"]).succeeded();
+        assert!(top.lines().count() >= 2, "{top}");
+        let stats = place.hoist(&["stats", "--no-stream", "web"]).succeeded();
+        assert!(stats.contains("web"), "{stats}");
+        place.hoist(&["pause", "web"]).succeeded();
+        assert_eq!(place.inspect("web")["State"]["Status"], "paused");
+        place.hoist(&["unpause", "web"]).succeeded();
+        place
+            .hoist(&["update", "--memory", "256m", "web"])
+            .succeeded();
+        place
+            .hoist(&["update", "--pids-limit", "5", "web"])
+            .failed_with(1, &["pids"]);
+        place.hoist(&["rename", "web", "shop"]).succeeded();
+        place.hoist(&["rm", "shop"]).failed_with(1, &["running"]);
+        place.hoist(&["stop", "-t", "60", "shop"]).succeeded();
+        owner.wait().unwrap();
+        assert_eq!(place.inspect("shop")["State"]["Status"], "exited");
+        place
+            .exec(&[], "shop", &["exit", "0"])
+            .failed_with(125, &[]);
+        place.hoist(&["rm", "shop"]).succeeded();
+        place.hoist(&["inspect", "shop"]).failed_with(1, &["shop"]);
+    }
+
+    /// Row 4 of the list of known failures.
+    fn no_programs(place: &Place) {
+        let mut owner = place.running("web", &[]);
+        for (program, code) in [
+            (r"C:\nosuch.exe", 127),
+            (r"C:\nosuch\below.exe", 127),
+            (r"C:\windows", 126),
+        ] {
+            let words = ["run", "--rm", "--rootfs", r"C:\", program];
+            place.hoist(&words).failed_with(code, &[program]);
+            let words = ["exec", "web", program];
+            place.hoist(&words).failed_with(code, &[program]);
+        }
+        assert_eq!(place.ids().lines().count(), 1);
+        // Row 9: none of these did the container any harm.
+        place.exec(&[], "web", &["exit", "0"]).succeeded();
+        place.hoist(&["rm", "-f", "web"]).succeeded();
+        owner.wait().unwrap();
+    }
+
+    fn ended_by_force(place: &Place) {
+        let mut owner = place.running("web", &[]);
+        place
+            .hoist(&["kill", "--signal", "USR1", "web"])
+            .failed_with(1, &["USR1"]);
+        place.hoist(&["kill", "web"]).succeeded();
+        assert_eq!(owner.wait().unwrap().code(), Some(137));
+        assert_eq!(place.hoist(&["wait", "web"]).succeeded(), "137\n");
+        place.hoist(&["prune", "--force"]).succeeded();
+    }
+
+    fn refused_options(place: &Place) {
+        let all = [
+            "--cap-add",
+            "NET_ADMIN",
+            "--read-only",
+            "--init",
+            "--pids-limit",
+            "5",
+            "--tmpfs",
+            r"C:\x",
+            "--device",
+            r"C:\y",
+            "--privileged",
+            "--workdir",
+            "here",
+            "-c",
+            "20000",
+        ];
+        place.run(&all, &["exit", "0"]).failed_with(
+            125,
+            &[
+                "--cap-add",
+                "--read-only",
+                "--init",
+                "--pids-limit",
+                "--tmpfs",
+                "--device",
+                "--privileged",
+                "--workdir",
+                "--cpu-shares",
+            ],
+        );
+        let all = ["-d", "--restart", "always", "--log-driver", "none"];
+        place
+            .run(&all, &["exit", "0"])
+            .failed_with(125, &["--detach", "--restart", "--log-driver"]);
+        place
+            .hoist(&["run", "cmd"])
+            .failed_with(125, &["--rootfs", "prepared layer"]);
+        place
+            .hoist(&["run", "--rootfs", r"C:\no such root", "cmd"])
+            .failed_with(125, &["no such root"]);
+        place
+            .run(&["-it"], &["exit", "0"])
+            .failed_with(125, &["not a terminal"]);
+        let mut owner = place.running("web", &[]);
+        place
+            .exec(&["-d"], "web", &["exit", "0"])
+            .failed_with(125, &["--detach"]);
+        place
+            .exec(&["--timeout", "5"], "web", &["exit", "0"])
+            .failed_with(125, &[]);
+        place.hoist(&["rm", "-f", "web"]).succeeded();
+        owner.wait().unwrap();
+    }
+
+    fn refused_commands(place: &Place) {
+        let refused: [&[&str]; 6] = [
+            &["logs", "web"],
+            &["attach", "web"],
+            &["start", "web"],
+            &["restart", "web"],
+            &["diff", "web"],
+            &["cp", "web:x", "y"],
+        ];
+        for words in refused {
+            place
+                .hoist(words)
+                .failed_with(1, &[&format!("hoist {}", words[0]), "on Windows yet"]);
+        }
+        let help = place.hoist(&["--help"]).succeeded();
+        assert!(
+            help.contains("  exec ") && !help.contains("  logs "),
+            "{help}"
+        );
+        let script = place.hoist(&["completions", "powershell"]).succeeded();
+        assert!(script.contains("'exec'"), "{script}");
+    }
+
+    /// Of security.md, section 2d: CVE-2021-26891 and CVE-2021-26865.
+    fn info_and_plan(place: &Place) {
+        let info = place.hoist(&["info"]).succeeded();
+        assert!(info.contains("backend hcs"), "{info}");
+        assert!(info.contains("windows build"), "{info}");
+        let plan = place
+            .hoist(&["plan", "--rootfs", r"C:\", "cmd", "/c", "two words"])
+            .succeeded();
+        assert!(
+            plan.contains("HcsCreateComputeSystem") && plan.contains(r#"\"two words\""#),
+            "{plan}"
+        );
+    }
+
+    /// Where Windows keeps its DLLs.
+    fn system_folder() -> PathBuf {
+        Path::new(&std::env::var_os("SystemRoot").unwrap()).join("system32")
+    }
+
+    fn without_the_dll(place: &Place) {
+        let (dll, away) = (
+            system_folder().join("vmcompute.dll"),
+            system_folder().join("vmcompute.away"),
+        );
+        fs::rename(&dll, &away).unwrap();
+        let ran = [
+            place.hoist(&["run", "--rootfs", r"C:\", "cmd"]),
+            place.hoist(&["ps"]),
+            place.hoist(&["info"]),
+        ];
+        let unaffected = [
+            place.hoist(&["version"]),
+            place.hoist(&["completions", "powershell"]),
+            place.hoist(&["plan", "--rootfs", r"C:\", "cmd"]),
+        ];
+        fs::rename(&away, &dll).unwrap();
+        for (ran, code) in ran.into_iter().zip([125, 1, 1]) {
+            ran.failed_with(code, &["vmcompute.dll", "Containers"]);
+        }
+        for ran in unaffected {
+            ran.succeeded();
+        }
+    }
+}
