@@ -2,17 +2,14 @@
 
 use std::path::Path;
 
-use hoist_spec::options::{MountOptions, OptionFacts, RunOptions, size};
+use hoist_spec::{
+    Platform,
+    options::{MountOptions, OptionFacts, RunOptions, size},
+};
 
 pub(super) fn options(bytes: &[u8]) {
     let Ok(text) = str::from_utf8(bytes) else {
         return;
-    };
-    let facts = OptionFacts {
-        environment: &|name| (name == "HOME").then(|| "/home/me".to_owned()),
-        current_dir: Path::new("/home/me"),
-        // Every file is this document.
-        read_file: &|_| Ok(text.to_owned()),
     };
     let mut options = RunOptions::default();
     for line in text.lines() {
@@ -20,16 +17,28 @@ pub(super) fn options(bytes: &[u8]) {
         put(&mut options, name, value.to_owned());
         let _ = size(value);
     }
-    let mounts = MountOptions {
-        volume: options.volume.clone(),
-        mount: options.mount.clone(),
-        tmpfs: options.tmpfs.clone(),
-    };
-    let _ = mounts.into_mounts(&facts);
-    match options.into_command(&facts) {
-        // What was found to be right can be made.
-        Ok(command) => assert!(command.to_container_spec().is_ok(), "{command:?}"),
-        Err(faults) => drop(faults.to_string()),
+    for platform in [Platform::Linux, Platform::Windows] {
+        let facts = OptionFacts {
+            environment: &|name| (name == "HOME").then(|| "/home/me".to_owned()),
+            current_dir: Path::new("/home/me"),
+            // Every file is this document.
+            read_file: &|_| Ok(text.to_owned()),
+            platform,
+        };
+        let mounts = MountOptions {
+            volume: options.volume.clone(),
+            mount: options.mount.clone(),
+            tmpfs: options.tmpfs.clone(),
+        };
+        let _ = mounts.into_mounts(&facts);
+        match options.clone().into_command(&facts) {
+            // What was found to be right can be made.
+            Ok(command) => {
+                let made = command.to_container_spec_for(platform);
+                assert!(made.is_ok(), "{command:?}");
+            }
+            Err(faults) => drop(faults.to_string()),
+        }
     }
 }
 

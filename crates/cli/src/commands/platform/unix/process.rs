@@ -213,7 +213,7 @@ fn ls(list: &LsProcesses, engine: &Engine) -> Result<u8, Failure> {
 
 fn inspect(processes: &[String], engine: &Engine, json: bool) -> Result<u8, Failure> {
     let mut found = Vec::new();
-    let outcome = super::each_told(processes, json, |reference| {
+    let outcome = crate::commands::each_told(processes, json, |reference| {
         found.push(one(&engine.resolve_exec(reference)?, engine)?);
         Ok(())
     });
