@@ -40,10 +40,7 @@ mod on_windows {
     use hoist_spec::{
         ContainerId, ContainerSpec, ProcessSpec, RootSource, SeccompPolicy, Signal, StopPolicy,
     };
-    use hoist_testing::{
-        full,
-        windows::{Double, Usage},
-    };
+    use hoist_testing::{full, windows::Double};
     use libtest_mimic::{Arguments, Completion, Trial};
     use serde_json::{Value, json};
 
@@ -84,10 +81,6 @@ mod on_windows {
         (
             "what a process has written is whole however late it is read, and the end of its input is told without a byte",
             whole_streams,
-        ),
-        (
-            "thousands of execs leave as many handles and as much private memory as there were before",
-            execs_leave_nothing,
         ),
         (
             "an owner that is killed at any call leaves what the next one removes",
@@ -365,43 +358,6 @@ mod on_windows {
         let process = start(&["drain"]);
         process.close_stdin().unwrap();
         assert_eq!(process.wait(Some(HANGS_AFTER)).unwrap().code, Some(4));
-        system.terminate().unwrap();
-        system.delete().unwrap();
-    }
-
-    // Row 43: what grows with every exec.
-    fn execs_leave_nothing(place: &Place) {
-        let count = if full() { 10_000 } else { 150 };
-        let name = id("execs");
-        let system = place.service.create(&name, &spec(&["sleep"])).unwrap();
-        system.start(Stdio::null()).unwrap();
-        let exec = || {
-            let process = system
-                .create_process(&further(&["exit", "9"]), Stdio::pipes())
-                .unwrap();
-            assert_eq!(process.wait(Some(HANGS_AFTER)).unwrap().code, Some(9));
-        };
-        // Whatever is made once is made now.
-        (0..30).for_each(|_| exec());
-        let settled = || {
-            thread::sleep(Duration::from_millis(500));
-            (Usage::own(), place.double.report())
-        };
-        let (before, open_before) = settled();
-        (0..count).for_each(|_| exec());
-        let (after, open_after) = settled();
-        assert!(before.handles > 0 && before.private_bytes > 0, "{before:?}");
-        // One in a hundred, or what a thread or a heap grows by once.
-        let handles = (before.handles / 100).max(10);
-        let memory = (before.private_bytes / 100).max(1 << 20);
-        assert!(
-            after.handles <= before.handles + handles
-                && after.private_bytes <= before.private_bytes + memory,
-            "{before:?} before {count} execs, {after:?} after them"
-        );
-        for kind in ["handles", "callbacks", "processes"] {
-            assert_eq!(open_before[kind], open_after[kind], "{kind}");
-        }
         system.terminate().unwrap();
         system.delete().unwrap();
     }

@@ -3,9 +3,7 @@
 mod conformance;
 mod double;
 mod probe;
-mod usage;
 
 pub use conformance::{Backend, main};
 pub use double::Double;
 pub use probe::main_if_asked as probe_if_asked;
-pub use usage::Usage;
