@@ -68,7 +68,7 @@ pub(super) fn all() -> [Contest; 5] {
 }
 
 /// How often a command is run before it is the next one's turn.
-const RUNS_PER_ROUND: u32 = 10;
+const RUNS_PER_ROUND: u32 = 2;
 
 /// A container that stays, and the process that holds it where it is in the foreground.
 struct Held {
@@ -292,7 +292,7 @@ impl Contest {
             "--style",
             "none",
             "--warmup",
-            "3",
+            "1",
             "--runs",
             &runs.to_string(),
             "--export-json",
