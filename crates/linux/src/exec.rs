@@ -20,7 +20,7 @@ use crate::oom::oom_kill_of_process;
 use crate::own_root;
 use crate::process::{OnExit, OwnedProcess, not_running, send};
 use crate::process_cgroup::ProcessCgroup;
-use crate::process_tree::{Tree, end_after};
+use crate::process_tree::Tree;
 use crate::record::{Created, Folder, Record};
 use crate::recorder::ExecRecorder;
 use crate::removal;
@@ -205,11 +205,10 @@ impl Exec for LinuxExec {
         let (owned, process) = self.container.own_process(started, Some(on_exit))?;
         all.insert(self.key(), owned.clone());
         drop(all);
-        let tree = Tree::of(own, &self.spec.confinement, owned.pid);
-        if let Some(timeout) = self.spec.confinement.timeout {
-            end_after(timeout, &owned, &tree)?;
-        }
-        Ok(Box::new(process.with_tree(tree)))
+        let tree = Tree::of(own, &self.spec.confinement);
+        Ok(Box::new(
+            process.with_tree(tree, self.spec.confinement.timeout)?,
+        ))
     }
 
     fn properties(&self, query: Query) -> Result<Properties> {
@@ -272,8 +271,9 @@ impl Exec for LinuxExec {
             Some(cgroup) => cgroup.kill_all(PATIENCE).map_err(operate)?,
             None if state == State::Stopped => {}
             None if self.spec.confinement.timeout.is_some() => {
-                let process = record.process().map_or(0, |process| process.pid);
-                descendants::end(process)?;
+                if let (Some(process), Some(held)) = (record.process(), open_process(&record)?) {
+                    descendants::end(held.as_fd(), process.pid)?;
+                }
             }
             None => match self.signal(Signal::KILL) {
                 Err(error) if error.kind() != ErrorKind::InvalidState => return Err(error),

@@ -12,7 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::termios::{Winsize, tcsetwinsize};
 
 use crate::execute::waitid;
-use crate::process_tree::Tree;
+use crate::process_tree::{Deadline, Tree};
 use crate::service::system;
 
 /// `CLD_EXITED` (waitid(2)).
@@ -157,6 +157,8 @@ pub(crate) struct LinuxProcess {
     streams: Mutex<Streams>,
     /// The console's controlling side, for its size.
     console: Option<OwnedFd>,
+    /// Let go of before the tree, so that this is the last to hold it when it has ended.
+    _deadline: Option<Deadline>,
     /// What holds together all it has started.
     tree: Tree,
 }
@@ -172,13 +174,22 @@ impl LinuxProcess {
             process,
             streams: Mutex::new(streams),
             console,
+            _deadline: None,
             tree: Tree::None,
         })
     }
 
-    /// The same, with what holds together all it has started.
-    pub(crate) fn with_tree(self, tree: Tree) -> Self {
-        Self { tree, ..self }
+    /// The same, with what holds together all it has started, which is ended with it when its time is over. An error is that
+    /// nobody could see to that, and it is ended.
+    pub(crate) fn with_tree(self, tree: Tree, time: Option<Duration>) -> Result<Self> {
+        let deadline = time
+            .map(|time| Deadline::watch(time, &self.process, &tree))
+            .transpose()?;
+        Ok(Self {
+            _deadline: deadline,
+            tree,
+            ..self
+        })
     }
 }
 

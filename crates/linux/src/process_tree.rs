@@ -3,6 +3,7 @@
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use hoist_compute::{Confinement, ErrorKind, Result};
@@ -23,20 +24,16 @@ pub(crate) enum Tree {
     None,
     /// A cgroup.
     Cgroup(Arc<ProcessCgroup>),
-    /// This process, which adopts what its descendants leave behind.
-    Descendants(u32),
+    /// Its first process, which adopts what its descendants leave behind.
+    Descendants,
 }
 
 impl Tree {
-    /// That of the process `pid` with this confinement.
-    pub(crate) fn of(
-        cgroup: Option<Arc<ProcessCgroup>>,
-        confinement: &Confinement,
-        pid: u32,
-    ) -> Self {
+    /// That of a process with this confinement.
+    pub(crate) fn of(cgroup: Option<Arc<ProcessCgroup>>, confinement: &Confinement) -> Self {
         match cgroup {
             Some(cgroup) => Self::Cgroup(cgroup),
-            None if confinement.timeout.is_some() => Self::Descendants(pid),
+            None if confinement.timeout.is_some() => Self::Descendants,
             None => Self::None,
         }
     }
@@ -46,8 +43,10 @@ impl Tree {
         match self {
             Self::Cgroup(cgroup) => cgroup.kill_all(),
             // Its number is its own until it is reaped.
-            Self::Descendants(pid) if process.try_wait()?.is_none() => descendants::end(*pid),
-            Self::Descendants(_) => Ok(()),
+            Self::Descendants if process.try_wait()?.is_none() => {
+                descendants::end(process.pidfd.as_fd(), process.pid)
+            }
+            Self::Descendants => Ok(()),
             Self::None => match process.signal(Signal::KILL) {
                 Err(error) if error.kind() != ErrorKind::InvalidState => Err(error),
                 _ => Ok(()),
@@ -56,30 +55,54 @@ impl Tree {
     }
 }
 
-/// Ends `process`, and what it has started, unless it ends by itself before `time` is over. Without a thread to see to that, it
-/// is ended at once, and that is the error.
-pub(crate) fn end_after(time: Duration, process: &Arc<OwnedProcess>, tree: &Tree) -> Result<()> {
-    let (watched, held) = (process.clone(), tree.clone());
-    let watch = move || {
-        if let Ok(false) = wait_for(watched.pidfd.as_fd(), Some(time)) {
-            watched.is_out_of_time();
-            // Who waits for it sees whether it has ended.
-            let _ = held.end(&watched);
+/// Who ends a process, and what it has started, when its time is over.
+pub(crate) struct Deadline {
+    thread: Option<JoinHandle<()>>,
+    process: Arc<OwnedProcess>,
+}
+
+impl Deadline {
+    /// Ends `process` with its tree unless it ends by itself before `time` is over. Without a thread to see to that, it is ended at
+    /// once, and that is the error.
+    pub(crate) fn watch(time: Duration, process: &Arc<OwnedProcess>, tree: &Tree) -> Result<Self> {
+        let (watched, held) = (process.clone(), tree.clone());
+        let watch = move || {
+            if let Ok(false) = wait_for(watched.pidfd.as_fd(), Some(time)) {
+                watched.is_out_of_time();
+                // Who waits for it sees whether it has ended.
+                let _ = held.end(&watched);
+            }
+        };
+        let start = || {
+            std::thread::Builder::new()
+                .name("hoist-deadline".to_owned())
+                .stack_size(STACK)
+                .spawn(watch)
+        };
+        // The caller's signals are not for this thread.
+        match crate::execute::without_signals(start).and_then(|started| started) {
+            Ok(thread) => Ok(Self {
+                thread: Some(thread),
+                process: process.clone(),
+            }),
+            Err(error) => {
+                let _ = tree.end(process);
+                process.wait(None)?;
+                Err(system("watch the time of the process", error))
+            }
         }
-    };
-    let start = || {
-        std::thread::Builder::new()
-            .name("hoist-deadline".to_owned())
-            .stack_size(STACK)
-            .spawn(watch)
-    };
-    // The caller's signals are not for this thread.
-    match crate::execute::without_signals(start).and_then(|started| started) {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            let _ = tree.end(process);
-            process.wait(None)?;
-            Err(system("watch the time of the process", error))
+    }
+}
+
+impl Drop for Deadline {
+    /// Of a process that has ended the thread has seen the end, too, or is just ending what is left of its tree: then it lets
+    /// go of the tree. The program may end before that otherwise, and leave the tree's cgroup there.
+    fn drop(&mut self) {
+        if let Ok(true) = wait_for(self.process.pidfd.as_fd(), Some(Duration::ZERO))
+            && let Some(thread) = self.thread.take()
+        {
+            // It does not panic; and what it has done is done.
+            let _ = thread.join();
         }
     }
 }

@@ -26,7 +26,7 @@ use crate::plan::{
 };
 use crate::process::{LinuxProcess, OnExit, OwnedProcess, not_running, send, timed_out, wait_for};
 use crate::process_cgroup::ProcessCgroup;
-use crate::process_tree::{Tree, end_after};
+use crate::process_tree::Tree;
 use crate::record::{Folder, Record};
 use crate::recorder::{ExecRecorder, FurtherWitness, Recorder};
 use crate::root::Root;
@@ -270,12 +270,9 @@ impl ComputeSystem for LinuxSystem {
             own: own.as_ref().map(|own| &own.0),
         };
         let started = self.launch_further(&further, stdio, None)?;
-        let (owned, process) = self.own_process(started, None)?;
-        let tree = Tree::of(own, confinement, owned.pid);
-        if let Some(timeout) = confinement.timeout {
-            end_after(timeout, &owned, &tree)?;
-        }
-        Ok(Box::new(process.with_tree(tree)))
+        let (_, process) = self.own_process(started, None)?;
+        let tree = Tree::of(own, confinement);
+        Ok(Box::new(process.with_tree(tree, confinement.timeout)?))
     }
 
     fn create_exec(&self, id: &ExecId, spec: &ExecSpec) -> Result<Box<dyn Exec>> {
