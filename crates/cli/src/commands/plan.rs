@@ -97,7 +97,7 @@ fn linux(command: &Command, json: bool) -> Result<u8, Failure> {
 
 /// The short way of a plain process.
 fn unisolated(spec: &ContainerSpec, json: bool) -> Result<u8, Failure> {
-    let plan = hoist_host::plan_here(spec)?;
+    let plan = hoist_host::plan_on_linux(spec)?;
     match json {
         true => output::print_json(&plan.steps(), true)?,
         false => output::print(&plan.to_string())?,

@@ -131,7 +131,8 @@ impl<E: HcsExports> HcsSystem<E> {
                 .because(error)
         };
         if watched.is_first {
-            self.record.write_started(watched.run, watched.pid)?;
+            self.record
+                .write_started(watched.run, &Started::now(watched.pid))?;
             self.shared.own(id, watched.run, watched);
         }
         let for_stdin = Arc::downgrade(watched);
@@ -421,7 +422,7 @@ impl<E: HcsExports> ComputeSystem for HcsSystem<E> {
                 return Ok(status);
             }
             let Some(started) = self.record.started(run)? else {
-                self.record.config()?;
+                self.record.config::<Config>()?;
                 if left.is_some_and(|left| left.is_zero()) {
                     return Err(run_out());
                 }
