@@ -16,6 +16,8 @@
 //!
 //! A keeper that is killed by force takes its first process along, and no other; a program with more rights than its keeper (set-uid) is
 //! not ended by it. Both are limits of a process without isolation.
+//!
+//! On Windows each container has a job object, which its first process keeps (`windows`).
 
 #[cfg(target_os = "linux")]
 mod linux;

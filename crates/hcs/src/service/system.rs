@@ -52,7 +52,7 @@ impl<E: HcsExports> HcsSystem<E> {
         failure::invalid_state(
             id,
             phase,
-            &format!("{verb} container {id}, which is {}", word(state)),
+            &format!("{verb} container {id}, which is {state}"),
         )
     }
 
@@ -206,15 +206,6 @@ impl<E: HcsExports> HcsSystem<E> {
             watched.ended.wait(Some(UNTIL_TOLD));
         }
         Ok(())
-    }
-}
-
-fn word(state: State) -> &'static str {
-    match state {
-        State::Created => "created",
-        State::Running => "running",
-        State::Paused => "paused",
-        State::Stopped => "stopped",
     }
 }
 

@@ -222,11 +222,7 @@ impl ComputeService for HostService {
         let features = vec![
             keeper,
             lacking(
-                "isolation",
-                "a process without isolation has this machine's files, network and users",
-            ),
-            lacking(
-                "limits",
+                "limits without isolation",
                 "without a cgroup of its own nothing is limited or accounted for",
             ),
         ];

@@ -32,15 +32,6 @@ pub(crate) struct HostSystem {
     pub(crate) folder: Folder,
 }
 
-fn word(state: State) -> &'static str {
-    match state {
-        State::Created => "created",
-        State::Running => "running",
-        State::Paused => "paused",
-        State::Stopped => "stopped",
-    }
-}
-
 impl HostSystem {
     pub(crate) fn new(
         shared: Arc<Shared>,
@@ -65,11 +56,8 @@ impl HostSystem {
     }
 
     fn wrong_state(&self, verb: &str, state: State) -> Error {
-        invalid_state(
-            format!("{verb} {}", self.what()),
-            &format!("it is {}", word(state)),
-        )
-        .about(self.id.as_str())
+        invalid_state(format!("{verb} {}", self.what()), &format!("it is {state}"))
+            .about(self.id.as_str())
     }
 
     /// The present run and its number.

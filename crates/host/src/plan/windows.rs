@@ -11,13 +11,15 @@ use hoist_windows::command_line;
 
 use super::{PlannedStep, finish, others, refuse_isolation};
 
-/// Members of the OCI process that a process without isolation can have.
-const PROCESS: [&str; 6] = [
+/// Members of the OCI process that a process without isolation can have. That it gets no new privileges holds anyway: on Windows no
+/// program's file gives its process more rights than its caller has.
+const PROCESS: [&str; 7] = [
     "args",
     "commandLine",
     "consoleSize",
     "cwd",
     "env",
+    "noNewPrivileges",
     "terminal",
 ];
 /// What the loader and the libraries of Windows need, and every process of this machine has: given where the spec does not say
@@ -105,6 +107,10 @@ pub fn plan(spec: &ContainerSpec, facts: &Facts) -> Result<Plan, Error> {
         let is_empty = serde_json::to_value(&linux).is_ok_and(|rest| rest == serde_json::json!({}));
         rest.oci.set_linux((!is_empty).then_some(linux));
     }
+    let without_layers = serde_json::to_value(rest.oci.windows());
+    if without_layers.is_ok_and(|section| section == serde_json::json!({"layerFolders": []})) {
+        rest.oci.set_windows(None);
+    }
     refuse_isolation(&rest, &mut faults);
     if spec.user.is_some() || !spec.groups.is_empty() {
         faults.push(other_user());
@@ -160,6 +166,9 @@ impl Limits {
 
     /// Those of a job; every other one is a fault.
     fn of(resources: &LinuxResources, facts: &Facts, faults: &mut Faults) -> Self {
+        if *resources == LinuxResources::default() {
+            return Self::default();
+        }
         let given = serde_json::to_value(resources).unwrap_or_default();
         for (part, members) in given.as_object().into_iter().flatten() {
             let known: &[&str] = match part.as_str() {
@@ -170,10 +179,8 @@ impl Limits {
             };
             match members.as_object() {
                 Some(members) => {
-                    for name in members
-                        .keys()
-                        .filter(|name| !known.contains(&name.as_str()))
-                    {
+                    let given = members.iter().filter(|(_, value)| !value.is_null());
+                    for (name, _) in given.filter(|(name, _)| !known.contains(&name.as_str())) {
                         faults.push(Fault::new(
                             format!("resources.{part}.{name}"),
                             "is no limit that a job has",
@@ -214,7 +221,8 @@ fn build(process: &Process, limits: Limits, facts: &Facts, faults: &mut Faults) 
         // Numbers of users mean nothing here; what a name would say, one cannot be.
         members.remove("user");
     }
-    if process.user().username().is_some() {
+    let username = process.user().username().as_deref();
+    if username.is_some_and(|name| !name.is_empty()) {
         faults.push(other_user());
     }
     others(&value, "process.", &PROCESS, faults);
@@ -229,6 +237,13 @@ fn build(process: &Process, limits: Limits, facts: &Facts, faults: &mut Faults) 
         }
     };
     let directory = process.cwd().display().to_string();
+    if !is_absolute(&directory) {
+        faults.push(Fault::of_value(
+            "process.cwd",
+            &directory,
+            "is not absolute",
+        ));
+    }
     let texts = [("process.args", &command_line), ("process.cwd", &directory)];
     let variable_texts = variables.iter().flat_map(|(name, value)| [name, value]);
     let variable_texts = variable_texts.map(|text| ("process.env", text));
@@ -499,8 +514,8 @@ mod tests {
                 "process.user",
             ),
             (
-                json!({"args": ["a.exe"], "noNewPrivileges": true}),
-                "process.noNewPrivileges",
+                json!({"args": ["a.exe"], "apparmorProfile": "x"}),
+                "process.apparmorProfile",
             ),
         ] {
             let error = plan(&spec(process, json!({})), &facts()).unwrap_err();

@@ -122,6 +122,7 @@ impl Watched {
         self.forced.load(Ordering::Acquire)
             || self.record.is_marked("forced", self.run)
             || (!self.is_first && !matches!(self.record.exit(self.run), Ok(None)))
+            || !self.record.exists()
     }
 
     fn refuse_ended(&self, verb: &str) -> Result<()> {

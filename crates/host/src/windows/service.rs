@@ -119,17 +119,12 @@ impl ComputeService for HostService {
                     "a job object keeps all that a process starts",
                 ),
                 feature(
-                    "limits",
+                    "limits without isolation",
                     true,
                     "of a job: memory, processor time, number of processes",
                 ),
                 feature(
-                    "isolation",
-                    false,
-                    "a process without isolation has this machine's files, network and users",
-                ),
-                feature(
-                    "console",
+                    "consoles without isolation",
                     false,
                     "a process has the caller's own console, or streams",
                 ),

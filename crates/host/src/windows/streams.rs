@@ -1,13 +1,11 @@
 //! Standard streams of a process to be started: what it gets, and what its caller keeps.
 
-use std::{
-    fs::File,
-    io::{self, pipe},
-    os::windows::io::OwnedHandle,
-};
+use std::{fs::File, io, os::windows::io::OwnedHandle};
 
 use hoist_compute::{Error, ErrorKind, Phase, Result, Stdio, Stream, Streams};
 use hoist_windows::error::system;
+
+use super::sys::pipe;
 
 /// The process's three handles and the caller's ends.
 pub(super) struct Prepared {
@@ -52,7 +50,6 @@ fn one(stream: Stream, process_reads: bool, caller: &mut Option<File>) -> io::Re
         Stream::Given(file) => Ok(file.into()),
         Stream::Pipe => {
             let (reader, writer) = pipe()?;
-            let (reader, writer) = (OwnedHandle::from(reader), OwnedHandle::from(writer));
             let (process, own) = if process_reads {
                 (reader, writer)
             } else {

@@ -16,6 +16,7 @@ use hoist_compute::{
 };
 use hoist_spec::{ContainerId, ContainerSpec, ProcessSpec, Signal, oci::LinuxResources};
 use hoist_windows::{
+    command_line,
     error::{NO_PROGRAM, system},
     records::Record,
 };
@@ -72,15 +73,6 @@ impl Seen {
     }
 }
 
-fn word(state: State) -> &'static str {
-    match state {
-        State::Created => "created",
-        State::Running => "running",
-        State::Paused => "paused",
-        State::Stopped => "stopped",
-    }
-}
-
 /// Waits until nothing runs in a job that was ended.
 pub(super) fn until_empty(job: &Job, what: &str) -> Result<()> {
     let failed = |error| system(Phase::Operate, format!("end {what}"), error);
@@ -113,11 +105,8 @@ impl HostSystem {
     }
 
     fn wrong_state(&self, verb: &str, state: State) -> Error {
-        invalid_state(
-            format!("{verb} {}", self.what()),
-            &format!("it is {}", word(state)),
-        )
-        .about(self.id().as_str())
+        invalid_state(format!("{verb} {}", self.what()), &format!("it is {state}"))
+            .about(self.id().as_str())
     }
 
     fn failed(&self, verb: &str) -> impl Fn(io::Error) -> Error {
@@ -209,6 +198,16 @@ impl HostSystem {
             started_at: started.map(|started| started.started_at),
             exit,
         }
+    }
+
+    /// What the first process was given.
+    fn command_line(&self) -> Option<String> {
+        let process = self.config.spec.oci.process().as_ref()?;
+        let joined = || {
+            let arguments = process.args().as_ref()?.iter();
+            Some(command_line::join(arguments.map(String::as_str)))
+        };
+        process.command_line().clone().or_else(joined)
     }
 
     /// Ends all that is left of a run.
@@ -401,7 +400,12 @@ impl HostSystem {
     }
 
     /// What is known of a job's processes.
-    fn measure(&self, job: &Job, query: Query) -> Result<(Vec<ProcessEntry>, Statistics)> {
+    fn measure(
+        &self,
+        job: &Job,
+        started: &Started,
+        query: Query,
+    ) -> Result<(Vec<ProcessEntry>, Statistics)> {
         let failed = self.failed("ask about");
         let parents: HashMap<u32, u32> = match query.processes {
             true => sys::listed()
@@ -412,12 +416,17 @@ impl HostSystem {
             false => HashMap::new(),
         };
         let mut entries = Vec::new();
-        let mut usage_bytes = 0;
+        let (mut usage_bytes, mut hosts) = (0, 0);
         for pid in job.process_ids().map_err(&failed)? {
             let Some(process) = of_job(job, pid).map_err(&failed)? else {
                 continue;
             };
             usage_bytes += process.committed().unwrap_or(0);
+            let program = process.program().unwrap_or_else(|_| format!("[{pid}]"));
+            if is_console_host(&program) {
+                hosts += 1;
+                continue;
+            }
             // One that ends at this moment is left out.
             let Ok(Times { created, processor }) = process.times() else {
                 continue;
@@ -429,7 +438,12 @@ impl HostSystem {
                 cpu_milliseconds: processor / 10_000,
                 started_at: Timestamp(created.saturating_sub(UNTIL_1970).saturating_mul(100)),
                 waits_in_kernel: None,
-                command: process.program().unwrap_or_else(|_| format!("[{pid}]")),
+                // Not every Windows tells: then as it was given, or what is executed.
+                command: match process.command_line() {
+                    Ok(line) => line,
+                    Err(_) if pid == started.pid => self.command_line().unwrap_or(program),
+                    Err(_) => program,
+                },
             });
         }
         let used = job.accounting().map_err(&failed)?;
@@ -443,10 +457,17 @@ impl HostSystem {
                 limit_bytes: used.memory_limit,
                 oom_kills: 0,
             }),
-            pids: Some(u64::from(used.processes)),
+            pids: Some(u64::from(used.processes.saturating_sub(hosts))),
         };
         Ok((entries, statistics))
     }
+}
+
+/// Whether this is the host of a console without a window, which the system starts beside a process that has no other console: it ends
+/// with the job, and is none of the container's.
+fn is_console_host(program: &str) -> bool {
+    const HOST: &str = r"\system32\conhost.exe";
+    program.to_lowercase().ends_with(HOST)
 }
 
 /// A process of a job by its id; none where it is there no more, whoever bears the id now.
@@ -653,15 +674,13 @@ impl ComputeSystem for HostSystem {
     fn properties(&self, query: Query) -> Result<Properties> {
         let (_, seen) = self.look()?;
         let summary = self.summary_of(&seen);
-        let job = match &seen {
+        let (processes, statistics) = match &seen {
             Seen::Running { started, .. } if query.processes || query.statistics => {
-                Job::open(&started.job).map_err(self.failed("ask about"))?
+                let job = Job::open(&started.job).map_err(self.failed("ask about"))?;
+                let measured = job.map(|job| self.measure(&job, started, query));
+                measured.transpose()?.unwrap_or_default()
             }
-            _ => None,
-        };
-        let (processes, statistics) = match job {
-            Some(job) => self.measure(&job, query)?,
-            None => Default::default(),
+            _ => Default::default(),
         };
         Ok(Properties {
             summary,

@@ -6,12 +6,14 @@
 )]
 
 mod job;
+mod pipe;
 mod process;
 mod snapshot;
 mod start;
 mod watch;
 
 pub(crate) use job::{Job, KILLED};
+pub(crate) use pipe::pipe;
 pub(crate) use process::{Process, Times};
 pub(crate) use snapshot::listed;
 pub(crate) use start::{Start, start};

@@ -1,6 +1,7 @@
 //! Processes by their handles: such a one is never taken for another that has come to bear the same id.
 
 use std::{
+    ffi::c_void,
     io,
     os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, OwnedHandle},
     time::Duration,
@@ -13,8 +14,9 @@ use windows_sys::Win32::{
         ProcessStatus::{K32GetProcessMemoryInfo, PROCESS_MEMORY_COUNTERS},
         Threading::{
             GetExitCodeProcess, GetProcessTimes, OpenProcess, PROCESS_NAME_WIN32,
-            PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_SUSPEND_RESUME, PROCESS_SYNCHRONIZE,
-            PROCESS_TERMINATE, QueryFullProcessImageNameW, TerminateProcess, WaitForSingleObject,
+            PROCESS_QUERY_INFORMATION, PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_SUSPEND_RESUME,
+            PROCESS_SYNCHRONIZE, PROCESS_TERMINATE, QueryFullProcessImageNameW, TerminateProcess,
+            WaitForSingleObject,
         },
     },
 };
@@ -25,6 +27,13 @@ use super::{done, job::KILLED, milliseconds, owned};
 unsafe extern "system" {
     fn NtResumeProcess(process: HANDLE) -> i32;
     fn NtSuspendProcess(process: HANDLE) -> i32;
+    fn NtQueryInformationProcess(
+        process: HANDLE,
+        class: i32,
+        place: *mut c_void,
+        size: u32,
+        needed: *mut u32,
+    ) -> i32;
 }
 
 /// Since 1601, in units of 100 ns.
@@ -61,7 +70,8 @@ impl Process {
 
     /// The process that bears an id; none where there is none.
     pub(crate) fn open(pid: u32) -> io::Result<Option<Self>> {
-        const RIGHTS: u32 = PROCESS_QUERY_LIMITED_INFORMATION
+        const RIGHTS: u32 = PROCESS_QUERY_INFORMATION
+            | PROCESS_QUERY_LIMITED_INFORMATION
             | PROCESS_SUSPEND_RESUME
             | PROCESS_SYNCHRONIZE
             | PROCESS_TERMINATE;
@@ -155,6 +165,38 @@ impl Process {
         Ok(counters.PagefileUsage as u64)
     }
 
+    /// Its arguments as one text.
+    pub(crate) fn command_line(&self) -> io::Result<String> {
+        /// `ProcessCommandLineInformation` (Windows 8.1).
+        const COMMAND_LINE: i32 = 60;
+        /// A line has as many bytes at most, behind its head.
+        const ROOM: usize = size_of::<Text>() + (1 << 16);
+        let mut place = vec![0_u64; ROOM / 8];
+        // SAFETY: the place is as long as is said, and outlives the call.
+        succeeded(unsafe {
+            NtQueryInformationProcess(
+                self.raw(),
+                COMMAND_LINE,
+                place.as_mut_ptr().cast(),
+                u32::try_from(ROOM).unwrap_or(0),
+                std::ptr::null_mut(),
+            )
+        })?;
+        // SAFETY: the call has put the text's head at the beginning of the place, which is aligned for it.
+        let head = unsafe { place.as_ptr().cast::<Text>().read() };
+        let offset = head.units.addr().wrapping_sub(place.as_ptr().addr());
+        let bytes: Vec<u8> = place.iter().flat_map(|word| word.to_ne_bytes()).collect();
+        let units = bytes.get(offset..).unwrap_or_default().chunks_exact(2);
+        let line: Vec<u16> = units
+            .take(usize::from(head.bytes / 2))
+            .map(|unit| u16::from_ne_bytes([unit[0], unit[1]]))
+            .collect();
+        match line.is_empty() {
+            true => Err(io::ErrorKind::NotFound.into()),
+            false => Ok(String::from_utf16_lossy(&line)),
+        }
+    }
+
     /// The path of its program.
     pub(crate) fn program(&self) -> io::Result<String> {
         let mut text = vec![0_u16; 32 * 1024];
@@ -172,6 +214,14 @@ impl Process {
             text.get(..length as usize).unwrap_or_default(),
         ))
     }
+}
+
+/// `UNICODE_STRING`.
+#[repr(C)]
+struct Text {
+    bytes: u16,
+    most: u16,
+    units: *const u16,
 }
 
 fn succeeded(status: i32) -> io::Result<()> {
