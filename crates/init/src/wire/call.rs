@@ -36,5 +36,6 @@ calls! {
     58 Personality "personality", 59 SchedSetattr "sched_setattr", 60 IoprioSet "ioprio_set",
     61 SchedSetaffinity "sched_setaffinity", 62 Getdents "getdents64", 63 Readlinkat "readlinkat", 64 Sendfile "sendfile", 65 Clone "clone",
     66 SetMempolicy "set_mempolicy", 67 Statx "statx", 68 Unlinkat "unlinkat", 69 Renameat "renameat",
-    70 Utimensat "utimensat",
+    70 Utimensat "utimensat", 71 Listxattr "listxattr", 72 Getxattr "getxattr", 73 Setxattr "setxattr", 74 Linkat "linkat",
+    75 Ftruncate "ftruncate",
 }

@@ -168,8 +168,9 @@ steps! {
         /// Where it goes.
         out: Slot,
     }
-    /// Copies layers into one tree, as an overlay would show them. What cannot be made in a user namespace, such as a device,
-    /// is left out, and so are extended attributes and sockets.
+    /// Copies layers into one tree, as an overlay would show them: with owners, modes, times, extended attributes, holes, and
+    /// several names of one file in one layer. What cannot be made or set in a user namespace, such as a device, is left out, and
+    /// so are sockets.
     82 CopyLayers {
         /// The layers, top-most first.
         layers: List<'a>,
