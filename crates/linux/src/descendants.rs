@@ -1,7 +1,7 @@
 //! The descendants of a process that adopts orphans (prctl(2), `PR_SET_CHILD_SUBREAPER`): whatever it starts, however often that
 //! forks and leaves its session, stays below it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fs;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -52,10 +52,27 @@ fn stop_below(
     deadline: Instant,
 ) -> Result<bool> {
     let failed = |error| system("end what the process has started", error);
+    let mut was_complete = false;
     loop {
         let found = below(pid).map_err(failed)?;
-        let known: HashSet<u32> = held.keys().copied().collect();
-        for &new in found.difference(&known) {
+        let first_stands_still = match proc_pid::stat(pid).map_err(failed)? {
+            Some(stat) => stands_still(stat.state),
+            None => true,
+        };
+        // Only of a listing with nothing new, begun when all stood still, it is certain that nothing is missing: what a process has
+        // started before it was stopped may have come after it was itself listed. When they stood still, the listing before tells.
+        let is_complete = first_stands_still
+            && found
+                .iter()
+                .all(|(pid, state)| held.contains_key(pid) && stands_still(*state));
+        if is_complete && was_complete {
+            return Ok(true);
+        }
+        was_complete = is_complete;
+        for &new in found.keys() {
+            if held.contains_key(&new) {
+                continue;
+            }
             if let Some(process) = proc_pid::open(new).map_err(failed)?
                 // Only now is it certain which process this is: the number may have gone to another meanwhile.
                 && is_below(new, pid).map_err(failed)?
@@ -68,13 +85,15 @@ fn stop_below(
                 held.insert(new, process);
             }
         }
-        if found.iter().all(|pid| held.contains_key(pid)) {
-            return Ok(true);
-        }
         if Instant::now() > deadline {
             return Ok(false);
         }
     }
+}
+
+/// Whether a process in this state starts nothing: it is stopped, has ended, or waits where nothing but its end reaches it.
+fn stands_still(state: char) -> bool {
+    matches!(state, 'T' | 't' | 'Z' | 'X' | 'D')
 }
 
 fn out_of_time(why: &str) -> Error {
@@ -92,10 +111,10 @@ fn send(process: BorrowedFd<'_>, signal: Signal) {
     let _ = pidfd_send_signal(process, signal);
 }
 
-/// All that have `pid` among their parents' parents. One whose first thread has ended seems to have, but others of its threads may
-/// live, and start more.
-fn below(pid: u32) -> std::io::Result<HashSet<u32>> {
-    let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
+/// All that have `pid` among their parents' parents, with their states. One whose first thread has ended seems to have ended, but
+/// others of its threads may live, and start more.
+fn below(pid: u32) -> std::io::Result<HashMap<u32, char>> {
+    let mut children: HashMap<u32, Vec<(u32, char)>> = HashMap::new();
     for entry in fs::read_dir("/proc")? {
         let name = entry?.file_name();
         let Some(number) = name.to_str().and_then(|name| name.parse().ok()) else {
@@ -104,14 +123,17 @@ fn below(pid: u32) -> std::io::Result<HashSet<u32>> {
         if let Some(stat) = proc_pid::stat(number)?
             && stat.state != 'X'
         {
-            children.entry(stat.parent).or_default().push(number);
+            children
+                .entry(stat.parent)
+                .or_default()
+                .push((number, stat.state));
         }
     }
-    let mut found = HashSet::new();
+    let mut found = HashMap::new();
     let mut ahead = vec![pid];
     while let Some(parent) = ahead.pop() {
-        for &child in children.get(&parent).into_iter().flatten() {
-            if found.insert(child) {
+        for &(child, state) in children.get(&parent).into_iter().flatten() {
+            if found.insert(child, state).is_none() {
                 ahead.push(child);
             }
         }
