@@ -1,7 +1,7 @@
 //! `vmcompute.dll` itself.
 //!
 //! It is loaded at run time, from the system folder only: a program that holds this also starts where it is absent, and says what is
-//! missing. [`Vmcompute`] is the `Hcs*` exports; strings, callbacks and the loader are one file each. Nothing here decides
+//! missing. [`Vmcompute`] is the `Hcs*` exports, [`NamedPipes`] a way of its processes' streams; strings, callbacks and the loader are one file each. Nothing here decides
 //! anything.
 
 #![allow(
@@ -13,7 +13,9 @@ mod callbacks;
 mod event;
 mod exports;
 mod library;
+mod listener;
 mod lock;
+mod named_pipes;
 mod text;
 mod version;
 
@@ -21,4 +23,5 @@ pub(crate) use event::Event;
 pub use exports::Vmcompute;
 pub use library::LoadError;
 pub(crate) use lock::lock_byte;
+pub use named_pipes::NamedPipes;
 pub(crate) use version::windows_build;

@@ -21,7 +21,10 @@ use libtest_mimic::{Arguments, Completion, Trial};
 use serde_json::{Value, json};
 use windows_sys::Win32::{Foundation::WAIT_OBJECT_0, System::Threading::WaitForSingleObject};
 
-use super::probe;
+use super::{
+    layers::{self, Layers},
+    probe,
+};
 use crate::{full, hangs_after};
 
 /// A behaviour that has not ended by then hangs; under Wine the longest take a minute.
@@ -44,12 +47,18 @@ pub struct Backend {
 
 /// Runs every behaviour; one that needs an ability which the backend lacks is ignored.
 pub fn main(backend: Backend) -> ExitCode {
+    main_with(backend, None)
+}
+
+/// The same in containers with these layers.
+pub fn main_with(backend: Backend, layers: Option<Layers>) -> ExitCode {
+    let layers = layers.map(Arc::new);
     probe::main_if_asked();
     let arguments: Vec<String> = std::env::args().collect();
     if let [_, first, tag, folder, action @ ..] = arguments.as_slice()
         && first == "another-process"
     {
-        let acted = Place::new(backend, tag, Path::new(folder))
+        let acted = Place::new(backend, layers, tag, Path::new(folder))
             .map_err(|error| chain(&error))
             .and_then(|place| conformance::act(&place, action).map_err(|error| chain(&*error)));
         return match acted {
@@ -65,7 +74,7 @@ pub fn main(backend: Backend) -> ExitCode {
     let trials = conformance::behaviours()
         .into_iter()
         .map(|behaviour| {
-            let folder = folder.clone();
+            let (folder, layers) = (folder.clone(), layers.clone());
             Trial::ignorable_test(behaviour.name, move || {
                 let missing = (backend.missing)();
                 let lacked = || {
@@ -78,7 +87,8 @@ pub fn main(backend: Backend) -> ExitCode {
                     return Ok(Completion::ignored_with(reason));
                 }
                 let tag = format!("conform{}", std::process::id());
-                let place = Place::new(backend, &tag, &folder).map_err(|error| chain(&error))?;
+                let place =
+                    Place::new(backend, layers, &tag, &folder).map_err(|error| chain(&error))?;
                 let before = left(backend, &folder);
                 hangs_after(HANGS_AFTER, move || {
                     (behaviour.run)(&place).map_err(|error| chain(&*error))
@@ -153,20 +163,32 @@ fn prepare(folder: &Path) -> io::Result<()> {
 
 struct Place {
     backend: Backend,
+    layers: Option<Arc<Layers>>,
     service: Arc<dyn ComputeService>,
     tag: String,
     folder: PathBuf,
+    /// Where a container finds the probe.
     root: String,
 }
 
 impl Place {
-    fn new(backend: Backend, tag: &str, folder: &Path) -> hoist_compute::Result<Self> {
+    fn new(
+        backend: Backend,
+        layers: Option<Arc<Layers>>,
+        tag: &str,
+        folder: &Path,
+    ) -> hoist_compute::Result<Self> {
+        let root = match &layers {
+            Some(_) => layers::INSIDE.to_owned(),
+            None => folder.join("root").to_string_lossy().replace('\\', "/"),
+        };
         Ok(Self {
             backend,
+            layers,
             service: (backend.make)(folder.join("records"))?,
             tag: tag.to_owned(),
             folder: folder.to_owned(),
-            root: folder.join("root").to_string_lossy().replace('\\', "/"),
+            root,
         })
     }
 
@@ -192,15 +214,19 @@ impl Fixture for Place {
     }
 
     fn spec(&self, probe: &[&str]) -> ContainerSpec {
-        let oci = json!({
+        let mut oci = json!({
             "ociVersion": "1.2.0",
             "root": {"path": self.root},
             "process": self.process_json(probe),
             "windows": {"layerFolders": [self.root]},
         });
+        let root = match &self.layers {
+            Some(layers) => layers.give(&mut oci, &self.folder.join("root")),
+            None => PathBuf::from(&self.root),
+        };
         ContainerSpec {
             oci: serde_json::from_value(oci).unwrap(),
-            root: RootSource::Directory(PathBuf::from(&self.root)),
+            root: RootSource::Directory(root),
             user: None,
             groups: Vec::new(),
             seccomp: SeccompPolicy::Unconfined,
