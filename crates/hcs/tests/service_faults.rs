@@ -95,6 +95,10 @@ mod on_windows {
             output_takes_no_memory,
         ),
         (
+            "a call that hangs inside the DLL holds up nobody else, and what it holds is let go of when it returns",
+            a_call_that_hangs,
+        ),
+        (
             "a layer's links and files are as they were after a container's whole life on it",
             layers_are_left_alone,
         ),
@@ -419,6 +423,44 @@ mod on_windows {
         system.terminate().unwrap();
         system.delete().unwrap();
         fs::remove_file(file).unwrap();
+    }
+
+    // Row 41: one hanging call, and all of stop, wait and state hang with it.
+    fn a_call_that_hangs(place: &Place) {
+        const HANGS: u64 = 6000;
+        let system = place
+            .service
+            .create(&id("hangs"), &spec(&["sleep"]))
+            .unwrap();
+        let process = system.start(Stdio::null()).unwrap();
+        let open = |kind: &str| place.double.report()[kind].as_u64().unwrap();
+        let (handles, callbacks) = (open("handles"), open("callbacks"));
+        place.faults(&json!([{"function": "HcsCreateProcess", "nth": 1, "hang": HANGS}]));
+        thread::scope(|scope| {
+            let begun = Instant::now();
+            let hanging =
+                scope.spawn(|| system.create_process(&further(&["exit", "9"]), Stdio::pipes()));
+            // It has the system open for itself: counted apart from what is open otherwise.
+            let deadline = begun + HANGS_AFTER;
+            while open("handles") != handles + 1 {
+                assert!(Instant::now() < deadline && !hanging.is_finished());
+                thread::sleep(Duration::from_millis(5));
+            }
+            assert_eq!(system.state().unwrap(), State::Running);
+            let error = process.wait(Some(Duration::from_millis(50))).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+            assert!(!hanging.is_finished(), "the call did not hang");
+            let exec = hanging.join().unwrap().unwrap();
+            assert!(begun.elapsed() >= Duration::from_millis(HANGS));
+            assert_eq!(exec.wait(Some(HANGS_AFTER)).unwrap().code, Some(9));
+        });
+        let deadline = Instant::now() + HANGS_AFTER;
+        while (open("handles"), open("callbacks")) != (handles, callbacks) {
+            assert!(Instant::now() < deadline, "{}", place.double.report());
+            thread::sleep(Duration::from_millis(5));
+        }
+        system.terminate().unwrap();
+        system.delete().unwrap();
     }
 
     // Of security.md, section 2d: CVE-2018-8115, an image's files that lead out of it.
