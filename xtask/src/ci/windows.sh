@@ -21,7 +21,7 @@ trap 'WINEPREFIX=$work/prefix wineserver -k 2>/dev/null; rm -rf "$work"' EXIT
 # The folder and the program of each test that cargo builds with these arguments.
 build_tests() {
     "${cargo[@]}" test --no-run --message-format=json-render-diagnostics "${build[@]}" "$@" |
-        sed -n '/"test":true/s/.*"manifest_path":"\([^"]*\)\/Cargo.toml".*"executable":"\([^"]*\)".*/\1 \2/p'
+        sed -n '/"profile":{[^}]*"test":true/s/.*"manifest_path":"\([^"]*\)\/Cargo.toml".*"executable":"\([^"]*\)".*/\1 \2/p'
 }
 began=$SECONDS
 build_tests -p hoist-hcs --lib --tests >"$work/tests"
