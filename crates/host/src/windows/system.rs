@@ -387,15 +387,15 @@ impl HostSystem {
             firsts
                 .unwrap_or_else(PoisonError::into_inner)
                 .insert(key, Arc::downgrade(&watched));
-            watched.process.resume().map_err(failed)
+            watched.process.resume().map_err(failed)?;
+            // Not before: an end that is dealt with is recorded, and one that ran nothing has none.
+            watched.watch(None)
         });
         if let Err(error) = begun {
-            // Why it was not started is told; it has run nothing.
-            let _ = watched.process.end();
+            // Why it was not started is told; with it goes whatever it has started meanwhile.
+            let _ = watched.job().end();
             return Err(error);
         }
-        // A process that runs is not taken back: without this only whoever waits for it deals with its end.
-        watched.watch(None)?;
         Ok(HostProcess::new(watched, prepared.caller))
     }
 
