@@ -40,6 +40,8 @@ pub mod spec;
 #[cfg(target_os = "linux")]
 mod suite;
 #[cfg(target_os = "linux")]
+mod swapper;
+#[cfg(target_os = "linux")]
 mod terminal;
 
 pub use bounds::{full, hangs_after};
@@ -49,5 +51,7 @@ pub use leaks::Leaks;
 pub use need::Need;
 #[cfg(target_os = "linux")]
 pub use suite::Suite;
+#[cfg(target_os = "linux")]
+pub use swapper::Swapper;
 #[cfg(target_os = "linux")]
 pub use terminal::{Modes, Terminal};

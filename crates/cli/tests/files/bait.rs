@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-use hoist_testing::{command::Hoist, full};
+use hoist_testing::{Swapper, command::Hoist};
 
 use super::{act, remove, start};
 
@@ -99,25 +99,15 @@ pub(super) fn links(hoist: &Hoist) {
 }
 
 pub(super) fn race(hoist: &Hoist) {
-    let (bait, _) = baited(
-        hoist,
-        &[
-            "folder",
-            "/mnt/there",
-            "+",
-            "put",
-            "/mnt/there/secret",
-            "own",
-            "+",
-            "swap",
-            "/mnt/there",
-            "/mnt/absolute",
-        ],
-    );
+    let (bait, root) = baited(hoist, &["idle"]);
+    act(hoist, "web", &["folder", "/mnt/there"]);
+    act(hoist, "web", &["put", "/mnt/there/secret", "own"]);
     let file = hoist.write("file", "new");
-    let times = if full() { 2000 } else { 25 };
-    for _ in 0..times {
-        hoist.hoist(&["cp", &file, "web:/mnt/there/secret"]);
+    let mounts = Path::new(&root).join("mnt");
+    let mut swapper = Swapper::start(&mounts.join("there"), &mounts.join("absolute"), 2000);
+    while swapper.goes_on() {
+        let copied = hoist.hoist(&["cp", &file, "web:/mnt/there/secret"]);
+        swapper.ended(copied.code == 0);
         hoist.hoist(&["cp", &file, "web:/mnt/there"]);
         assert_untouched(&bait);
         let out = hoist.path("out");
@@ -143,6 +133,7 @@ pub(super) fn race(hoist: &Hoist) {
         let _ = fs::remove_dir_all(&tree);
         assert_untouched(&bait);
     }
+    drop(swapper);
     remove(hoist, "web");
 }
 

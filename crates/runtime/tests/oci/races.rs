@@ -6,18 +6,12 @@ use std::{
     os::unix::{fs::symlink, net::UnixListener},
     path::Path,
     process::Command,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    thread::{self, JoinHandle},
-    time::Instant,
 };
 
-use hoist_testing::{Suite, full};
+use hoist_testing::{Suite, Swapper};
 use serde_json::json;
 
-use crate::kit::{Bait, Bundle, CONTAINERS};
+use crate::kit::{Bait, Bundle, CONTAINERS, Said};
 
 pub(crate) fn add(suite: Suite) -> Suite {
     suite
@@ -44,64 +38,10 @@ pub(crate) fn add(suite: Suite) -> Suite {
 }
 
 /// Puts a link in the place of something, and that back, again and again, until it is dropped.
-struct Swapper {
-    stop: Arc<AtomicBool>,
-    /// How often the link was put in the place.
-    swaps: Arc<AtomicU64>,
-    thread: Option<JoinHandle<()>>,
-    begun: Instant,
-    rounds: u32,
-}
-
-impl Swapper {
-    fn start(place: &Path, target: &Path) -> Self {
-        let (link, spare) = (place.with_extension("link"), place.with_extension("spare"));
-        symlink(target, &link).unwrap();
-        let (stop, place) = (Arc::new(AtomicBool::new(false)), place.to_owned());
-        let swaps = Arc::new(AtomicU64::new(0));
-        let (stopped, counted) = (Arc::clone(&stop), Arc::clone(&swaps));
-        let thread = thread::spawn(move || {
-            while !stopped.load(Ordering::Relaxed) {
-                // Either of them may be in the way of the other for a moment.
-                let _ = fs::rename(&place, &spare);
-                let swapped = fs::rename(&link, &place).is_ok();
-                let _ = fs::rename(&place, &link);
-                let _ = fs::rename(&spare, &place);
-                counted.fetch_add(swapped.into(), Ordering::Relaxed);
-            }
-        });
-        Self {
-            stop,
-            swaps,
-            thread: Some(thread),
-            begun: Instant::now(),
-            rounds: 0,
-        }
-    }
-
-    /// Whether another round is to be made while it swaps.
-    fn goes_on(&mut self) -> bool {
-        let (rounds, swaps) = if full() {
-            (10_000, 1_000_000)
-        } else {
-            (25, 25)
-        };
-        let made = self.swaps.load(Ordering::Relaxed);
-        if self.rounds >= rounds && made >= swaps {
-            let took = self.begun.elapsed().as_secs();
-            eprintln!("{} rounds with {made} swaps in {took} s", self.rounds);
-            return false;
-        }
-        self.rounds += 1;
-        true
-    }
-}
-
-impl Drop for Swapper {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        let _ = self.thread.take().map(JoinHandle::join);
-    }
+fn swap(place: &Path, target: &Path) -> Swapper {
+    let link = place.with_extension("link");
+    symlink(target, &link).unwrap();
+    Swapper::start(place, &link, 10_000)
 }
 
 fn target() {
@@ -137,14 +77,22 @@ fn proc_and_dev() {
 
 /// Starts containers while `place` is swapped for a link to the bait's folder.
 fn start_while_swapped(bundle: &Bundle, bait: &Bait, place: &Path) {
-    let mut swapper = Swapper::start(place, &bait.path().join("folder"));
+    let mut swapper = swap(place, &bait.path().join("folder"));
     while swapper.goes_on() {
         let said = bundle.call(&["run", &bundle.id]);
-        assert!(said.code == Some(0) || said.code == Some(1), "{said:?}");
-        bundle.call(&["delete", "--force", &bundle.id]).ok();
+        end(bundle, &mut swapper, &said);
         bait.assert_untouched();
     }
     drop(swapper);
+}
+
+/// What `run` has not brought to its end must be gone for the next round to be one.
+fn end(bundle: &Bundle, swapper: &mut Swapper, said: &Said) {
+    swapper.ended(said.code == Some(0));
+    if said.code != Some(0) {
+        assert_eq!(said.code, Some(1), "{said:?}");
+        bundle.call(&["delete", "--force", &bundle.id]).ok();
+    }
 }
 
 /// A root whose own `/dev` is used.
@@ -172,15 +120,12 @@ fn null() {
             .unwrap()
             .success()
     );
-    let mut swapper = Swapper::start(&place, &bait.path().join("file"));
+    let mut swapper = swap(&place, &bait.path().join("file"));
     while swapper.goes_on() {
         let said = bundle.call(&["run", &bundle.id]);
-        match said.code {
-            // The bait has a text.
-            Some(0) => assert_eq!(said.out, "", "the mask is the null device"),
-            code => assert_eq!(code, Some(1), "{said:?}"),
-        }
-        bundle.call(&["delete", "--force", &bundle.id]).ok();
+        // The bait has a text.
+        assert_eq!(said.out, "", "the mask is the null device");
+        end(&bundle, &mut swapper, &said);
         bait.assert_untouched();
     }
     drop(swapper);
@@ -197,12 +142,13 @@ fn console() {
     bundle.write();
     let place = bundle.rootfs().join("dev/console");
     fs::write(&place, "").unwrap();
-    let mut swapper = Swapper::start(&place, &bait.path().join("file"));
+    let mut swapper = swap(&place, &bait.path().join("file"));
     let listener = UnixListener::bind(bundle.path("console")).unwrap();
     listener.set_nonblocking(true).unwrap();
     while swapper.goes_on() {
         let said = bundle.launch(&["create", "--console-socket", "console", &bundle.id]);
         assert!(said.code == Some(0) || said.code == Some(1), "{said:?}");
+        swapper.ended(said.code == Some(0));
         if said.code == Some(0) {
             let state = bundle.call(&["state", &bundle.id]).ok().json();
             let mounts = fs::read_to_string(format!("/proc/{}/mountinfo", state["pid"])).unwrap();

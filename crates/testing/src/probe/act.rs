@@ -60,13 +60,6 @@ fn one(action: &str, words: &[String]) -> Done {
             true => fs::remove_dir_all(word(0)?).map_err(failed),
             false => fs::remove_file(word(0)?).map_err(failed),
         },
-        "swap" => {
-            let (one, other) = (word(0)?, word(1)?);
-            say("ready")?;
-            loop {
-                sys::exchange(one, other).map_err(failed)?;
-            }
-        }
         "say" => say(word(0)?),
         "warn" => sys::write_all(2, format!("{}\n", word(0)?).as_bytes()).map_err(failed),
         "exit" => sys::exit(small(0)?),
@@ -163,7 +156,7 @@ fn one(action: &str, words: &[String]) -> Done {
                 return for_ever();
             }
             loop {
-                thread::sleep(Duration::from_millis(100));
+                thread::sleep(Duration::from_millis(number(0).unwrap_or(100)));
                 if sys::fork().map_err(failed)?.is_some() {
                     sys::exit(0);
                 }

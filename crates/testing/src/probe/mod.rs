@@ -12,7 +12,6 @@
 //! | `read PATH` | copies a file to standard output |
 //! | `put PATH TEXT` | writes a file anew |
 //! | `folder PATH`, `link TARGET PATH`, `remove PATH` | makes a directory or a symbolic link, removes a file or a tree |
-//! | `swap A B` | prints `ready` and gives each the other's name, for ever |
 //! | `arguments …` | prints what follows (to the end, `+` included) as JSON |
 //! | `say TEXT`, `warn TEXT` | writes a line to standard output, standard error |
 //! | `exit N` | exits with N |
