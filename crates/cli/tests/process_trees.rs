@@ -13,6 +13,7 @@ fn main() -> std::process::ExitCode {
 mod linux {
     use std::fs;
     use std::path::{Path, PathBuf};
+    use std::process::{Child, Stdio};
     use std::time::{Duration, Instant};
 
     use hoist_testing::{
@@ -37,13 +38,31 @@ mod linux {
             name: "a process that goes on by forking and ending, over and over, is stopped for good",
             by: User,
             needs: &[],
-            run: comet,
+            run: |hoist| comet(hoist, "100"),
+        },
+        Case {
+            name: "a process that goes on by forking and ending, a thousand times a second, is stopped for good",
+            by: User,
+            needs: &[],
+            run: |hoist| comet(hoist, "1"),
         },
         Case {
             name: "a process of the tree that does not end is told, with what to do, and the others are ended",
             by: User,
             needs: &[Need::Root, Need::CgroupV1],
             run: unending,
+        },
+        Case {
+            name: "exec --timeout tells that something of the tree has not ended, and process inspect does later",
+            by: User,
+            needs: &[Need::Root, Need::CgroupV1],
+            run: left_behind,
+        },
+        Case {
+            name: "exec --timeout tells that its own process does not end, and does not wait for ever",
+            by: User,
+            needs: &[Need::Root, Need::CgroupV1],
+            run: never_ends,
         },
     ];
 
@@ -106,9 +125,9 @@ mod linux {
         ran.succeeded().trim().to_owned()
     }
 
-    fn comet(hoist: &Hoist) {
+    fn comet(hoist: &Hoist, milliseconds: &str) {
         let _running = hoist.background("web", &[], &["idle"]);
-        let id = detached(hoist, "600", &["deaf", "+", "comet"]);
+        let id = detached(hoist, "600", &["deaf", "+", "comet", milliseconds]);
         let seen = living(hoist);
         soon("it moves on", || {
             living(hoist).iter().any(|pid| !seen.contains(pid))
@@ -167,18 +186,94 @@ mod linux {
             ],
         );
         soon("its tree is there", || living(hoist).len() == 4);
-        let all = living(hoist);
-        let parent = |pid: &&u32| {
-            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-            let after = stat.rsplit(") ").next().unwrap().to_owned();
-            let parent: u32 = after.split(' ').nth(1).unwrap().parse().unwrap();
-            all.contains(&parent)
-        };
-        let frozen = Frozen::new(hoist, *all.iter().find(parent).unwrap());
+        let frozen = Frozen::new(hoist, by_parent(hoist).0[0]);
         let stopped = hoist.hoist(&["process", "stop", "-t", "0", &id]);
         stopped.failed_with(1, &["end exec", "by force", "cannot be killed"]);
         // The one that is frozen alone is left.
         soon("the others end", || living(hoist).len() == 1);
+        drop(frozen);
+        soon("it ends", || living(hoist).is_empty());
+    }
+
+    /// The processes whose parent is among the others of their process namespace, and those whose parent is not.
+    fn by_parent(hoist: &Hoist) -> (Vec<u32>, Vec<u32>) {
+        let all = living(hoist);
+        all.iter().partition(|pid| {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            let after = stat.rsplit(") ").next().unwrap_or_default();
+            let parent = after.split(' ').nth(1).and_then(|one| one.parse().ok());
+            parent.is_some_and(|parent| all.contains(&parent))
+        })
+    }
+
+    const FAMILY: &[&str] = &["deaf", "+", "fork", "2", "+", "idle"];
+
+    /// `hoist exec --timeout`, whose errors go to a file: of a pipe, what is left behind would keep the other end.
+    struct Waiting {
+        command: Child,
+        stderr: String,
+    }
+
+    impl Waiting {
+        fn start(hoist: &Hoist) -> Self {
+            let stderr = hoist.path("stderr");
+            let mut command = hoist.further(&["--timeout", "3"], "web", FAMILY);
+            command.stdout(Stdio::null());
+            command.stderr(fs::File::create(&stderr).unwrap());
+            let command = command.spawn().unwrap();
+            Self { command, stderr }
+        }
+
+        /// What it has written to standard error.
+        fn ends_with(mut self, code: i32) -> String {
+            let mut status = None;
+            soon("exec ends", || {
+                status = self.command.try_wait().unwrap();
+                status.is_some()
+            });
+            let stderr = fs::read_to_string(&self.stderr).unwrap();
+            assert_eq!(status.unwrap().code(), Some(code), "{stderr}");
+            stderr
+        }
+    }
+
+    fn left_behind(hoist: &Hoist) {
+        let _running = hoist.background("web", &[], &["idle"]);
+        let told =
+            "not all it had started: end what the process has started: a process does not end";
+        // In the foreground.
+        let waiting = Waiting::start(hoist);
+        soon("its tree is there", || by_parent(hoist).0.len() == 2);
+        let frozen = Frozen::new(hoist, by_parent(hoist).0[0]);
+        let stderr = waiting.ends_with(124);
+        assert!(stderr.contains(told), "{stderr}");
+        drop(frozen);
+        soon("it ends", || living(hoist).is_empty());
+        // In the background, and told later.
+        let id = detached(hoist, "3", FAMILY);
+        soon("its tree is there", || by_parent(hoist).0.len() == 2);
+        let frozen = Frozen::new(hoist, by_parent(hoist).0[0]);
+        hoist.hoist(&["process", "wait", &id]).succeeded();
+        let inspected = hoist.hoist(&["process", "inspect", &id]).succeeded();
+        let list: serde_json::Value = serde_json::from_str(&inspected).unwrap();
+        assert_eq!(list[0]["TimedOut"], true, "{inspected}");
+        let why = list[0]["LeftBehind"].as_str().unwrap();
+        assert!(told.ends_with(why), "{why}");
+        drop(frozen);
+        soon("it ends", || living(hoist).is_empty());
+    }
+
+    fn never_ends(hoist: &Hoist) {
+        let _running = hoist.background("web", &[], &["idle"]);
+        let waiting = Waiting::start(hoist);
+        soon("its tree is there", || by_parent(hoist).0.len() == 2);
+        let frozen = Frozen::new(hoist, by_parent(hoist).1[0]);
+        let stderr = waiting.ends_with(125);
+        for part in ["whose time is over", "does not end", "cannot be killed"] {
+            assert!(stderr.contains(part), "{part}: {stderr}");
+        }
+        // The others are ended.
+        assert_eq!(living(hoist).len(), 1);
         drop(frozen);
         soon("it ends", || living(hoist).is_empty());
     }

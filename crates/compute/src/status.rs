@@ -63,6 +63,9 @@ pub struct ExitStatus {
     /// It was ended by force because it had run for as long as it may.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub timed_out: bool,
+    /// Why not all that it had started was ended with it when its time was over; `None` where all was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_behind: Option<String>,
     /// Why neither code nor signal is known ("supervisor lost").
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unknown: Option<String>,
@@ -77,6 +80,7 @@ impl ExitStatus {
             finished_at: Timestamp::now(),
             oom: None,
             timed_out: false,
+            left_behind: None,
             unknown: None,
         }
     }
@@ -89,6 +93,7 @@ impl ExitStatus {
             finished_at: Timestamp::now(),
             oom: None,
             timed_out: false,
+            left_behind: None,
             unknown: None,
         }
     }
@@ -101,6 +106,7 @@ impl ExitStatus {
             finished_at: Timestamp::now(),
             oom: None,
             timed_out: false,
+            left_behind: None,
             unknown: Some(reason.into()),
         }
     }

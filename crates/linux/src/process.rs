@@ -2,9 +2,8 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::time::{Duration, Instant};
 
 use hoist_compute::{Error, ErrorKind, ExitStatus, Phase, Process, Readiness, Result, Streams};
 use hoist_init::owner::wait::until_ready;
@@ -12,7 +11,7 @@ use hoist_spec::{ConsoleSize, Signal};
 use rustix::termios::{Winsize, tcsetwinsize};
 
 use crate::execute::waitid;
-use crate::process_tree::{Deadline, Tree};
+use crate::process_tree::{Deadline, Tree, Watched};
 use crate::service::system;
 
 /// `CLD_EXITED` (waitid(2)).
@@ -26,8 +25,8 @@ pub(crate) struct OwnedProcess {
     pub(crate) pid: u32,
     pub(crate) pidfd: OwnedFd,
     exit: Mutex<Exit>,
-    /// It is being ended because its time is over.
-    out_of_time: AtomicBool,
+    /// What becomes of its time, where it has only so much.
+    pub(crate) watched: OnceLock<Watched>,
 }
 
 enum Exit {
@@ -41,18 +40,44 @@ impl OwnedProcess {
             pid,
             pidfd,
             exit: Mutex::new(Exit::Awaited(on_exit)),
-            out_of_time: AtomicBool::new(false),
+            watched: OnceLock::new(),
         }
     }
 
-    /// Waits for its end, at most until `deadline`. Any number of threads may wait: the first to see the end reaps, all get
+    /// Waits for its end, for so long at most. Any number of threads may wait: the first to see the end reaps, all get
     /// the same status.
+    ///
+    /// One whose time is over has ended when all it has started has, or does not; where it does not end itself, that is the error.
     pub(crate) fn wait(&self, timeout: Option<Duration>) -> Result<ExitStatus> {
         if let Exit::Known(status) = &*self.exit() {
             return Ok(status.clone());
         }
-        if !wait_for(self.pidfd.as_fd(), timeout)? {
+        let deadline = timeout.map(|timeout| Instant::now() + timeout);
+        let left = || deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        if !wait_for(self.readiness(), left())? {
             return Err(timed_out(self.pid));
+        }
+        // The time may have come to be watched meanwhile.
+        let watched = self.watched.get();
+        let outcome = match watched {
+            Some(watched) if !wait_for(watched.over(), left())? => {
+                return Err(timed_out(self.pid));
+            }
+            watched => watched.and_then(Watched::outcome),
+        };
+        if let Some(Err(error)) = &outcome
+            && !wait_for(self.pidfd.as_fd(), Some(Duration::ZERO))?
+        {
+            let error = Arc::clone(error);
+            return Err(Error::new(
+                ErrorKind::Timeout,
+                Phase::Operate,
+                format!("end process {}, whose time is over", self.pid),
+            )
+            .because(error)
+            .remedy(
+                "a process that cannot be killed is frozen, or waits inside the kernel, mostly for a file system or device",
+            ));
         }
         let mut exit = self.exit();
         let on_exit = match &mut *exit {
@@ -67,8 +92,12 @@ impl OwnedProcess {
             },
             Err(error) => ExitStatus::unknown(format!("somebody else waited for it: {error}")),
         };
-        status.timed_out =
-            status.signal == Some(Signal::KILL) && self.out_of_time.load(Ordering::Acquire);
+        if let Some(outcome) = outcome
+            && status.signal == Some(Signal::KILL)
+        {
+            status.timed_out = true;
+            status.left_behind = outcome.err().map(|error| with_causes(&*error));
+        }
         let status = match on_exit {
             Some(on_exit) => on_exit(status),
             None => status,
@@ -93,9 +122,12 @@ impl OwnedProcess {
         send(self.pidfd.as_fd(), signal)
     }
 
-    /// Its status will say that it was ended because its time was over, if it is.
-    pub(crate) fn is_out_of_time(&self) {
-        self.out_of_time.store(true, Ordering::Release);
+    /// Becomes readable when a wait returns at once.
+    pub(crate) fn readiness(&self) -> BorrowedFd<'_> {
+        match self.watched.get() {
+            Some(watched) => watched.over(),
+            None => self.pidfd.as_fd(),
+        }
     }
 
     fn exit(&self) -> MutexGuard<'_, Exit> {
@@ -114,6 +146,13 @@ pub(crate) fn send(pidfd: BorrowedFd<'_>, signal: Signal) -> Result<()> {
         }
         Err(error) => Err(system(format!("send {signal}"), error)),
     }
+}
+
+/// An error's text, and those of its causes.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let texts: Vec<_> = causes.map(ToString::to_string).collect();
+    texts.join(": ")
 }
 
 pub(crate) fn not_running(what: &str) -> Error {
@@ -198,7 +237,7 @@ impl Process for LinuxProcess {
     }
 
     fn readiness(&self) -> Readiness<'_> {
-        self.process.pidfd.as_fd()
+        self.process.readiness()
     }
 
     fn signal(&self, signal: Signal) -> Result<()> {

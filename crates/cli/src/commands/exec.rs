@@ -81,7 +81,13 @@ fn told(status: &ExitStatus, failures: Vec<Error>) -> Result<i32, Failure> {
         Failure::from(failure).warn();
     }
     if status.timed_out {
-        Failure::message("the command took too long and was ended with all it had started").warn();
+        let told = match &status.left_behind {
+            None => "the command took too long and was ended with all it had started".to_owned(),
+            Some(why) => format!(
+                "the command took too long and was ended, but not all it had started: {why}"
+            ),
+        };
+        Failure::message(told).warn();
     }
     Ok(code_of(status))
 }

@@ -27,7 +27,7 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     // Row 8 of the failures that engines are known for: the end of the time only ends the waiting.
     Behaviour {
         name: "when its time is over, a process is ended with all it has started, and its status says why",
-        covers: &["limited.tree", "exit.timed-out"],
+        covers: &["limited.tree", "exit.timed-out", "exit.left-behind"],
         needs: &[Ability::Trees],
         run: its_time_is_over,
     },
@@ -101,7 +101,7 @@ fn its_time_is_over(fixture: &dyn Fixture) -> Outcome {
     kit::expect_line(&mut stdout, "ready")?;
     let status = process.wait(Some(DEADLINE))?;
     ensure!(
-        status.timed_out && status.signal == Some(Signal::KILL),
+        status.timed_out && status.signal == Some(Signal::KILL) && status.left_behind.is_none(),
         "its status is {status:?}"
     );
     kit::until("nothing is left of it", || Ok(processes(container)? == 1))?;

@@ -153,6 +153,11 @@ pub const SENTENCES: &[Sentence] = &[
         "It was ended by force because it had run for as long as it may.",
     ),
     sentence(
+        "exit.left-behind",
+        "ExitStatus",
+        "Why not all that it had started was ended with it when its time was over; `None` where all was.",
+    ),
+    sentence(
         "execs.created",
         "ComputeSystem::create_exec",
         "Makes a further process an object with an id, in state `Created`: it is not started.",

@@ -414,7 +414,9 @@ impl Session {
                 return;
             };
             let process = owned.iter().find(|process| process.pid() == pid);
-            if process.is_none_or(|process| process.wait(None).is_err()) {
+            // One that is still being ended with what it has started is waited for later.
+            let now = Some(Duration::ZERO);
+            if process.is_none_or(|process| process.wait(now).is_err()) {
                 return;
             }
             waited.push(pid);

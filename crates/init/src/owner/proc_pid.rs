@@ -20,7 +20,7 @@ use super::{wait::until_ready, whole_file};
 const TICKS_PER_SECOND: u64 = 100;
 
 /// A process, told from a later one with the same id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ProcessIdentity {
     /// Its id.
     pub pid: u32,
@@ -93,6 +93,23 @@ pub fn start_ticks(pid: u32) -> io::Result<Option<u64>> {
     Ok(stat(pid)?.map(|stat| stat.start_ticks))
 }
 
+/// The children of a process, those of all its threads, in the order in which each has got them (proc_pid_task(5)); `None` also where
+/// the kernel was built without this list (`CONFIG_PROC_CHILDREN`).
+pub fn children(pid: u32) -> io::Result<Option<Vec<u32>>> {
+    let mut found = None;
+    for thread in threads(pid)? {
+        let Some(text) = read(pid, &format!("task/{thread}/children"))? else {
+            continue;
+        };
+        let text = String::from_utf8_lossy(&text);
+        let numbers = text
+            .split_ascii_whitespace()
+            .filter_map(|one| one.parse::<u32>().ok());
+        found.get_or_insert_with(Vec::new).extend(numbers);
+    }
+    Ok(found)
+}
+
 /// What a list of processes shows of one.
 pub fn entry(pid: u32) -> io::Result<Option<ProcessEntry>> {
     let (Some(stat), Some(status), Some(command)) =
@@ -134,6 +151,35 @@ pub fn open(pid: u32) -> io::Result<Option<OwnedFd>> {
         Err(Errno::SRCH | Errno::INVAL | Errno::NOENT) => Ok(None),
         Err(errno) => Err(errno.into()),
     }
+}
+
+/// The threads of a process, none where it is gone.
+pub fn threads(pid: u32) -> io::Result<Vec<u32>> {
+    let entries = gone_is_none(fs::read_dir(format!("/proc/{pid}/task")))?;
+    let names = entries.into_iter().flatten().flatten();
+    Ok(names
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .collect())
+}
+
+/// A thread of a process, held fast from now on; `None` where it has ended. Whether it is the process that is meant, its own pidfd
+/// tells afterwards.
+///
+/// # Errors
+///
+/// `EINVAL` before Linux 6.9.
+pub fn open_thread(pid: u32, thread: u32) -> io::Result<Option<OwnedFd>> {
+    /// As `O_EXCL` (pidfd_open(2)).
+    const PIDFD_THREAD: PidfdFlags = PidfdFlags::from_bits_retain(0o200);
+    let Some(id) = i32::try_from(thread).ok().and_then(Pid::from_raw) else {
+        return Ok(None);
+    };
+    let Some(held) = gone_is_none(pidfd_open(id, PIDFD_THREAD).map_err(io::Error::from))? else {
+        return Ok(None);
+    };
+    // The number may have gone to another's thread meanwhile.
+    let is_its = fs::exists(format!("/proc/{pid}/task/{thread}"))?;
+    Ok(is_its.then_some(held))
 }
 
 /// The id of the process that a pidfd refers to (pidfd_open(2), "fdinfo").
@@ -183,8 +229,12 @@ pub fn pids_in_namespace(namespace: u64) -> io::Result<Vec<u32>> {
 }
 
 fn read(pid: u32, file: &str) -> io::Result<Option<Vec<u8>>> {
-    match whole_file::read(format!("/proc/{pid}/{file}")) {
-        Ok(text) => Ok(Some(text)),
+    gone_is_none(whole_file::read(format!("/proc/{pid}/{file}")))
+}
+
+fn gone_is_none<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(None),
         Err(error) => Err(error),

@@ -246,6 +246,8 @@ fn one(process: &ExecRef, engine: &Engine) -> hoist_compute::Result<serde_json::
             .map(|exit| exit.shell_code()),
         "Unknown": exit.and_then(|exit| exit.unknown.as_deref()),
         "TimedOut": exit.is_some_and(|exit| exit.timed_out),
+        // Why what it had started is not all ended, where its time was over.
+        "LeftBehind": exit.and_then(|exit| exit.left_behind.as_deref()),
         "OOMKilled": exit.is_some_and(|exit| exit.oom.is_some()),
         "OpenStdin": spec.interactive,
         "CreatedAt": hoist::rfc3339(summary.created_at),
