@@ -18,7 +18,10 @@ mod linux {
 
     use hoist_testing::{
         Need,
-        command::{By::User, Case, Hoist},
+        command::{
+            By::{Anyone, User},
+            Case, Hoist,
+        },
     };
 
     pub(super) const CASES: &[Case] = &[
@@ -33,6 +36,26 @@ mod linux {
             by: User,
             needs: &[],
             run: |hoist| ends_all(hoist, &["deaf", "+", "keep", "+", "leaderless"]),
+        },
+        Case {
+            name: "a container whose first process has lost its first thread is entered by another one",
+            by: Anyone,
+            needs: &[],
+            run: |hoist| {
+                let _running = hoist.background("web", &[], &["say", "ready", "+", "leaderless"]);
+                soon("its first thread ends", || {
+                    let first = hoist.inspect("web")["State"]["Pid"].as_u64().unwrap();
+                    let stat = fs::read_to_string(format!("/proc/{first}/stat")).unwrap();
+                    stat.contains(") Z ")
+                });
+                hoist.exec(&[], "web", &["exit", "3"]).ended_with(3);
+                hoist
+                    .exec(&["--timeout", "60"], "web", &["exit", "4"])
+                    .ended_with(4);
+                let archive = hoist.hoist(&["cp", "web:/probe", "-"]);
+                archive.ended_with(0);
+                assert!(archive.stdout.len() > 512);
+            },
         },
         Case {
             name: "a process that goes on by forking and ending, over and over, is stopped for good",

@@ -12,6 +12,7 @@ use crate::descriptors::{RuntimeDescriptors, Sources};
 use crate::execute::{Start, Started, Tracer};
 use crate::features::setgroups_denied;
 use crate::plan::{CgroupPlace, RunningContainer, RuntimeOptions, plan_process};
+use crate::proc_pid;
 use crate::process::{not_running, wait_for};
 use crate::record::Record;
 use crate::recorder::{ExecRecorder, FurtherWitness};
@@ -139,9 +140,11 @@ impl LinuxSystem {
             _ => None,
         };
         let other = further.own.or(leaf.as_ref());
+        let Entrance { root, thread } = entrance(record, &first)?;
+        let entered = thread.as_ref().unwrap_or(&first).as_fd();
         let sources = Sources {
             cgroup: other.or(cgroup.as_ref()),
-            process: Some(first.as_fd()),
+            process: Some(entered),
             runtime: further.runtime,
             service: &self.shared,
         };
@@ -153,10 +156,8 @@ impl LinuxSystem {
             container: &container,
             sources: &sources,
             root: match servers::hide_root(record, &self.shared)? {
-                true => {
-                    servers::lend_accounts(root_of(record, &first)?, first.as_fd(), &self.shared)?
-                }
-                false => Root::directory(root_of(record, &first)?),
+                true => servers::lend_accounts(root, entered, &self.shared)?,
+                false => Root::directory(root),
             },
             pid: record.process().map(|process| process.pid),
         };
@@ -282,24 +283,77 @@ fn places(cgroup: &CgroupRecord) -> Vec<CgroupPlace> {
 
 /// The root that the container's first process sees.
 pub(crate) fn root_of(record: &Record, first: &OwnedFd) -> Result<OwnedFd> {
-    use rustix::fs::{Mode, OFlags};
     let pid = record.process().map_or(0, |process| process.pid);
-    let path = format!("/proc/{pid}/root");
-    let root = rustix::fs::open(
-        &path,
-        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )
-    .map_err(|errno| match errno {
-        // An ending process lets go of its root before its end is told.
-        rustix::io::Errno::NOENT | rustix::io::Errno::SRCH => {
-            not_running("open the container's root")
+    root_and_thread(pid, first).map(|(root, _)| root)
+}
+
+/// By what a container is entered.
+struct Entrance {
+    /// The root that its first process sees.
+    root: OwnedFd,
+    /// The thread whose namespaces are entered, where the first one of the process has ended: that has none any more.
+    thread: Option<OwnedFd>,
+}
+
+fn entrance(record: &Record, first: &OwnedFd) -> Result<Entrance> {
+    let pid = record.process().map_or(0, |process| process.pid);
+    let (root, thread) = root_and_thread(pid, first)?;
+    let thread = match thread {
+        Some(thread) => Some(open_thread(pid, thread)?),
+        None => None,
+    };
+    Ok(Entrance { root, thread })
+}
+
+/// The root that a process sees, and by which of its threads that is known where the first one has ended.
+fn root_and_thread(pid: u32, process: &OwnedFd) -> Result<(OwnedFd, Option<u32>)> {
+    let what = "open the container's root";
+    let opened = match open_root(&format!("/proc/{pid}"))? {
+        Some(root) => (root, None),
+        None => {
+            let failed = |error| system(format!("list the threads of process {pid}"), error);
+            let threads = proc_pid::threads(pid).map_err(failed)?;
+            let mut opened = None;
+            for thread in threads {
+                if let Some(root) = open_root(&format!("/proc/{pid}/task/{thread}"))? {
+                    opened = Some((root, Some(thread)));
+                    break;
+                }
+            }
+            opened.ok_or_else(|| not_running(what))?
         }
-        errno => system(format!("open {path}"), errno.into()),
-    })?;
+    };
     // The process held by the pidfd still lives, so the path was its own.
-    match wait_for(first.as_fd(), Some(Duration::ZERO))? {
-        false => Ok(root),
-        true => Err(not_running("open the container's root")),
+    match wait_for(process.as_fd(), Some(Duration::ZERO))? {
+        false => Ok(opened),
+        true => Err(not_running(what)),
+    }
+}
+
+/// The root of a process or thread; one that is ending lets go of it before its end is told.
+fn open_root(folder: &str) -> Result<Option<OwnedFd>> {
+    use rustix::fs::{Mode, OFlags};
+    use rustix::io::Errno;
+    let path = format!("{folder}/root");
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    match rustix::fs::open(&path, flags, Mode::empty()) {
+        Ok(root) => Ok(Some(root)),
+        Err(Errno::NOENT | Errno::SRCH) => Ok(None),
+        Err(errno) => Err(system(format!("open {path}"), errno.into())),
+    }
+}
+
+/// A thread of a process that lives.
+fn open_thread(pid: u32, thread: u32) -> Result<OwnedFd> {
+    let what = "enter the container by a thread of its first process, whose first thread has ended";
+    match proc_pid::open_thread(pid, thread) {
+        Ok(Some(thread)) => Ok(thread),
+        Ok(None) => Err(not_running(what)),
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+            Err(Error::new(ErrorKind::Unsupported, Phase::Operate, what)
+                .because("this kernel has no descriptors for threads")
+                .remedy("Linux 6.9 has them"))
+        }
+        Err(error) => Err(system(what, error)),
     }
 }
