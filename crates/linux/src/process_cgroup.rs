@@ -1,19 +1,20 @@
 //! A cgroup for one further process and all that it starts, so that these have limits of their own and end together.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use hoist_compute::Result;
 use hoist_spec::oci::LinuxResources;
 
-use crate::cgroup::{Base, Cgroup, DeviceControl, plan_limits};
+use crate::cgroup::{Base, Cgroup, CgroupError, CgroupRecord, DeviceControl, plan_limits};
 use crate::system::operate;
 
 /// How long ending what is in it may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The cgroup of one further process, within the container's. With its last user it is removed, or stays with what is left
-/// in it and goes with the container's.
+/// in it and goes with the container's, if not before.
 pub(crate) struct ProcessCgroup(pub(crate) Cgroup);
 
 impl ProcessCgroup {
@@ -46,7 +47,17 @@ impl ProcessCgroup {
 }
 
 impl Drop for ProcessCgroup {
+    /// Where something is left in it, that mostly ends soon: the cgroup is removed with the next one of this program.
     fn drop(&mut self) {
-        let _ = self.0.remove(Duration::ZERO);
+        static LEFT: Mutex<Vec<CgroupRecord>> = Mutex::new(Vec::new());
+        let mut left = LEFT.lock().unwrap_or_else(|poison| poison.into_inner());
+        left.push(self.0.record());
+        let is_in_use = |cgroup: &CgroupRecord| {
+            matches!(
+                cgroup.remove(Duration::ZERO),
+                Err(CgroupError::Timeout { .. })
+            )
+        };
+        left.retain(is_in_use);
     }
 }
