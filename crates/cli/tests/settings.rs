@@ -549,6 +549,8 @@ mod linux {
         hoist.fails(1, &["inspect", "one"]);
         hoist.fails(1, &["rename", "three", "two"]);
         hoist.fails(1, &["rename", "three", "not a name"]);
+        let error = hoist.fails(1, &["rename", "three", "three"]);
+        assert!(error.contains("three is its name"), "{error}");
         assert!(hoist.status("three").starts_with("Up"));
         hoist.ok(&["rename", &second, "one"]);
         hoist.ok(&["rm", "-f", &first]);
@@ -561,7 +563,18 @@ mod linux {
         let running = hoist.detached(&[], "sleep 1000");
         let created = hoist.ok(&["create", "true"]);
         hoist.ok(&["wait", &ended]);
-        assert_eq!(hoist.ok(&["prune"]), ended);
+        // Nobody says yes, or somebody says no.
+        for answer in ["", "n\n"] {
+            let mut prune = hoist.command(&["prune"]);
+            let ran = hoist_testing::command::finish(&mut prune, answer.as_bytes());
+            ran.failed_with(1, &["Remove all containers that have ended? [y/N]"]);
+        }
+        assert!(hoist.status(&ended).starts_with("Exited (0)"));
+        let mut prune = hoist.command(&["prune"]);
+        let ran = hoist_testing::command::finish(&mut prune, b"y\n");
+        ran.ended_with(0);
+        assert_eq!(String::from_utf8(ran.stdout).unwrap().trim(), ended);
+        assert_eq!(hoist.ok(&["prune", "--force"]), "");
         let mut left: Vec<String> = hoist
             .ok(&["ps", "-aq", "--no-trunc"])
             .lines()

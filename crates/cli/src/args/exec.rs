@@ -53,6 +53,6 @@ pub(crate) struct Further {
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub with_root: Option<PathBuf>,
     /// Container, then the program to run in it and its arguments
-    #[arg(value_name = "CONTAINER COMMAND", num_args = 2.., required = true, trailing_var_arg = true)]
+    #[arg(value_name = "CONTAINER COMMAND", num_args = 1.., required = true, trailing_var_arg = true)]
     pub words: Vec<String>,
 }

@@ -1,6 +1,6 @@
 //! `hoist prune`.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 use hoist::Engine;
 
@@ -11,10 +11,7 @@ use crate::output;
 
 /// Removes all containers that have ended, and prints their ids.
 pub(crate) fn run(prune: &Prune, engine: &Engine, json: bool) -> Result<u8, Failure> {
-    if !prune.force
-        && io::stdin().is_terminal()
-        && !agreed("Remove all containers that have ended?")?
-    {
+    if !prune.force && !agreed("Remove all containers that have ended?")? {
         return Ok(1);
     }
     let pruned = engine.prune()?;
@@ -24,7 +21,7 @@ pub(crate) fn run(prune: &Prune, engine: &Engine, json: bool) -> Result<u8, Fail
     each_told(pruned.failures, json, |error| Err(error.into()))
 }
 
-/// Asks who sits at the terminal.
+/// Asks whoever writes to standard input; who does not answer does not agree.
 pub(super) fn agreed(question: &str) -> Result<bool, Failure> {
     let mut errors = io::stderr().lock();
     let asked = write!(errors, "{question} [y/N] ");

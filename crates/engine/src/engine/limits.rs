@@ -69,7 +69,11 @@ impl Engine {
         self.service.open(id)?;
         let before = self.names.of(id)?;
         if before.as_deref() == Some(name) {
-            return Ok(());
+            return Err(Error::new(
+                ErrorKind::AlreadyExists,
+                Phase::Operate,
+                format!("rename container {id}: {name} is its name"),
+            ));
         }
         self.names
             .reserve(name, id, |holder| self.exists(holder))?

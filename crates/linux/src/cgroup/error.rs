@@ -168,6 +168,13 @@ impl CgroupError {
                     "this kernel has no such setting: leave it out"
                 })
             }
+            Self::Write {
+                controller: "memory",
+                source,
+                ..
+            } if source.raw_os_error() == Some(libc::EBUSY) => Some(
+                "more than that is in use and could not be given back: choose a higher limit, or end a part of what runs",
+            ),
             Self::Enable { source, .. } if source.raw_os_error() == Some(libc::EBUSY) => Some(
                 "a cgroup with processes of its own cannot give controllers to others: have the controller delegated, with systemd by Delegate=yes",
             ),

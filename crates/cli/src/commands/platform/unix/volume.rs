@@ -1,7 +1,6 @@
 //! `hoist volume`.
 
 use std::collections::BTreeMap;
-use std::io::{self, IsTerminal};
 
 use hoist::{Engine, Volume, rfc3339};
 use hoist_compute::ErrorKind;
@@ -38,10 +37,7 @@ pub(crate) fn run(command: VolumeCommand, engine: &Engine, json: bool) -> Result
         }
         VolumeAction::Ls(ls) => list(&volumes.list()?, ls.quiet, ls.format),
         VolumeAction::Prune(prune) => {
-            if !prune.force
-                && io::stdin().is_terminal()
-                && !agreed("Remove all volumes that no container uses?")?
-            {
+            if !prune.force && !agreed("Remove all volumes that no container uses?")? {
                 return Ok(1);
             }
             let pruned = engine.prune_volumes()?;
