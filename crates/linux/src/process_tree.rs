@@ -126,7 +126,9 @@ fn begin(time: Duration, process: &Arc<OwnedProcess>, tree: &Tree) -> Result<Joi
             Ok(false) => Some(tree.end(&held)),
             Err(error) => Some(Err(error)),
         };
-        held.watched.get().map(|watched| watched.is_over(outcome));
+        if let Some(watched) = held.watched.get() {
+            watched.is_over(outcome);
+        }
     };
     let start = || {
         std::thread::Builder::new()
