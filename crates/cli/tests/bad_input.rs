@@ -175,6 +175,9 @@ mod linux {
         run(&["-u", "-1", "/probe"]).failed_with(125, &["-1"]);
         run(&["-u", "4294967295", "/probe"]).failed_with(125, &["4294967295"]);
         assert_eq!(hoist.ids(), Vec::<String>::new());
+        let _running = hoist.background("web", &[], &["idle"]);
+        let exec = hoist.hoist(&["exec", "web"]);
+        exec.failed_with(125, &["COMMAND", "no program"]);
     }
 
     fn missing_roots(hoist: &Hoist) {

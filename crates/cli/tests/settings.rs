@@ -118,6 +118,11 @@ mod linux {
                 renamed,
             )
             .test(
+                "ps shows the containers that its filters name, or the newest",
+                &[Need::Namespaces],
+                listed,
+            )
+            .test(
                 "prune removes what has ended and leaves what is created or runs",
                 &[Need::Namespaces],
                 pruned,
@@ -499,6 +504,8 @@ mod linux {
         let errors = hoist.fails(1, &["update", "-m", "x", "--cpus", "y", &id]);
         assert_eq!(errors.lines().count(), 2, "{errors}");
         hoist.fails(1, &["update", &id]);
+        let errors = hoist.fails(1, &["update", "-m", "4k", &id]);
+        assert!(errors.contains("choose a higher limit"), "{errors}");
     }
 
     fn stats() {
@@ -555,6 +562,33 @@ mod linux {
         hoist.ok(&["rename", &second, "one"]);
         hoist.ok(&["rm", "-f", &first]);
         hoist.ok(&["rename", "one", "three"]);
+    }
+
+    fn listed() {
+        let hoist = Hoist::new();
+        let failed = hoist.detached(&["--name", "old-failed"], "exit 3");
+        let ended = hoist.detached(&["--name", "old-ended"], "exit 0");
+        hoist.ok(&["wait", &failed, &ended]);
+        let running = hoist.detached(&["--name", "new"], "sleep 1000");
+        let ps = |words: &[&str]| {
+            let words = [&["ps", "-q", "--no-trunc"][..], words].concat();
+            hoist
+                .ok(&words)
+                .lines()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(ps(&[]), [&*running]);
+        assert_eq!(ps(&["-l"]), [&*running]);
+        assert_eq!(ps(&["-n", "2"]), [&*running, &*ended]);
+        assert_eq!(ps(&["-a", "--filter", "name=old"]), [&*ended, &*failed]);
+        assert_eq!(ps(&["--filter", "name=old"]), [""; 0]);
+        assert_eq!(ps(&["--filter", "status=exited"]), [&*ended, &*failed]);
+        assert_eq!(ps(&["-a", "-f", "exited=3", "-f", "exited=4"]), [&*failed]);
+        assert_eq!(ps(&["-a", "-f", "exited=3", "-f", "name=new"]), [""; 0]);
+        assert_eq!(ps(&["-a", "-f", &format!("id={failed}")]), [&*failed]);
+        let errors = hoist.fails(1, &["ps", "-f", "status=odd", "-f", "color=red", "-n", "x"]);
+        assert_eq!(errors.lines().count(), 3, "{errors}");
     }
 
     fn pruned() {

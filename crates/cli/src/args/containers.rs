@@ -28,6 +28,15 @@ pub(crate) struct Ps {
     /// Show containers that do not run, too
     #[arg(short, long)]
     pub all: bool,
+    /// Show those only of which this holds: id=TEXT, name=TEXT, status=STATE, exited=CODE
+    #[arg(short, long, value_name = "KEY=VALUE")]
+    pub filter: Vec<String>,
+    /// Show the NUMBER that were made last, whether they run or not
+    #[arg(short = 'n', long, value_name = "NUMBER")]
+    pub last: Option<String>,
+    /// Show the one that was made last, whether it runs or not
+    #[arg(short, long)]
+    pub latest: bool,
     /// Show ids only
     #[arg(short, long)]
     pub quiet: bool,

@@ -13,6 +13,7 @@ mod prune;
 mod ps;
 mod rm;
 mod run;
+mod selection;
 mod stats;
 mod stop;
 mod terminal;

@@ -3,6 +3,7 @@
 use hoist::{Engine, Listed};
 use hoist_compute::{ExitStatus, State, Summary};
 
+use super::selection::Selection;
 use crate::age::{age, words};
 use crate::args::{Ps, TableFormat};
 use crate::failure::Failure;
@@ -14,7 +15,8 @@ pub(crate) const SHORT_COMMAND: usize = 20;
 
 /// Lists the containers.
 pub(crate) fn run(ps: &Ps, engine: &Engine) -> Result<u8, Failure> {
-    let listed = engine.list(ps.all)?;
+    let selection = Selection::of(ps)?;
+    let listed = selection.apply(engine.list(selection.is_of_all())?);
     if ps.quiet {
         let ids: String = listed
             .iter()
