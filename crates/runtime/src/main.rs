@@ -1,39 +1,5 @@
-//! `hoist-oci`: the OCI runtime command line over Hoist's Linux backend, for whoever calls runc.
-//!
-//! The main path: [`commands::dispatch`] reads the command line, `commands::create` makes a container and leaves its process
-//! waiting, `commands::start` has it execute its program. What a container is and how it is made is
-//! [`hoist_linux`]'s; here are flags, output formats, exit codes and words.
+//! `hoist-oci`, the program.
 
-#[cfg(target_os = "linux")]
-mod args;
-#[cfg(target_os = "linux")]
-mod bundle;
-#[cfg(target_os = "linux")]
-mod commands;
-#[cfg(target_os = "linux")]
-mod console;
-#[cfg(target_os = "linux")]
-mod failure;
-#[cfg(target_os = "linux")]
-mod global;
-#[cfg(target_os = "linux")]
-mod help;
-#[cfg(target_os = "linux")]
-mod log;
-#[cfg(target_os = "linux")]
-mod notify;
-#[cfg(target_os = "linux")]
-mod pid_file;
-#[cfg(target_os = "linux")]
-mod process;
-
-#[cfg(target_os = "linux")]
 fn main() -> std::process::ExitCode {
-    commands::dispatch(std::env::args_os().skip(1))
-}
-
-#[cfg(not(target_os = "linux"))]
-fn main() -> std::process::ExitCode {
-    eprintln!("hoist-oci is for Linux: on this system use hoist");
-    std::process::ExitCode::FAILURE
+    hoist_oci::main()
 }

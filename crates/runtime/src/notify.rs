@@ -109,14 +109,8 @@ impl Notify {
         let mut message = [0; LONGEST];
         loop {
             match socket.recv(&mut message) {
-                Ok(length) => {
-                    let ready = message[..length]
-                        .split(|byte| *byte == b'\n')
-                        .any(|line| line == b"READY=1");
-                    if ready {
-                        return self.pass_on(container);
-                    }
-                }
+                Ok(length) if is_ready(&message[..length]) => return self.pass_on(container),
+                Ok(_) => {}
                 Err(error)
                     if matches!(
                         error.kind(),
@@ -151,6 +145,12 @@ impl Notify {
         };
         send().map_err(|error| failed("tell the service manager", &error))
     }
+}
+
+/// Whether a message says that its sender is ready.
+pub(crate) fn is_ready(message: &[u8]) -> bool {
+    let mut lines = message.split(|byte| *byte == b'\n');
+    lines.any(|line| line == b"READY=1")
 }
 
 fn failed(what: &str, error: &io::Error) -> Failure {

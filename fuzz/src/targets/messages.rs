@@ -1,4 +1,4 @@
-//! Messages of processes to each other.
+//! Messages of processes to each other, and the words that one is started with.
 
 use hoist_init::wire::{Message, Program};
 
@@ -23,4 +23,18 @@ pub(super) fn supervisor(bytes: &[u8]) {
 #[cfg(target_os = "linux")]
 pub(super) fn systemd(bytes: &[u8]) {
     hoist_linux::fuzzing::bus_message(bytes);
+}
+
+/// The command line of the OCI runtime, a word each line.
+#[cfg(target_os = "linux")]
+pub(super) fn command_line(bytes: &[u8]) {
+    if let Ok(text) = str::from_utf8(bytes) {
+        hoist_oci::fuzzing::command_line(text);
+    }
+}
+
+/// What a container says to the OCI runtime's notify socket.
+#[cfg(target_os = "linux")]
+pub(super) fn notification(bytes: &[u8]) {
+    hoist_oci::fuzzing::notification(bytes);
 }

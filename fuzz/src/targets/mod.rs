@@ -44,8 +44,18 @@ pub const TARGETS: &[Target] = &[
     },
     #[cfg(target_os = "linux")]
     Target {
+        name: "oci_command_line",
+        run: messages::command_line,
+    },
+    #[cfg(target_os = "linux")]
+    Target {
         name: "oci_config",
         run: container::oci_config,
+    },
+    #[cfg(target_os = "linux")]
+    Target {
+        name: "oci_notification",
+        run: messages::notification,
     },
     #[cfg(target_os = "linux")]
     Target {

@@ -14,7 +14,7 @@ mod run;
 mod spec;
 mod start;
 mod state;
-mod update;
+pub(crate) mod update;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -38,7 +38,7 @@ pub(crate) struct Command {
     /// Its flags, in groups that commands share.
     pub(crate) flags: &'static [&'static [Flag]],
     /// Behind how many words nothing is a flag any more.
-    literal_after: usize,
+    pub(crate) literal_after: usize,
     /// Carries it out; the result is the exit code.
     run: fn(&mut Global, &Arguments) -> Result<u8, Failure>,
 }

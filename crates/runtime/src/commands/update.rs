@@ -146,7 +146,8 @@ pub(crate) fn update(global: &mut Global, arguments: &Arguments) -> Result<u8, F
     Ok(0)
 }
 
-fn wanted(arguments: &Arguments) -> Result<LinuxResources, Failure> {
+/// What the flags ask for.
+pub(crate) fn wanted(arguments: &Arguments) -> Result<LinuxResources, Failure> {
     if let Some(path) = arguments.value("resources") {
         let text = read_text(Path::new(path)).map_err(|error| {
             Failure::new(format!("read resources {path}: {}", go_words(&error)))
