@@ -421,7 +421,7 @@ mod linux {
         descriptors: usize,
         threads: usize,
         children: usize,
-        /// Private memory of the supervisor, in KiB.
+        /// Private memory of the supervisor that it has written to, in KiB.
         memory: u64,
         /// Processes of the container that nobody has waited for.
         zombies: usize,
@@ -450,7 +450,7 @@ mod linux {
                 children: children.split_whitespace().count(),
                 memory: read(format!("/proc/{pid}/smaps_rollup"))
                     .lines()
-                    .filter(|line| line.starts_with("Private_"))
+                    .filter(|line| line.starts_with("Private_Dirty:"))
                     .filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok())
                     .sum(),
                 zombies: inside.lines().filter(|stat| stat.contains(") Z ")).count(),
@@ -519,8 +519,8 @@ mod linux {
                 });
                 ids.insert(short);
             }
-            if number == 20 {
-                // What is done for the first time may take what it keeps.
+            if number == times / 5 {
+                // What is done for the first time may take what it keeps, and so do the execs that are kept when they have ended.
                 before = Some(Usage::of(&hoist, &id, &ids));
             }
             if (number + 1) % (times / 20) == 0 && full() {
