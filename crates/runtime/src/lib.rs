@@ -33,6 +33,7 @@ pub mod fuzzing;
 /// The program; the result is its exit code.
 #[cfg(target_os = "linux")]
 pub fn main() -> std::process::ExitCode {
+    hoist_linux::prefault();
     commands::dispatch(std::env::args_os().skip(1))
 }
 
