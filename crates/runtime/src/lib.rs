@@ -1,6 +1,6 @@
 //! `hoist-oci`: the OCI runtime command line over Hoist's Linux backend, for whoever calls runc.
 //!
-//! The main path: [`commands::dispatch`] reads the command line, `commands::create` makes a container and leaves its process
+//! The main path: `commands::dispatch` reads the command line, `commands::create` makes a container and leaves its process
 //! waiting, `commands::start` has it execute its program. What a container is and how it is made is
 //! [`hoist_linux`]'s; here are flags, output formats, exit codes and words.
 
