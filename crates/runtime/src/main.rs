@@ -29,6 +29,7 @@ mod process;
 
 #[cfg(target_os = "linux")]
 fn main() -> std::process::ExitCode {
+    hoist_linux::prefault();
     commands::dispatch(std::env::args_os().skip(1))
 }
 
