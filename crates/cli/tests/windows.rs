@@ -81,6 +81,10 @@ mod on_windows {
             a_life_without_isolation,
         ),
         (
+            "execs without isolation have ids, and whoever names one waits for it, ends it and forgets it",
+            execs_by_their_ids,
+        ),
+        (
             "without vmcompute.dll a command says what to install, and what needs none goes on working",
             without_the_dll,
         ),
@@ -474,10 +478,11 @@ mod on_windows {
             let words = ["run", "--rm", "--isolation", "none", program];
             place.hoist(&words).failed_with(code, &[program]);
         }
-        let wishes = ["--read-only", "--hostname", "h", "--cpu-shares", "5", "-t"];
-        finish(unisolated(place, &wishes[..5], &["exit", "0"]), b"")
+        let wishes = ["--read-only", "--hostname", "h", "--cpu-shares", "5"];
+        finish(unisolated(place, &wishes, &["exit", "0"]), b"")
             .failed_with(125, &["--read-only", "--hostname", "--cpu-shares"]);
-        finish(unisolated(place, &wishes[5..], &["exit", "0"]), b"").failed_with(125, &["console"]);
+        let drawn = finish(unisolated(place, &["--rm", "-t"], &["size"]), b"").succeeded();
+        assert!(drawn.contains("24 80"), "{drawn:?}");
         place
             .hoist(&["run", "--isolation", "none", r"C:\run.bat"])
             .failed_with(125, &["is a script"]);
@@ -525,6 +530,78 @@ mod on_windows {
         std::io::Read::read_to_string(&mut output, &mut rest).unwrap();
         assert_eq!(rest, "");
         assert_eq!(place.hoist(&["wait", "job"]).succeeded(), "137\n");
+        place.hoist(&["rm", "job"]).succeeded();
+    }
+
+    /// A container without isolation, with its owner, once it runs.
+    fn plain_container(place: &Place, name: &str) -> std::process::Child {
+        let mut owner = unisolated(place, &["--name", name], &["idle"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let output = owner.stdout.take().unwrap();
+        BufReader::new(output).read_line(&mut line).unwrap();
+        assert_eq!(line.trim_end(), "ready");
+        owner
+    }
+
+    fn execs_by_their_ids(place: &Place) {
+        let mut owner = plain_container(place, "job");
+        let create = |actions: &[&str]| {
+            let mut command = place.command(&["process", "create", "job"]);
+            command.args(probe(actions));
+            finish(command, b"").succeeded().trim_end().to_owned()
+        };
+        // One that runs to its end: all 32 bits of its code, for whoever asks.
+        let short = create(&["say", "out", "+", "exit", "-1073741819"]);
+        place
+            .hoist(&["process", "start", &short])
+            .failed_with(1, &["--attach"]);
+        let ran = place.hoist(&["process", "start", "--attach", &short]);
+        assert_eq!((ran.code, ran.out.as_str()), (-1_073_741_819, "out\n"));
+        let told = place.hoist(&["process", "wait", &short]).succeeded();
+        assert_eq!(told, "-1073741819\n");
+        place
+            .hoist(&["process", "start", "--attach", &short])
+            .failed_with(1, &["started before"]);
+        // One that runs, seen and ended by others, with what it has started.
+        let long = create(&["orphan", "3600000", "+", "stubborn"]);
+        let mut attached = place
+            .command(&["process", "start", "--attach", &long])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut output = BufReader::new(attached.stdout.take().unwrap());
+        let mut line = String::new();
+        output.read_line(&mut line).unwrap();
+        assert_eq!(line.trim_end(), "ready");
+        let list = ["process", "ls", "--no-trunc", "--format", "json"];
+        let running = place.hoist(&list).succeeded();
+        assert!(
+            running.contains(&long) && !running.contains(&short),
+            "{running}"
+        );
+        let found = place.hoist(&["process", "inspect", &long]).succeeded();
+        let found: serde_json::Value = serde_json::from_str(&found).unwrap();
+        assert_eq!(found[0]["Running"], true);
+        assert_eq!(found[0]["Pids"].as_array().unwrap().len(), 2, "{found}");
+        place
+            .hoist(&["process", "rm", &long])
+            .failed_with(1, &["running"]);
+        place.hoist(&["process", "rm", "-f", &long]).succeeded();
+        assert_eq!(attached.wait().unwrap().code(), Some(137));
+        // What it had started had its output, too.
+        let mut rest = String::new();
+        std::io::Read::read_to_string(&mut output, &mut rest).unwrap();
+        assert_eq!(rest, "");
+        let all = ["process", "ls", "-a", "-q", "--no-trunc"];
+        assert_eq!(place.hoist(&all).succeeded(), format!("{short}\n"));
+        place.hoist(&["process", "rm", &short]).succeeded();
+        place.hoist(&["kill", "job"]).succeeded();
+        assert_eq!(owner.wait().unwrap().code(), Some(137));
         place.hoist(&["rm", "job"]).succeeded();
     }
 

@@ -10,21 +10,17 @@ mod unix;
 #[cfg(windows)]
 mod windows;
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
-use hoist_compute::{Error, ExitStatus, Process, Readiness, Result};
+use hoist_compute::{Error, ExitStatus, Process, Readiness, Result, Stdio, Stream};
 
 pub use signals::{Caught, SignalSource};
 #[cfg(target_os = "linux")]
 pub use unix::{AttachedEnd, AttachedIo, SignalFd, SignalFd as CallerSignals, attend_attached};
 #[cfg(unix)]
-pub use unix::{
-    DetachKeys, InvalidDetachKeys, descriptor, own_streams, restore_terminal, terminal_size,
-};
+pub use unix::{DetachKeys, InvalidDetachKeys, descriptor, restore_terminal, terminal_size};
 #[cfg(windows)]
-pub use windows::{
-    ConsoleEvents, ConsoleEvents as CallerSignals, descriptor, own_streams, terminal_size,
-};
+pub use windows::{ConsoleEvents, ConsoleEvents as CallerSignals, descriptor, terminal_size};
 
 #[cfg(unix)]
 use unix as platform;
@@ -68,7 +64,7 @@ pub fn attach(
     failures: &mut Vec<Error>,
 ) -> Result<ExitStatus> {
     match io {
-        ForegroundIo::Own => platform::watch(process, signals, failures),
+        ForegroundIo::Own => watch(process, signals, failures),
         ForegroundIo::Console {
             input,
             output,
@@ -80,6 +76,39 @@ pub fn attach(
                 drain_limit,
             };
             platform::attach(process, ends, signals, failures)
+        }
+    }
+}
+
+/// The caller's own streams as a process's; without `interactive` its input is the null device. On Windows a stream that the caller does
+/// not have is the null device, too.
+pub fn own_streams(interactive: bool) -> Result<Stdio> {
+    Ok(Stdio::Streams {
+        stdin: match interactive {
+            true => platform::given(descriptor(&io::stdin()))?,
+            false => Stream::Null,
+        },
+        stdout: platform::given(descriptor(&io::stdout()))?,
+        stderr: platform::given(descriptor(&io::stderr()))?,
+    })
+}
+
+/// Waits for the end and passes signals on.
+fn watch(
+    process: &dyn Process,
+    mut signals: Option<&mut dyn SignalSource>,
+    failures: &mut Vec<Error>,
+) -> Result<ExitStatus> {
+    loop {
+        let (ended, signalled) = {
+            let readiness = signals.as_ref().map(|signals| signals.readiness());
+            platform::ended_or_signalled(process.readiness(), readiness)?
+        };
+        if signalled {
+            signals::pass_on(process, signals.as_deref_mut(), failures)?;
+        }
+        if ended {
+            return process.wait(None);
         }
     }
 }

@@ -63,6 +63,15 @@ fn answer(text: String) -> Reply {
     }
 }
 
+/// Why a system takes no process; none where it does.
+fn refused(system: &System) -> Option<Reply> {
+    match system.phase {
+        Phase::Running => None,
+        Phase::Stopped => Some(explain(STOPPED, "the system does not run")),
+        Phase::Created | Phase::Paused => Some(explain(INVALID_STATE, "the system does not run")),
+    }
+}
+
 impl Service {
     pub(crate) fn new(faults: Faults) -> Arc<Self> {
         Arc::new(Self {
@@ -190,7 +199,7 @@ impl Service {
         if document.name != id {
             return explain(INVALID_JSON, "Name is not the id");
         }
-        let job = match Job::new() {
+        let job = match Job::new().map(Arc::new) {
             Ok(job) => job,
             Err(error) => return explain(0x8007_05AA_u32.cast_signed(), &error.to_string()),
         };
@@ -424,19 +433,18 @@ impl Service {
         let Some((key, system)) = state.system(request.handle) else {
             return explain(GONE, "no such handle");
         };
-        match system.phase {
-            Phase::Running => {}
-            Phase::Stopped => return explain(STOPPED, "the system does not run"),
-            Phase::Created | Phase::Paused => {
-                return explain(INVALID_STATE, "the system does not run");
-            }
+        if let Some(refused) = refused(system) {
+            return refused;
         }
+        let job = Arc::clone(&system.job);
+        // Others are answered meanwhile: it takes long to start a process.
+        drop(state);
         let Started {
             mut child,
             handle,
             streams,
             console,
-        } = match system.job.start(&document) {
+        } = match job.start(&document) {
             Ok(started) => started,
             Err(error) => {
                 let number = error.raw_os_error().unwrap_or(2) & 0xFFFF;
@@ -444,6 +452,18 @@ impl Service {
             }
         };
         let pid = child.id();
+        let mut state = self.state();
+        // By now it may be another's, paused, or gone, and none of its processes was started after that.
+        let refused = match state.systems.get(&key) {
+            Some(system) => refused(system),
+            None => Some(explain(GONE, "no such system")),
+        };
+        if let Some(refused) = refused {
+            processes::end(&handle);
+            // Its end is waited for, and told to nobody.
+            thread::spawn(move || child.wait());
+            return refused;
+        }
         let streams = streams.map(|end| processes::hand_over(end, request.client));
         let process = state.number();
         state.processes.insert(

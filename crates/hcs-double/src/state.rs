@@ -21,7 +21,7 @@ pub(crate) struct System {
     pub(crate) phase: Phase,
     /// Its end was told.
     pub(crate) told: bool,
-    pub(crate) job: Job,
+    pub(crate) job: Arc<Job>,
 }
 
 pub(crate) struct Process {

@@ -108,7 +108,11 @@ mod on_windows {
             Ability::Files => "the service gives nobody a container's files",
             Ability::Execs => "the service gives a process no id that outlives its owner",
             Ability::OwnRoot => "the service starts every process in the container's own root",
-            Ability::Console | Ability::Pause | Ability::Reset => return None,
+            Ability::Console
+            | Ability::ConsoleSizes
+            | Ability::ConsoleBytes
+            | Ability::Pause
+            | Ability::Reset => return None,
         };
         Some(reason.to_owned())
     }

@@ -477,15 +477,19 @@ impl Receiver for Quiet {
     }
 }
 
-type Subject = Driver<HcsCalls<Service>>;
+type Subject<E = Service> = Driver<HcsCalls<E>>;
 
 fn driver(service: &Service, warnings: &Arc<AtomicUsize>) -> Subject {
+    driver_over(service.clone(), warnings)
+}
+
+fn driver_over<E: HcsExports>(exports: E, warnings: &Arc<AtomicUsize>) -> Subject<E> {
     let limits = Limits {
         operation: Duration::from_millis(200),
         poll: Duration::from_millis(20),
     };
     Driver::with_patience(
-        HcsCalls::new(service.clone(), Dialect::Schema1, limits),
+        HcsCalls::new(exports, Dialect::Schema1, limits),
         Settings::hoist(),
         Box::new(Quiet(Arc::clone(warnings))),
         Patience {
@@ -603,6 +607,44 @@ fn a_shutdown_that_is_never_done_becomes_a_terminate() {
     assert!(matches!(result, Ok(Exit::Code(CODE))), "{result:?}");
     assert_eq!(service.left(), (0, 0, 0));
     assert_eq!(warnings.load(Ordering::Relaxed), 1);
+}
+
+/// The service never connects to a pipe that a document names.
+#[cfg(windows)]
+#[test]
+fn a_process_whose_named_pipe_nobody_connects_to_is_ended_and_the_call_fails_in_time() {
+    use hoist_hcs::{pipe_names::PipeSpace, sys::NamedPipes};
+    /// `HRESULT_FROM_WIN32(ERROR_TIMEOUT)`.
+    const TIMEOUT: Hresult = Hresult(0x8007_05B4);
+    let faults = Faults {
+        failing: 0,
+        losing: 0,
+        deaf: false,
+    };
+    let service = Service::new(1, faults);
+    let pipes = |service: &Service| {
+        let limit = Duration::from_millis(300);
+        NamedPipes::new(service.clone(), PipeSpace::Machine, limit)
+    };
+    let unconnected = driver_over(pipes(&service), &Arc::default());
+    // Twice: the names are free again.
+    for round in 1..=2 {
+        let id = format!("unconnected-{}", std::process::id());
+        let begun = std::time::Instant::now();
+        let error = unconnected
+            .run(plan(&id, "stays"), streams(), None)
+            .unwrap_err();
+        assert_eq!(error.hresult(), Some(TIMEOUT), "{error}");
+        assert!(error.to_string().contains(r"\\.\pipe\"), "{error}");
+        // Generous: the machine may be slow.
+        assert!(begun.elapsed() < Duration::from_secs(60));
+        let codes: Vec<_> = {
+            let state = service.state();
+            state.processes.values().map(|one| one.code).collect()
+        };
+        assert_eq!(codes, vec![Some(1067); round], "they were ended by force");
+        assert_eq!(service.left(), (0, 0, 0));
+    }
 }
 
 #[test]

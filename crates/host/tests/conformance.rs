@@ -19,7 +19,7 @@ mod on_windows {
 
     use hoist_compute::{ComputeService, conformance::Ability};
     use hoist_host::HostService;
-    use hoist_testing::windows::{Backend, handles};
+    use hoist_testing::windows::{Backend, handles, is_wine};
 
     pub(super) const BACKEND: Backend = Backend {
         make,
@@ -39,7 +39,12 @@ mod on_windows {
             Ability::Signals => {
                 "Windows has console events, which end a program; it has no signals to be caught"
             }
-            Ability::Console => "a process without isolation has its caller's console",
+            Ability::ConsoleSizes if is_wine() => {
+                "Wine does not implement ResizePseudoConsole; no real Windows was tried"
+            }
+            Ability::ConsoleBytes => {
+                "a pseudoconsole of Windows draws what is written, and sends what a terminal shows that by"
+            }
             Ability::Users => "without isolation a process is its caller's",
             Ability::Limits | Ability::ProcessLimits => {
                 "Wine sets no limits of jobs and accounts for nothing; no real Windows was tried"
@@ -49,10 +54,13 @@ mod on_windows {
             Ability::OwnRoot => "without isolation its root is this machine's",
             Ability::Modes => "Windows tells programs by their content",
             Ability::Descriptors => "Windows tells no process which handles it has",
-            Ability::Execs => "an exec is a process of its owner's on Windows, and has no id",
-            Ability::GivenDescriptors | Ability::Trees | Ability::Pause | Ability::Reset => {
-                return None;
-            }
+            Ability::Console
+            | Ability::ConsoleSizes
+            | Ability::GivenDescriptors
+            | Ability::Trees
+            | Ability::Pause
+            | Ability::Reset
+            | Ability::Execs => return None,
         };
         Some(reason.to_owned())
     }
@@ -89,6 +97,8 @@ mod unix {
             Ability::Files => "without isolation its files are this machine's",
             Ability::OwnRoot => "another root needs a mount namespace",
             Ability::Console
+            | Ability::ConsoleSizes
+            | Ability::ConsoleBytes
             | Ability::Pause
             | Ability::Signals
             | Ability::Reset

@@ -26,6 +26,8 @@ fn lacks(ability: Ability) -> Option<String> {
         | Ability::OwnRoot
         | Ability::Users => missing,
         Ability::Console
+        | Ability::ConsoleSizes
+        | Ability::ConsoleBytes
         | Ability::Signals
         | Ability::Isolation
         | Ability::Reset

@@ -2,7 +2,8 @@
 //!
 //! `config.json` is there when the container is made; a folder without it is what a crash left of one that was not. A run has a number, which
 //! a reset raises; `begun-N` is written before the system is started, `process-N.json` when its first process runs, `forced-N` before it
-//! is ended by force, `paused-N` while it is paused by its owner, and `exit-N.json` by whoever learns of the end first.
+//! is ended by force, `paused-N` while it is paused by its owner, and `exit-N.json` by whoever learns of the end first. `execs/EXEC/` has
+//! the same files of an exec, whose only run is 0.
 
 use std::{
     fs, io,
@@ -13,7 +14,7 @@ use std::{
 };
 
 use hoist_compute::{Error, ErrorKind, ExitStatus, Phase, Result};
-use hoist_spec::ContainerId;
+use hoist_spec::{ContainerId, ExecId};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::error::system;
@@ -43,29 +44,22 @@ pub struct Records {
     root: PathBuf,
 }
 
-/// One container's folder.
+/// The folder of one container, or of one exec.
 #[derive(Clone, Debug)]
 pub struct Record {
     id: ContainerId,
+    /// Whose exec it is.
+    container: Option<ContainerId>,
     folder: PathBuf,
 }
 
-/// A container's lock, held until this is dropped: against creating, starting, resetting and deleting it at the same time.
+/// The lock of a container or exec, held until this is dropped: against creating, starting, resetting and deleting it at the same time.
 pub struct Locked {
     _file: fs::File,
 }
 
 fn failed(phase: Phase, what: &str, path: &Path, error: io::Error) -> Error {
     system(phase, format!("{what} {}", path.display()), error)
-}
-
-fn not_found(id: &ContainerId) -> Error {
-    Error::new(
-        ErrorKind::NotFound,
-        Phase::Operate,
-        format!("find container {id}"),
-    )
-    .about(id.as_str())
 }
 
 impl Records {
@@ -94,15 +88,15 @@ impl Records {
             .map_err(|error| failed(Phase::Plan, "open", &path, error))
     }
 
-    /// Waits for a container's lock and takes it.
+    /// Waits for the lock of a container or exec and takes it.
     ///
     /// # Errors
     /// The file of locks cannot be used.
-    pub fn lock(&self, id: &ContainerId) -> Result<Locked> {
+    pub fn lock(&self, record: &Record) -> Result<Locked> {
         let file = self.lock_file()?;
-        // FNV-1a: of two ids that share a number one waits for the other, and no more.
-        let number = id
-            .as_str()
+        // FNV-1a: of two that share a number one waits for the other, and no more.
+        let number = record
+            .what()
             .bytes()
             .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
                 (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
@@ -116,6 +110,7 @@ impl Records {
     pub fn of(&self, id: &ContainerId) -> Record {
         Record {
             id: id.clone(),
+            container: None,
             folder: self.root.join("containers").join(id.as_str()),
         }
     }
@@ -125,17 +120,8 @@ impl Records {
     /// # Errors
     /// The folder cannot be read.
     pub fn all(&self) -> Result<Vec<Record>> {
-        let folder = self.root.join("containers");
-        let unreadable = |error| failed(Phase::Operate, "read the folder", &folder, error);
-        let mut records = Vec::new();
-        for entry in fs::read_dir(&folder).map_err(unreadable)? {
-            let name = entry.map_err(unreadable)?.file_name();
-            if let Some(id) = name.to_str().and_then(|name| name.parse().ok()) {
-                records.push(self.of(&id));
-            }
-        }
-        records.sort_by(|one, other| one.id.cmp(&other.id));
-        Ok(records)
+        let ids = ids(&self.root.join("containers"))?;
+        Ok(ids.iter().map(|id| self.of(id)).collect())
     }
 
     /// Frees the id at once, then removes what is left.
@@ -160,6 +146,18 @@ impl Records {
             _ => Ok(()),
         }
     }
+}
+
+/// The ids that folders in `folder` bear, sorted.
+fn ids(folder: &Path) -> Result<Vec<ContainerId>> {
+    let unreadable = |error| failed(Phase::Operate, "read the folder", folder, error);
+    let mut ids = Vec::new();
+    for entry in fs::read_dir(folder).map_err(unreadable)? {
+        let name = entry.map_err(unreadable)?.file_name();
+        ids.extend(name.to_str().and_then(|name| name.parse().ok()));
+    }
+    ids.sort();
+    Ok(ids)
 }
 
 #[cfg(windows)]
@@ -194,12 +192,51 @@ impl Record {
         &self.id
     }
 
+    /// It in words, of which no other has the same.
+    pub fn what(&self) -> String {
+        match &self.container {
+            Some(container) => format!("exec {} of container {container}", self.id),
+            None => format!("container {}", self.id),
+        }
+    }
+
+    /// That there is none.
+    pub fn not_found(&self) -> Error {
+        Error::new(
+            ErrorKind::NotFound,
+            Phase::Operate,
+            format!("find {}", self.what()),
+        )
+        .about(self.id.as_str())
+    }
+
+    /// The record of an exec of this container, whether or not there is any.
+    pub fn exec(&self, id: &ExecId) -> Self {
+        Self {
+            id: id.clone(),
+            container: Some(self.id.clone()),
+            folder: self.folder.join("execs").join(id.as_str()),
+        }
+    }
+
+    /// The records of all its execs, by id.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn execs(&self) -> Result<Vec<Self>> {
+        let folder = self.folder.join("execs");
+        if !folder.exists() {
+            return Ok(Vec::new());
+        }
+        Ok(ids(&folder)?.iter().map(|id| self.exec(id)).collect())
+    }
+
     /// Whether there is a folder.
     pub fn exists(&self) -> bool {
         self.folder.exists()
     }
 
-    /// Whether the container was made.
+    /// Whether it was made.
     pub fn is_made(&self) -> bool {
         self.folder.join("config.json").exists()
     }
@@ -207,13 +244,22 @@ impl Record {
     /// Makes the folder.
     ///
     /// # Errors
-    /// It is there already, or cannot be made.
+    /// It is there already, or cannot be made; `NotFound` for an exec whose container is not there.
     pub fn begin(&self) -> Result<()> {
+        if let (Some(_), Some(all)) = (&self.container, self.folder.parent()) {
+            // Never the container's own: that may be removed at this moment.
+            match fs::create_dir(all) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                    return Err(failed(Phase::Create, "make the folder", all, error));
+                }
+                _ => {}
+            }
+        }
         fs::create_dir(&self.folder)
             .map_err(|error| failed(Phase::Create, "make the folder", &self.folder, error))
     }
 
-    /// Records what was asked for: from now on the container is made.
+    /// Records what was asked for: from now on it is made.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -224,9 +270,9 @@ impl Record {
     /// What was asked for.
     ///
     /// # Errors
-    /// `NotFound` where there is no container; the file is damaged, or of a newer version.
+    /// `NotFound` where there is none; the file is damaged, or of a newer version.
     pub fn config<C: DeserializeOwned>(&self) -> Result<C> {
-        self.get("config.json")?.ok_or_else(|| not_found(&self.id))
+        self.get("config.json")?.ok_or_else(|| self.not_found())
     }
 
     /// The number of the present run.
@@ -270,15 +316,18 @@ impl Record {
         self.put(&format!("process-{run}.json"), started, Phase::Start)
     }
 
-    /// A start that failed after its process was recorded has started nothing.
+    /// A start that failed after its process was recorded has started nothing, and nothing has ended, whatever somebody saw meanwhile.
     pub fn forget_started(&self, run: u64) -> Result<()> {
-        let path = self.folder.join(format!("process-{run}.json"));
-        match patiently(|| fs::remove_file(&path)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(failed(Phase::Start, "remove", &path, error))
+        for name in ["process", "exit"] {
+            let path = self.folder.join(format!("{name}-{run}.json"));
+            match patiently(|| fs::remove_file(&path)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(failed(Phase::Start, "remove", &path, error));
+                }
+                _ => {}
             }
-            _ => Ok(()),
         }
+        Ok(())
     }
 
     /// How a run has ended, where that is recorded.
@@ -457,5 +506,26 @@ mod tests {
         assert_eq!(left, 0);
         record.begin().unwrap();
         assert!(!record.is_made());
+    }
+
+    #[test]
+    fn execs_are_recorded_below_their_container_and_go_with_it() {
+        let (_folder, records, record) = record();
+        assert!(record.execs().unwrap().is_empty());
+        let ids = ["a", "b"].map(|id| id.parse::<ExecId>().unwrap());
+        for id in ids.iter().rev() {
+            let exec = record.exec(id);
+            exec.begin().unwrap();
+            exec.write_config(&Config { version: VERSION }).unwrap();
+            assert!(exec.begin().is_err());
+        }
+        let listed = record.execs().unwrap();
+        assert!(listed.iter().map(Record::id).eq(&ids));
+        records.remove(&listed[0]).unwrap();
+        assert_eq!(record.execs().unwrap().len(), 1);
+        records.remove(&record).unwrap();
+        let late = record.exec(&ids[0]).begin().unwrap_err();
+        assert_eq!(late.kind(), ErrorKind::NotFound);
+        assert!(!record.exists(), "a removed container came back");
     }
 }

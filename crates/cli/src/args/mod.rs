@@ -66,6 +66,7 @@ pub(crate) struct Invocation {
 pub(crate) enum Action {
     Run(Box<Run>),
     Exec(Exec),
+    Process(Box<ProcessAction>),
     Platform(PlatformAction),
     Pause(Containers),
     Unpause(Containers),
@@ -90,7 +91,6 @@ pub(crate) enum Action {
 /// What to do that not every platform has.
 pub(crate) enum PlatformAction {
     Create(Box<Run>),
-    Process(Box<ProcessAction>),
     Start(Start),
     Restart(Stop),
     Attach(Attach),
@@ -332,9 +332,7 @@ pub(crate) fn parse(words: &[OsString]) -> Result<Invocation, clap::Error> {
     let action = match name.as_str() {
         "run" => Action::Run(Box::new(Run::from_arg_matches_mut(from)?)),
         "exec" => Action::Exec(Exec::from_arg_matches_mut(from)?),
-        "process" => local(PlatformAction::Process(Box::new(
-            ProcessGroup::from_arg_matches_mut(from)?.action,
-        ))),
+        "process" => Action::Process(Box::new(ProcessGroup::from_arg_matches_mut(from)?.action)),
         "create" => local(PlatformAction::Create(Box::new(Run::from_arg_matches_mut(
             from,
         )?))),

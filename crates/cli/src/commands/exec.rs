@@ -76,7 +76,7 @@ fn in_kept_root(
 }
 
 /// Tells how a process has ended; the result is the exit code.
-fn told(status: &ExitStatus, failures: Vec<Error>) -> Result<i32, Failure> {
+pub(crate) fn told(status: &ExitStatus, failures: Vec<Error>) -> Result<i32, Failure> {
     for failure in failures {
         Failure::from(failure).warn();
     }

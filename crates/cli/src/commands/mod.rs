@@ -9,6 +9,7 @@ mod limits;
 mod man;
 mod plan;
 mod platform;
+mod process;
 mod prune;
 mod ps;
 mod rm;
@@ -55,6 +56,7 @@ pub(crate) fn carry_out(invocation: Invocation) -> Result<i32, Failure> {
     let done = match action {
         Action::Run(run) => return run::run(*run, state_root),
         Action::Exec(exec) => return exec::run(exec, &open()?),
+        Action::Process(action) => return process::run(*action, &open()?, json_errors),
         Action::Platform(action) => platform::carry_out(action, &open, json_errors),
         Action::Pause(pause) => each(&pause.containers, &limits::pause),
         Action::Unpause(unpause) => each(&unpause.containers, &limits::unpause),

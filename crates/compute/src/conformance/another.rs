@@ -29,15 +29,16 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
         run: another_process_executes,
     },
     Behaviour {
-        name: "another process sends signals and ends the container by force",
-        covers: &[
-            "open.opens",
-            "signal.sends",
-            "terminate.ends",
-            "system.truth",
-        ],
+        name: "another process sends signals to the container",
+        covers: &["open.opens", "signal.sends"],
         needs: &[Ability::Signals],
         run: another_process_signals,
+    },
+    Behaviour {
+        name: "another process ends the container by force",
+        covers: &["open.opens", "terminate.ends", "system.truth"],
+        needs: &[],
+        run: another_process_terminates,
     },
     Behaviour {
         name: "another process pauses and resumes the container",
@@ -266,6 +267,10 @@ fn another_process_signals(fixture: &dyn Fixture) -> Outcome {
         Some(3),
         "the container gives"
     );
+    Ok(())
+}
+
+fn another_process_terminates(fixture: &dyn Fixture) -> Outcome {
     let stubborn = ready(fixture, &["daemon", "3600000", "+", "stubborn"])?;
     ensure_eq!(
         ask(fixture, &["terminate", stubborn.container.id().as_str()])?,

@@ -28,7 +28,7 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     Behaviour {
         name: "a console can be given another size, and the process hears of it",
         covers: &["process.resize"],
-        needs: &[Ability::Console],
+        needs: &[Ability::Console, Ability::ConsoleSizes],
         run: another_size,
     },
     Behaviour {
@@ -46,8 +46,14 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     Behaviour {
         name: "console output arrives to the last byte and then ends",
         covers: &["streams.console"],
-        needs: &[Ability::Console],
+        needs: &[Ability::Console, Ability::ConsoleBytes],
         run: console_output_arrives,
+    },
+    Behaviour {
+        name: "what a process writes to its console last is there, and then the end",
+        covers: &["streams.console"],
+        needs: &[Ability::Console],
+        run: the_last_words,
     },
     Behaviour {
         name: "console input arrives, and its end too",
@@ -70,7 +76,7 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     Behaviour {
         name: "a console that is resized around the end of its process breaks nothing",
         covers: &["process.resize"],
-        needs: &[Ability::Console],
+        needs: &[Ability::Console, Ability::ConsoleSizes],
         run: resize_races,
     },
 ];
@@ -98,7 +104,7 @@ fn on_console(
 ) -> Outcome<(Container, Box<dyn Process>, Console)> {
     let container = create_from(fixture, &console_spec(fixture, probe))?;
     let process = container.start(Stdio::Console(SIZE))?;
-    let console = Console::of(&*process)?;
+    let console = Console::of(fixture, &*process)?;
     Ok((container, process, console))
 }
 
@@ -106,10 +112,13 @@ fn on_console(
 struct Console {
     output: File,
     input: Option<File>,
+    /// What comes tells a terminal what to show, see [`Ability::ConsoleBytes`].
+    is_drawn: bool,
 }
 
 impl Console {
-    fn of(process: &dyn Process) -> Outcome<Self> {
+    fn of(fixture: &dyn Fixture, process: &dyn Process) -> Outcome<Self> {
+        let is_drawn = fixture.lacks(Ability::ConsoleBytes).is_some();
         let streams = process.take_streams();
         match (
             streams.console,
@@ -120,10 +129,12 @@ impl Console {
             (Some(output), None, None, None) => Ok(Self {
                 output,
                 input: None,
+                is_drawn,
             }),
             (None, Some(input), Some(output), None) => Ok(Self {
                 output,
                 input: Some(input),
+                is_drawn,
             }),
             (None, ..) => Err("no console was handed out".into()),
             other => Err(format!("pipes besides a console: {other:?}").into()),
@@ -133,7 +144,49 @@ impl Console {
 
 impl Read for Console {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.output.read(buffer)
+        if !self.is_drawn {
+            return self.output.read(buffer);
+        }
+        let mut byte = [0];
+        let mut sequence = Sequence::Text;
+        while self.output.read(&mut byte)? == 1 {
+            sequence = sequence.followed_by(byte[0]);
+            if sequence == Sequence::Text {
+                let [first, ..] = buffer else { return Ok(0) };
+                *first = byte[0];
+                return Ok(1);
+            }
+            if sequence == Sequence::Over {
+                sequence = Sequence::Text;
+            }
+        }
+        Ok(0)
+    }
+}
+
+/// Where in a control sequence (ECMA-48) a byte is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sequence {
+    Text,
+    Begun,
+    /// Until a letter or the like ends it.
+    Control,
+    /// A text for the terminal, until a bell or the beginning of the next sequence.
+    Command,
+    Over,
+}
+
+impl Sequence {
+    fn followed_by(self, byte: u8) -> Self {
+        match (self, byte) {
+            (Self::Text | Self::Over, 0x1b) => Self::Begun,
+            (Self::Text | Self::Over, _) => Self::Text,
+            (Self::Begun, b'[') => Self::Control,
+            (Self::Begun, b']') => Self::Command,
+            (Self::Control, 0x40..=0x7e) | (Self::Command, 0x07) | (Self::Begun, _) => Self::Over,
+            (Self::Command, 0x1b) => Self::Begun,
+            (within, _) => within,
+        }
     }
 }
 
@@ -210,18 +263,23 @@ fn expect_console(report: &Value) -> Outcome {
 }
 
 fn all_three_streams(fixture: &dyn Fixture) -> Outcome {
+    // A report is longer than a line of the screen.
+    let is_drawn = fixture.lacks(Ability::ConsoleBytes).is_some();
+    let says = if is_drawn { "size" } else { "report" };
     let container = create_from(
         fixture,
-        &console_spec(fixture, &["report", "+", "warn", "error"]),
+        &console_spec(fixture, &[says, "+", "warn", "error"]),
     )?;
     let process = container.start(Stdio::Console(SIZE))?;
-    let mut console = Console::of(&*process)?;
+    let mut console = Console::of(fixture, &*process)?;
     ensure!(
-        Console::of(&*process).is_err(),
+        Console::of(fixture, &*process).is_err(),
         "the console was handed out twice"
     );
-    let report: Value = serde_json::from_str(&read_line(&mut console)?)?;
-    expect_console(&report)?;
+    match is_drawn {
+        true => expect_line(&mut console, "33 101")?,
+        false => expect_console(&serde_json::from_str(&read_line(&mut console)?)?)?,
+    }
     expect_line(&mut console, "error")
 }
 
@@ -232,7 +290,7 @@ fn console_output_arrives(fixture: &dyn Fixture) -> Outcome {
         let process = running
             .container
             .create_process(&spec, Stdio::Console(SIZE))?;
-        let console = Console::of(&*process)?;
+        let console = Console::of(fixture, &*process)?;
         let mut check = pattern::Check::default();
         check.take_all(ToTheEnd(&console))?;
         check.is_exactly(size)?;
@@ -251,20 +309,51 @@ fn console_output_arrives(fixture: &dyn Fixture) -> Outcome {
     Ok(())
 }
 
+fn the_last_words(fixture: &dyn Fixture) -> Outcome {
+    for late in [false, true] {
+        let (_container, process, mut console) = on_console(
+            fixture,
+            &["say", "first", "+", "say", "last", "+", "exit", "3"],
+        )?;
+        if late {
+            process.wait(Some(kit::DEADLINE))?;
+        }
+        expect_line(&mut console, "first")?;
+        expect_line(&mut console, "last")?;
+        if !console.is_drawn {
+            let mut rest = Vec::new();
+            ToTheEnd(&console).read_to_end(&mut rest)?;
+            ensure!(rest.is_empty(), "after the last line came {rest:?}");
+        }
+        // Else a terminal may still be told something, and then comes the end, too.
+        io::copy(&mut ToTheEnd(&console), &mut io::sink())?;
+        ensure_eq!(process.wait(Some(kit::DEADLINE))?.code, Some(3), "it gives");
+    }
+    Ok(())
+}
+
 fn console_input_arrives(fixture: &dyn Fixture) -> Outcome {
     let (_container, process, mut console) =
         on_console(fixture, &["say", "ready", "+", "cat", "+", "exit", "4"])?;
     expect_line(&mut console, "ready")?;
-    console.write_all(b"hello\n")?;
+    // A console that draws takes keys, not lines.
+    let (line, end): (&[u8], &[u8]) = match console.is_drawn {
+        true => (b"hello\r", b"\x1a\r"),
+        false => (b"hello\n", &[END_OF_INPUT]),
+    };
+    console.write_all(line)?;
     // Once by the echo of the console, once by the process.
     expect_line(&mut console, "hello")?;
     expect_line(&mut console, "hello")?;
-    console.write_all(&[END_OF_INPUT])?;
+    console.write_all(end)?;
     ensure_eq!(
         process.wait(Some(kit::DEADLINE))?.code,
         Some(4),
         "after the end of input it gives"
     );
+    if console.is_drawn {
+        return Ok(());
+    }
 
     let (_container, process, mut console) = on_console(
         fixture,
@@ -299,29 +388,32 @@ fn the_interrupt_key(fixture: &dyn Fixture) -> Outcome {
 fn a_console_for_a_further_process(fixture: &dyn Fixture) -> Outcome {
     let (container, _process, mut first) = on_console(fixture, &["sizes"])?;
     expect_line(&mut first, "33 101")?;
-    let further = container.create_process(
-        &console_process(fixture, &["report", "+", "sizes"]),
-        Stdio::Console(SIZE),
-    )?;
-    let mut second = Console::of(&*further)?;
-    let report: Value = serde_json::from_str(&read_line(&mut second)?)?;
-    expect_console(&report)?;
-    expect_line(&mut second, "33 101")?;
+    let begin = |probe: &[&str], size| -> Outcome<(Box<dyn Process>, Console)> {
+        let spec = console_process(fixture, probe);
+        let process = container.create_process(&spec, Stdio::Console(size))?;
+        let console = Console::of(fixture, &*process)?;
+        Ok((process, console))
+    };
+    if !first.is_drawn {
+        let (_process, mut console) = begin(&["report"], SIZE)?;
+        expect_console(&serde_json::from_str(&read_line(&mut console)?)?)?;
+    }
+    let (second, mut console) = begin(&["sizes"], SIZE)?;
+    expect_line(&mut console, "33 101")?;
     // Each has its own size.
-    further.resize_console(ConsoleSize {
-        height: 7,
-        width: 8,
-    })?;
-    expect_line(&mut second, "7 8")?;
-    let size = container.create_process(
-        &console_process(fixture, &["size"]),
-        Stdio::Console(ConsoleSize {
-            height: 2,
-            width: 3,
-        }),
-    )?;
-    let mut third = Console::of(&*size)?;
-    expect_line(&mut third, "2 3")?;
+    if fixture.lacks(Ability::ConsoleSizes).is_none() {
+        second.resize_console(ConsoleSize {
+            height: 7,
+            width: 8,
+        })?;
+        expect_line(&mut console, "7 8")?;
+    }
+    let small = ConsoleSize {
+        height: 12,
+        width: 43,
+    };
+    let (_process, mut third) = begin(&["size"], small)?;
+    expect_line(&mut third, "12 43")?;
     let piped = start(fixture, &["report"])?;
     let report: Value = serde_json::from_str(&read_line(&mut &piped.stdout)?)?;
     ensure_eq!(

@@ -81,14 +81,14 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     Behaviour {
         name: "an exec that another process owns is waited for here, and its status is the same",
         covers: &["execs.wait", "execs.open"],
-        needs: &[Ability::Execs, Ability::Signals],
+        needs: &[Ability::Execs],
         run: owned_elsewhere,
     },
     // Row 5 of the failures that engines are known for.
     Behaviour {
         name: "when its owner was killed, the end of an exec is told as it was or as unknown, never falsely",
         covers: &["execs.wait"],
-        needs: &[Ability::Execs, Ability::Signals],
+        needs: &[Ability::Execs],
         run: its_owner_was_killed,
     },
     Behaviour {

@@ -67,6 +67,10 @@ pub type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
 pub enum Ability {
     /// Processes can have a console.
     Console,
+    /// A console can be given another size.
+    ConsoleSizes,
+    /// A console passes on what its process writes, byte by byte; else it draws that on a screen, and tells a terminal how to show it.
+    ConsoleBytes,
     /// Containers can be paused.
     Pause,
     /// Processes can run as other users.

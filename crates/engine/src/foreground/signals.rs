@@ -42,3 +42,17 @@ pub(super) fn forward(process: &dyn Process, caught: Caught, failures: &mut Vec<
         Err(error) => failures.push(error),
     }
 }
+
+/// Sends the process all that has come.
+pub(super) fn pass_on(
+    process: &dyn Process,
+    signals: Option<&mut (dyn SignalSource + '_)>,
+    failures: &mut Vec<Error>,
+) -> Result<()> {
+    if let Some(signals) = signals {
+        while let Some(caught) = signals.next()? {
+            forward(process, caught, failures);
+        }
+    }
+    Ok(())
+}

@@ -9,12 +9,9 @@ mod relay;
 mod signal_fd;
 mod terminal;
 
-use std::{
-    io,
-    os::fd::{AsFd, BorrowedFd},
-};
+use std::{io, os::fd::AsFd};
 
-use hoist_compute::{Error, ErrorKind, ExitStatus, OsCode, Phase, Process, Result, Stdio, Stream};
+use hoist_compute::{Error, ErrorKind, OsCode, Phase, Result, Stream};
 use rustix::event::{PollFd, PollFlags, poll};
 
 use super::{
@@ -35,59 +32,33 @@ pub fn descriptor(stream: &impl AsFd) -> Descriptor<'_> {
     stream.as_fd()
 }
 
-/// The caller's own descriptors as a process's streams; without `interactive` its input is the null device.
-pub fn own_streams(interactive: bool) -> Result<Stdio> {
-    let given = |descriptor: BorrowedFd<'_>| {
-        descriptor
-            .try_clone_to_owned()
-            .map(|owned| Stream::Given(owned.into()))
-            .map_err(|error| failed("duplicate a standard stream", "fcntl", error))
-    };
-    Ok(Stdio::Streams {
-        stdin: if interactive {
-            given(io::stdin().as_fd())?
-        } else {
-            Stream::Null
-        },
-        stdout: given(io::stdout().as_fd())?,
-        stderr: given(io::stderr().as_fd())?,
-    })
+/// One of the caller's own streams, as a process's.
+pub(super) fn given(stream: Descriptor<'_>) -> Result<Stream> {
+    stream
+        .try_clone_to_owned()
+        .map(|owned| Stream::Given(owned.into()))
+        .map_err(|error| failed("duplicate a standard stream", "fcntl", error))
 }
 
-/// Waits for the end and passes signals on.
-pub(super) fn watch(
-    process: &dyn Process,
-    mut signals: Option<&mut dyn SignalSource>,
-    failures: &mut Vec<Error>,
-) -> Result<ExitStatus> {
-    loop {
-        let (ended, signalled) = {
-            let readiness = process.readiness();
-            let mut descriptors = vec![PollFd::new(&readiness, PollFlags::IN)];
-            let signal_fd = signals.as_ref().map(|signals| signals.readiness());
-            if let Some(signal_fd) = &signal_fd {
-                descriptors.push(PollFd::new(signal_fd, PollFlags::IN));
-            }
-            match poll(&mut descriptors, None) {
-                Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                Err(errno) => return Err(failed("wait for the process", "poll", errno.into())),
-            }
-            let ready = |index: usize| {
-                descriptors
-                    .get(index)
-                    .is_some_and(|descriptor| !descriptor.revents().is_empty())
-            };
-            (ready(0), ready(1))
-        };
-        if signalled && let Some(signals) = signals.as_deref_mut() {
-            while let Some(caught) = signals.next()? {
-                signals::forward(process, caught, failures);
-            }
-        }
-        if ended {
-            return process.wait(None);
-        }
+/// Waits until a process has ended, or there may be a signal: whether each is so.
+pub(super) fn ended_or_signalled(
+    process: Descriptor<'_>,
+    signals: Option<Descriptor<'_>>,
+) -> Result<(bool, bool)> {
+    let mut descriptors = vec![PollFd::new(&process, PollFlags::IN)];
+    if let Some(signals) = &signals {
+        descriptors.push(PollFd::new(signals, PollFlags::IN));
     }
+    match poll(&mut descriptors, None) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => {}
+        Err(errno) => return Err(failed("wait for the process", "poll", errno.into())),
+    }
+    let ready = |index: usize| {
+        descriptors
+            .get(index)
+            .is_some_and(|descriptor| !descriptor.revents().is_empty())
+    };
+    Ok((ready(0), ready(1)))
 }
 
 fn failed(operation: &str, call: &'static str, error: io::Error) -> Error {

@@ -204,8 +204,8 @@ impl<E: HcsExports> ComputeService for HcsService<E> {
     fn create(&self, id: &ContainerId, spec: &ContainerSpec) -> Result<Box<dyn ComputeSystem>> {
         let shared = &self.shared;
         let planned = request::plan(id, spec, &shared.settings)?;
-        let _locked = shared.records.lock(id)?;
         let record = shared.records.of(id);
+        let _locked = shared.records.lock(&record)?;
         if record.is_made() {
             return Err(in_use(id));
         }

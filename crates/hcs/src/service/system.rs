@@ -228,7 +228,7 @@ impl<E: HcsExports> ComputeSystem for HcsSystem<E> {
             console,
             &self.shared.settings,
         )?;
-        let _locked = self.shared.records.lock(id)?;
+        let _locked = self.shared.records.lock(&self.record)?;
         let (run, seen) = self.look()?;
         if !matches!(seen, Seen::Created) {
             return Err(self.wrong_state("start", Phase::Start, seen.state()));
@@ -435,7 +435,7 @@ impl<E: HcsExports> ComputeSystem for HcsSystem<E> {
 
     fn reset(&self) -> Result<()> {
         let id = self.record.id();
-        let _locked = self.shared.records.lock(id)?;
+        let _locked = self.shared.records.lock(&self.record)?;
         let (run, seen) = self.look()?;
         if !matches!(seen, Seen::Stopped { .. }) {
             return Err(self.wrong_state("reset", Phase::Operate, seen.state()));
@@ -448,7 +448,7 @@ impl<E: HcsExports> ComputeSystem for HcsSystem<E> {
 
     fn delete(&self) -> Result<()> {
         let id = self.record.id();
-        let _locked = self.shared.records.lock(id)?;
+        let _locked = self.shared.records.lock(&self.record)?;
         let politely = match self.look() {
             Ok((_, Seen::Running { paused, .. })) => {
                 let state = if paused {

@@ -1,19 +1,26 @@
 //! Making the process of a plan.
 
-use std::{io, os::windows::io::OwnedHandle, path::Path};
+use std::{io, path::Path};
 
 use hoist_compute::{Phase, Result};
 use hoist_windows::error::{NO_PROGRAM, system};
 
-use super::sys::{self, Process, Start};
+use super::{
+    streams::ForProcess,
+    sys::{self, Process, Start},
+};
 use crate::plan::windows::Plan;
 
 /// Starts the first program of a plan that there is.
-pub(super) fn create(plan: &Plan, streams: &[OwnedHandle; 3]) -> Result<Process> {
+pub(super) fn create(plan: &Plan, streams: &ForProcess) -> Result<Process> {
     /// `ERROR_FILE_NOT_FOUND` and `ERROR_PATH_NOT_FOUND` (winerror.h).
     const NOT_THERE: [i32; 2] = [2, 3];
     /// `ERROR_ACCESS_DENIED`.
     const ACCESS_DENIED: i32 = 5;
+    let streams = match streams {
+        ForProcess::Handles(handles) => sys::Streams::Handles(handles),
+        ForProcess::Console(console) => sys::Streams::Console(console.pseudo()),
+    };
     let mut last = io::Error::from_raw_os_error(NOT_THERE[0]);
     for program in &plan.programs {
         let file = Path::new(program);

@@ -13,10 +13,14 @@ use hoist_compute::{
     Error, ErrorKind, ExitStatus, Phase, Process as ComputeProcess, Readiness, Result, Streams,
 };
 use hoist_spec::{ConsoleSize, Signal};
-use hoist_windows::{error::system, records::Record};
+use hoist_windows::error::system;
 
-use super::sys::{Job, KILLED, Process, Watch, Woken};
-use super::system::until_empty;
+use super::{
+    console::{self, Console},
+    record::Started,
+    run::{Run, until_empty},
+    sys::{Job, KILLED, Process, Watch, Woken},
+};
 
 /// A process, held until its end has been dealt with, whether or not the caller holds it.
 pub(super) struct Watched {
@@ -25,9 +29,13 @@ pub(super) struct Watched {
     job: Arc<Job>,
     /// Its own, where it is confined.
     own: Option<Job>,
-    record: Record,
-    run: u64,
-    is_first: bool,
+    /// The run of the container that it is of.
+    run: Run,
+    /// The exec that it is, where it is one with an id.
+    exec: Option<Run>,
+    /// The first process of the run, where it is not that itself.
+    first: Option<Arc<Watched>>,
+    console: console::Place,
     forced: AtomicBool,
     timed_out: AtomicBool,
     status: Mutex<Option<ExitStatus>>,
@@ -35,14 +43,15 @@ pub(super) struct Watched {
 
 impl Watched {
     /// The first process of a run.
-    pub(super) fn first(process: Process, job: Arc<Job>, record: Record, run: u64) -> Self {
+    pub(super) fn first(process: Process, job: Arc<Job>, run: Run) -> Self {
         Self {
             process,
             job,
             own: None,
-            record,
             run,
-            is_first: true,
+            exec: None,
+            first: None,
+            console: console::Place::default(),
             forced: AtomicBool::new(false),
             timed_out: AtomicBool::new(false),
             status: Mutex::default(),
@@ -50,16 +59,25 @@ impl Watched {
     }
 
     /// A further one beside that, with a job of its own where it is confined.
-    pub(super) fn further(process: Process, own: Option<Job>, first: &Self) -> Self {
+    pub(super) fn further(
+        process: Process,
+        own: Option<Job>,
+        exec: Option<Run>,
+        first: &Arc<Self>,
+    ) -> Self {
         Self {
             own,
-            is_first: false,
-            ..Self::first(
-                process,
-                Arc::clone(&first.job),
-                first.record.clone(),
-                first.run,
-            )
+            exec,
+            first: Some(Arc::clone(first)),
+            ..Self::first(process, Arc::clone(&first.job), first.run.clone())
+        }
+    }
+
+    /// It has this console of its own, or none.
+    pub(super) fn on(self, console: Option<Console>) -> Self {
+        Self {
+            console: console::Place::of(console),
+            ..self
         }
     }
 
@@ -71,6 +89,26 @@ impl Watched {
                 system(Phase::Start, operation, error)
             }),
             None => Ok(()),
+        }
+    }
+
+    /// Records that it is its exec's process, which from now on keeps the job of that name itself.
+    pub(super) fn record_exec(&self, job: String) -> Result<()> {
+        let (Some(exec), Some(own)) = (&self.exec, &self.own) else {
+            return Ok(());
+        };
+        let failed = |error| system(Phase::Start, format!("start {}", exec.what()), error);
+        own.lend_to(self.process.as_handle()).map_err(failed)?;
+        let created = self.process.times().map_err(failed)?.created;
+        let started = Started::now(self.process.pid, created, job, self.run.number);
+        exec.record.write_started(exec.number, &started)
+    }
+
+    /// Ends one whose start has failed, with whatever it has started meanwhile.
+    pub(super) fn end_unstarted(&self) -> std::io::Result<()> {
+        match &self.own {
+            Some(own) => own.end(),
+            None => self.process.end(),
         }
     }
 
@@ -105,13 +143,22 @@ impl Watched {
         };
         status.timed_out =
             status.signal == Some(Signal::KILL) && self.timed_out.load(Ordering::Acquire);
-        if self.is_first {
-            // Without a record others will not know, and those who wait here still do.
-            if let Ok(recorded) = self.record.write_exit(self.run, &status) {
-                status = recorded;
-            }
+        let recorded = match (&self.exec, &self.first) {
+            (Some(exec), _) => Some(exec),
+            (None, None) => Some(&self.run),
+            (None, Some(_)) => None,
+        };
+        // Without a record others will not know, and those who wait here still do.
+        if let Some(run) = recorded
+            && let Ok(recorded) = run.record.write_exit(run.number, &status)
+        {
+            status = recorded;
+        }
+        match (&self.first, &self.exec, &self.own) {
             // Who ends the container is told what stays.
-            let _ = self.job.end();
+            (None, ..) => drop(self.job.end()),
+            (Some(first), Some(_), Some(own)) => keep(own, first),
+            _ => {}
         }
         *known = Some(status.clone());
         Ok(status)
@@ -120,9 +167,20 @@ impl Watched {
     /// It was ended by force, or with its container.
     fn is_forced(&self) -> bool {
         self.forced.load(Ordering::Acquire)
-            || self.record.is_marked("forced", self.run)
-            || (!self.is_first && !matches!(self.record.exit(self.run), Ok(None)))
-            || !self.record.exists()
+            || self.exec.as_ref().is_some_and(Run::is_forced)
+            || match self.first {
+                None => self.run.is_forced(),
+                Some(_) => self.run.takes_along(),
+            }
+    }
+
+    /// From now on its end is one by force, for whoever sees it.
+    fn force(&self) {
+        self.forced.store(true, Ordering::Release);
+        if let Some(exec) = &self.exec {
+            // Then only those who see it from elsewhere do not know.
+            let _ = exec.record.mark("forced", exec.number);
+        }
     }
 
     fn refuse_ended(&self, verb: &str) -> Result<()> {
@@ -141,7 +199,7 @@ impl Watched {
     /// Ends it, with all it has started where that is known.
     pub(super) fn end(&self) -> Result<()> {
         let failed = |error| system(Phase::Operate, format!("end {}", self.what()), error);
-        self.forced.store(true, Ordering::Release);
+        self.force();
         match &self.own {
             Some(own) => {
                 own.end().map_err(failed)?;
@@ -160,13 +218,28 @@ impl Woken for Watched {
     fn woken(self: Arc<Self>, by_time: bool) {
         if by_time {
             self.timed_out.store(true, Ordering::Release);
+            if let Some(exec) = &self.exec {
+                // Then only those who see it from elsewhere do not know.
+                let _ = exec.record.mark("timed-out", exec.number);
+            }
             // Who waits for it sees whether it has ended.
             let _ = self.end();
             let _ = self.watch(None);
         } else {
             // It is told to whoever waits for it.
             let _ = self.finish();
+            // Not where it is waited for: the pool has further threads.
+            self.console.close();
         }
+    }
+}
+
+/// Has the first process keep the job of an exec that has left something behind.
+fn keep(own: &Job, first: &Watched) {
+    let is_left = own.process_ids().is_ok_and(|left| !left.is_empty());
+    if is_left {
+        // Else it is one of the container's processes, and no more; it may also have ended with that.
+        let _ = own.lend_to(first.process.as_handle());
     }
 }
 
@@ -244,7 +317,7 @@ impl ComputeProcess for HostProcess {
         if given != Signal::KILL {
             return signal(&watched.process, &watched.what(), given);
         }
-        watched.forced.store(true, Ordering::Release);
+        watched.force();
         match watched.process.end() {
             Err(error) => {
                 watched.refuse_ended("signal")?;
@@ -263,11 +336,9 @@ impl ComputeProcess for HostProcess {
         self.wait(None).map(drop)
     }
 
-    fn resize_console(&self, _size: ConsoleSize) -> Result<()> {
-        Err(invalid_state(
-            format!("resize the console of {}", self.watched.what()),
-            "it has none",
-        ))
+    fn resize_console(&self, size: ConsoleSize) -> Result<()> {
+        self.watched.refuse_ended("resize the console of")?;
+        self.watched.console.resize(&self.watched.what(), size)
     }
 
     fn close_stdin(&self) -> Result<()> {

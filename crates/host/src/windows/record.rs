@@ -1,4 +1,4 @@
-//! What is recorded of a container and of its first process.
+//! What is recorded of a container or an exec, and of its first process.
 
 use hoist_compute::Timestamp;
 use hoist_spec::ContainerSpec;
@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize};
 /// What was asked for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Config {
+pub(super) struct Config<S = ContainerSpec> {
     version: u32,
     pub(super) created_at: Timestamp,
-    pub(super) spec: ContainerSpec,
+    pub(super) spec: S,
 }
 
-impl Config {
-    pub(super) fn new(spec: ContainerSpec) -> Self {
+impl<S> Config<S> {
+    pub(super) fn new(spec: S) -> Self {
         Self {
             version: VERSION,
             created_at: Timestamp::now(),
@@ -32,18 +32,21 @@ pub(super) struct Started {
     pub(super) pid: u32,
     /// When it was made, in units of 100 ns since 1601: with its id this tells it from every other process.
     pub(super) created: u64,
-    /// The name of the container's job.
+    /// The name of its job: the container's, or an exec's own.
     pub(super) job: String,
+    /// The number of the container's run.
+    pub(super) container_run: u64,
     pub(super) started_at: Timestamp,
 }
 
 impl Started {
-    pub(super) fn now(pid: u32, created: u64, job: String) -> Self {
+    pub(super) fn now(pid: u32, created: u64, job: String, container_run: u64) -> Self {
         Self {
             version: VERSION,
             pid,
             created,
             job,
+            container_run,
             started_at: Timestamp::now(),
         }
     }

@@ -10,7 +10,7 @@ use hoist_compute::{ComputeService, ComputeSystem, ErrorKind, Feature, Features,
 use hoist_spec::{ContainerId, ContainerSpec};
 use hoist_windows::records::{Record, Records};
 
-use super::{process::Watched, record::Config, system::HostSystem};
+use super::{process::Watched, record::Config, sys::has_pseudo_consoles, system::HostSystem};
 use crate::plan::windows::{self as plan, Facts};
 use crate::refused::id_in_use;
 
@@ -54,8 +54,8 @@ impl ComputeService for HostService {
     fn create(&self, id: &ContainerId, spec: &ContainerSpec) -> Result<Box<dyn ComputeSystem>> {
         plan::plan(spec, &Facts::here())?;
         let records = &self.0.records;
-        let _locked = records.lock(id)?;
         let record = records.of(id);
+        let _locked = records.lock(&record)?;
         if record.is_made() {
             return Err(id_in_use(id));
         }
@@ -118,8 +118,8 @@ impl ComputeService for HostService {
                 ),
                 feature(
                     "consoles without isolation",
-                    false,
-                    "a process has the caller's own console, or streams",
+                    has_pseudo_consoles(),
+                    "a pseudoconsole (Windows 10 1809), which ends with its owner",
                 ),
             ],
         }

@@ -5,25 +5,45 @@ use std::{fs::File, io, os::windows::io::OwnedHandle};
 use hoist_compute::{Phase, Result, Stdio, Stream, Streams};
 use hoist_windows::error::system;
 
-use super::sys::pipe;
-use crate::refused::not_without_isolation;
+use super::{console::Console, sys::pipe};
 
-/// The process's three handles and the caller's ends.
+/// What the process gets, and the caller's ends.
 pub(super) struct Prepared {
-    pub(super) process: [OwnedHandle; 3],
+    pub(super) process: ForProcess,
     pub(super) caller: Streams,
+}
+
+/// What a process gets.
+pub(super) enum ForProcess {
+    Handles([OwnedHandle; 3]),
+    Console(Console),
+}
+
+impl ForProcess {
+    /// What stays open for as long as the process runs.
+    pub(super) fn into_console(self) -> Option<Console> {
+        match self {
+            Self::Handles(_) => None,
+            Self::Console(console) => Some(console),
+        }
+    }
 }
 
 /// Opens what `stdio` asks for.
 pub(super) fn prepare(stdio: Stdio) -> Result<Prepared> {
-    let Stdio::Streams {
-        stdin,
-        stdout,
-        stderr,
-    } = stdio
-    else {
-        return Err(not_without_isolation("a console of its own")
-            .remedy("give it streams: a console that the caller has is a stream, too"));
+    let (stdin, stdout, stderr) = match stdio {
+        Stdio::Streams {
+            stdin,
+            stdout,
+            stderr,
+        } => (stdin, stdout, stderr),
+        Stdio::Console(size) => {
+            let (console, caller) = Console::new(size)?;
+            return Ok(Prepared {
+                process: ForProcess::Console(console),
+                caller,
+            });
+        }
     };
     let failed = |error| system(Phase::Start, "open the standard streams", error);
     let mut caller = Streams::default();
@@ -32,7 +52,10 @@ pub(super) fn prepare(stdio: Stdio) -> Result<Prepared> {
         one(stdout, false, &mut caller.stdout).map_err(failed)?,
         one(stderr, false, &mut caller.stderr).map_err(failed)?,
     ];
-    Ok(Prepared { process, caller })
+    Ok(Prepared {
+        process: ForProcess::Handles(process),
+        caller,
+    })
 }
 
 fn one(stream: Stream, process_reads: bool, caller: &mut Option<File>) -> io::Result<OwnedHandle> {

@@ -1,6 +1,6 @@
 //! Runs the contract's behaviours against a backend on Windows.
 
-#![allow(unsafe_code, reason = "a handle is asked whether it is signalled")]
+#![allow(unsafe_code, reason = "handles and loaded libraries are asked about")]
 
 use std::{
     fs, io,
@@ -21,6 +21,7 @@ use libtest_mimic::{Arguments, Completion, Trial};
 use serde_json::{Value, json};
 use windows_sys::Win32::{
     Foundation::WAIT_OBJECT_0,
+    System::LibraryLoader::{GetModuleHandleW, GetProcAddress},
     System::Threading::{GetCurrentProcess, GetProcessHandleCount, WaitForSingleObject},
 };
 
@@ -142,6 +143,16 @@ pub fn handles() -> u32 {
     // SAFETY: the handle is this process's own, and the place outlives the call.
     unsafe { GetProcessHandleCount(GetCurrentProcess(), &raw mut count) };
     count
+}
+
+/// Whether this is no Windows, but Wine.
+pub fn is_wine() -> bool {
+    let library: Vec<u16> = "ntdll.dll\0".encode_utf16().collect();
+    // SAFETY: both names end with NUL; the library is always loaded, and never unloaded.
+    unsafe {
+        let library = GetModuleHandleW(library.as_ptr());
+        GetProcAddress(library, c"wine_get_version".as_ptr().cast()).is_some()
+    }
 }
 
 /// An error with its causes.

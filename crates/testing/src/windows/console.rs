@@ -2,13 +2,33 @@
 
 #![allow(unsafe_code, reason = "a console is asked by its handle")]
 
-use std::{fs, io, path::PathBuf, thread, time::Duration};
+use std::{fs, io, os::windows::io::IntoRawHandle, path::PathBuf, thread, time::Duration};
 
 use windows_sys::Win32::System::Console::{
     CONSOLE_SCREEN_BUFFER_INFO, ENABLE_ECHO_INPUT, ENABLE_LINE_INPUT, ENABLE_PROCESSED_INPUT,
-    GetConsoleMode, GetConsoleScreenBufferInfo, GetStdHandle, STD_INPUT_HANDLE, STD_OUTPUT_HANDLE,
-    SetConsoleMode,
+    GetConsoleMode, GetConsoleScreenBufferInfo, GetStdHandle, STD_ERROR_HANDLE, STD_INPUT_HANDLE,
+    STD_OUTPUT_HANDLE, SetConsoleMode, SetStdHandle,
 };
+
+/// Opens the streams of a process that has a console and no streams: Wine gives it a pseudoconsole and does not open them, as Windows does.
+pub(super) fn open_streams() {
+    let places = [
+        (STD_INPUT_HANDLE, "CONIN$"),
+        (STD_OUTPUT_HANDLE, "CONOUT$"),
+        (STD_ERROR_HANDLE, "CONOUT$"),
+    ];
+    for (which, name) in places {
+        // SAFETY: the call has no pointers.
+        if !unsafe { GetStdHandle(which) }.is_null() {
+            continue;
+        }
+        // Without a console there is none, and nothing is lost.
+        if let Ok(file) = fs::File::options().read(true).write(true).open(name) {
+            // SAFETY: the handle is open, and stays so as long as the process runs.
+            unsafe { SetStdHandle(which, file.into_raw_handle()) };
+        }
+    }
+}
 
 fn of_the_double(ending: &str) -> Option<PathBuf> {
     let file = PathBuf::from(std::env::var_os("HOIST_HCS_DOUBLE_CONSOLE")?);

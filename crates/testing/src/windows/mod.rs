@@ -7,7 +7,7 @@ mod layers;
 mod probe;
 mod usage;
 
-pub use conformance::{Backend, handles, main, main_with};
+pub use conformance::{Backend, handles, is_wine, main, main_with};
 pub use double::Double;
 pub use layers::Layers;
 pub use probe::main_if_asked as probe_if_asked;

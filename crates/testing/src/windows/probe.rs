@@ -31,6 +31,7 @@ type Done = Result<(), String>;
 pub fn main_if_asked() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments.first().is_some_and(|first| first == "probe") {
+        console::open_streams();
         let code = match all(&arguments[1..]) {
             Ok(()) => 0,
             Err(reason) => {

@@ -8,7 +8,7 @@ mod host;
 mod logs;
 mod moment;
 mod mount;
-mod process;
+pub(crate) mod process;
 mod start;
 mod supervised;
 mod supervisor;
@@ -61,7 +61,6 @@ pub(crate) fn carry_out(
 ) -> Result<u8, Failure> {
     match action {
         PlatformAction::Create(run) => crate::commands::run::create(*run, &open()?),
-        PlatformAction::Process(action) => process::run(*action, &open()?, json),
         PlatformAction::Start(start) => start::run(&start, &open()?, json),
         PlatformAction::Restart(stop) => {
             let act = start::restart(&stop)?;
@@ -141,12 +140,7 @@ pub(crate) fn run_supervised(
         return Ok(0);
     }
     let attachment = engine.run_attached(request, &supervision.options, launch)?;
-    let manner = Manner {
-        input: supervision.options.interactive,
-        signals: true,
-        keys: supervision.keys.clone(),
-        is_foreground: true,
-    };
+    let manner = Manner::foreground(supervision.options.interactive, supervision.keys.clone());
     let target = supervised::Target::Container(&request.id);
     supervised::stay(engine, target, attachment, signals, manner).map(i32::from)
 }

@@ -1,5 +1,7 @@
 //! Windows: containers of the Host Compute Service, in the foreground. They have no supervisor, and Hoist does not look into their roots.
 
+pub(crate) mod process;
+
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -16,10 +18,12 @@ use crate::failure::Failure;
 const NO_SUPERVISOR: &str =
     "is not there on Windows yet: containers have no supervisor, and run in the foreground";
 
+/// Why a command is not there that needs a supervisor.
+const SUPERVISOR: &str = "there is no supervisor on Windows yet: containers run in the foreground";
+
 /// The commands that there are not.
 pub(crate) const LACKS: &[&str] = &[
-    "process", "create", "start", "restart", "attach", "logs", "cp", "diff", "mount", "volume",
-    "export",
+    "create", "start", "restart", "attach", "logs", "cp", "diff", "mount", "volume", "export",
 ];
 /// The service runs on when its clients end, and so do its containers.
 pub(crate) const TAKES_CONTAINERS_ALONG: bool = false;
@@ -48,12 +52,9 @@ pub(crate) fn carry_out(
     open: &dyn Fn() -> hoist_compute::Result<Engine>,
     _json: bool,
 ) -> Result<u8, Failure> {
-    const SUPERVISOR: &str =
-        "there is no supervisor on Windows yet: containers run in the foreground";
     const ROOT: &str = "Hoist does not look into the roots of containers on Windows yet";
     let (command, reason) = match action {
         PlatformAction::Create(create) => return run::create(*create, &open()?),
-        PlatformAction::Process(_) => ("process", SUPERVISOR),
         PlatformAction::Start(_) => ("start", SUPERVISOR),
         PlatformAction::Restart(_) => ("restart", SUPERVISOR),
         PlatformAction::Attach(_) => ("attach", SUPERVISOR),

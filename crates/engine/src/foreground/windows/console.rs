@@ -28,8 +28,11 @@ use windows_sys::Win32::System::{
     IO::CancelSynchronousIo,
 };
 
-use super::{failed, pass_on, wait};
-use crate::foreground::{Descriptor, signals::SignalSource};
+use super::{failed, wait};
+use crate::foreground::{
+    Descriptor,
+    signals::{SignalSource, pass_on},
+};
 
 /// How often the size of the caller's console is looked at: its changes come to nobody who does not read its input events.
 const LOOK: Duration = Duration::from_millis(250);

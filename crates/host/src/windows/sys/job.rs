@@ -49,24 +49,41 @@ pub(crate) struct Accounting {
     pub(crate) memory_limit: Option<u64>,
 }
 
-/// A job. With its last handle all its processes end.
+/// A job.
 #[derive(Debug)]
-pub(crate) struct Job(OwnedHandle);
+pub(crate) struct Job {
+    handle: OwnedHandle,
+    /// With its last handle all its processes end.
+    ends_with_handles: bool,
+}
 
 impl AsHandle for Job {
     fn as_handle(&self) -> BorrowedHandle<'_> {
-        self.0.as_handle()
+        self.handle.as_handle()
     }
 }
 
 impl Job {
-    /// A new one, by whose name others can open it. `AlreadyExists` where somebody has one of that name.
+    /// A new one, by whose name others can open it. With its last handle all its processes end. `AlreadyExists` where somebody has
+    /// one of that name.
     pub(crate) fn new(name: Option<&str>) -> io::Result<Self> {
+        Self::create(name, true)
+    }
+
+    /// A new one whose processes stay in the job around it when its last handle is closed.
+    pub(crate) fn within(name: &str) -> io::Result<Self> {
+        Self::create(Some(name), false)
+    }
+
+    fn create(name: Option<&str>, ends_with_handles: bool) -> io::Result<Self> {
         let name = name.map(wide);
         let name = name.as_ref().map_or(null(), |name| name.as_ptr());
         // SAFETY: no attributes are given; the name is null, or ends with NUL and outlives the call.
         let (job, error) = unsafe { (CreateJobObjectW(null(), name), GetLastError()) };
-        let job = Self(owned(job)?);
+        let job = Self {
+            handle: owned(job)?,
+            ends_with_handles,
+        };
         if !name.is_null() && error == ERROR_ALREADY_EXISTS {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
@@ -83,7 +100,10 @@ impl Job {
         let name = wide(name);
         // SAFETY: the name ends with NUL and outlives the call.
         match owned(unsafe { OpenJobObjectW(RIGHTS, 0, name.as_ptr()) }) {
-            Ok(job) => Ok(Some(Self(job))),
+            Ok(handle) => Ok(Some(Self {
+                handle,
+                ends_with_handles: true,
+            })),
             Err(error) if error.raw_os_error() == Some(ERROR_FILE_NOT_FOUND.cast_signed()) => {
                 Ok(None)
             }
@@ -94,7 +114,9 @@ impl Job {
     /// Puts a process into it, which then has no way out.
     pub(crate) fn assign(&self, process: BorrowedHandle<'_>) -> io::Result<()> {
         // SAFETY: both handles are borrowed for the whole call.
-        done(unsafe { AssignProcessToJobObject(self.0.as_raw_handle(), process.as_raw_handle()) })
+        done(unsafe {
+            AssignProcessToJobObject(self.handle.as_raw_handle(), process.as_raw_handle())
+        })
     }
 
     /// Whether a process is in it, or in one within it.
@@ -104,7 +126,7 @@ impl Job {
         done(unsafe {
             IsProcessInJob(
                 process.as_raw_handle(),
-                self.0.as_raw_handle(),
+                self.handle.as_raw_handle(),
                 &raw mut is_in,
             )
         })?;
@@ -118,7 +140,7 @@ impl Job {
         done(unsafe {
             DuplicateHandle(
                 GetCurrentProcess(),
-                self.0.as_raw_handle(),
+                self.handle.as_raw_handle(),
                 process.as_raw_handle(),
                 &raw mut there,
                 JOB_OBJECT_QUERY,
@@ -131,7 +153,7 @@ impl Job {
     /// Ends all its processes.
     pub(crate) fn end(&self) -> io::Result<()> {
         // SAFETY: the handle is a job's.
-        done(unsafe { TerminateJobObject(self.0.as_raw_handle(), KILLED) })
+        done(unsafe { TerminateJobObject(self.handle.as_raw_handle(), KILLED) })
     }
 
     /// The ids of its processes.
@@ -145,7 +167,7 @@ impl Job {
             // SAFETY: the list is aligned as the structure is, and as long as is said.
             let answered = done(unsafe {
                 QueryInformationJobObject(
-                    self.0.as_raw_handle(),
+                    self.handle.as_raw_handle(),
                     JobObjectBasicProcessIdList,
                     list.as_mut_ptr().cast(),
                     size,
@@ -237,7 +259,9 @@ impl Job {
 
     fn set_limits(&self, limits: &JOBOBJECT_EXTENDED_LIMIT_INFORMATION) -> io::Result<()> {
         let mut limits = *limits;
-        limits.BasicLimitInformation.LimitFlags |= JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE;
+        if self.ends_with_handles {
+            limits.BasicLimitInformation.LimitFlags |= JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE;
+        }
         self.set(JobObjectExtendedLimitInformation, &limits)
     }
 
@@ -247,7 +271,7 @@ impl Job {
         // SAFETY: the place is as long as is said, and any bytes are a value of these structures of numbers.
         done(unsafe {
             QueryInformationJobObject(
-                self.0.as_raw_handle(),
+                self.handle.as_raw_handle(),
                 class,
                 from_mut(place).cast(),
                 size,
@@ -260,7 +284,12 @@ impl Job {
         let size = u32::try_from(size_of::<T>()).unwrap_or(u32::MAX);
         // SAFETY: the value is as long as is said, and outlives the call.
         done(unsafe {
-            SetInformationJobObject(self.0.as_raw_handle(), class, from_ref(value).cast(), size)
+            SetInformationJobObject(
+                self.handle.as_raw_handle(),
+                class,
+                from_ref(value).cast(),
+                size,
+            )
         })
     }
 }

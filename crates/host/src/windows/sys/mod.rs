@@ -1,13 +1,14 @@
-//! Jobs, processes and waits of Windows, as owned types; nothing here decides anything.
+//! Jobs, processes, consoles and waits of Windows, as owned types; nothing here decides anything.
 
 #![allow(
     unsafe_code,
-    reason = "jobs, suspended processes and registered waits have no safe interface"
+    reason = "jobs, suspended processes, consoles and registered waits have no safe interface"
 )]
 
 mod job;
 mod pipe;
 mod process;
+mod pseudo_console;
 mod snapshot;
 mod start;
 mod watch;
@@ -15,8 +16,9 @@ mod watch;
 pub(crate) use job::{Job, KILLED};
 pub(crate) use pipe::pipe;
 pub(crate) use process::{Process, Times};
+pub(crate) use pseudo_console::{PseudoConsole, has_pseudo_consoles};
 pub(crate) use snapshot::listed;
-pub(crate) use start::{Start, start};
+pub(crate) use start::{Start, Streams, start};
 pub(crate) use watch::{Watch, Woken};
 
 use std::{

@@ -13,10 +13,10 @@ use windows_sys::Win32::{
         Console::{CTRL_BREAK_EVENT, GenerateConsoleCtrlEvent},
         ProcessStatus::{K32GetProcessMemoryInfo, PROCESS_MEMORY_COUNTERS},
         Threading::{
-            GetExitCodeProcess, GetProcessTimes, OpenProcess, PROCESS_NAME_WIN32,
-            PROCESS_QUERY_INFORMATION, PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_SUSPEND_RESUME,
-            PROCESS_SYNCHRONIZE, PROCESS_TERMINATE, QueryFullProcessImageNameW, TerminateProcess,
-            WaitForSingleObject,
+            GetExitCodeProcess, GetProcessTimes, OpenProcess, PROCESS_DUP_HANDLE,
+            PROCESS_NAME_WIN32, PROCESS_QUERY_INFORMATION, PROCESS_QUERY_LIMITED_INFORMATION,
+            PROCESS_SUSPEND_RESUME, PROCESS_SYNCHRONIZE, PROCESS_TERMINATE,
+            QueryFullProcessImageNameW, TerminateProcess, WaitForSingleObject,
         },
     },
 };
@@ -70,7 +70,8 @@ impl Process {
 
     /// The process that bears an id; none where there is none.
     pub(crate) fn open(pid: u32) -> io::Result<Option<Self>> {
-        const RIGHTS: u32 = PROCESS_QUERY_INFORMATION
+        const RIGHTS: u32 = PROCESS_DUP_HANDLE
+            | PROCESS_QUERY_INFORMATION
             | PROCESS_QUERY_LIMITED_INFORMATION
             | PROCESS_SUSPEND_RESUME
             | PROCESS_SYNCHRONIZE

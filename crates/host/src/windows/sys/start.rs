@@ -1,8 +1,9 @@
-//! Starting a process, suspended, with three handles and no other.
+//! Starting a process, suspended, with three handles and no other, or on a console of its own with none.
 
 use std::{
     ffi::c_void,
     io,
+    marker::PhantomData,
     os::windows::io::{AsRawHandle, OwnedHandle},
     ptr::{null, null_mut},
 };
@@ -15,13 +16,14 @@ use windows_sys::Win32::{
             CREATE_NEW_PROCESS_GROUP, CREATE_NO_WINDOW, CREATE_SUSPENDED,
             CREATE_UNICODE_ENVIRONMENT, CreateProcessW, DeleteProcThreadAttributeList,
             EXTENDED_STARTUPINFO_PRESENT, InitializeProcThreadAttributeList,
-            LPPROC_THREAD_ATTRIBUTE_LIST, PROC_THREAD_ATTRIBUTE_HANDLE_LIST, PROCESS_INFORMATION,
-            STARTF_USESTDHANDLES, STARTUPINFOEXW, STARTUPINFOW, UpdateProcThreadAttribute,
+            LPPROC_THREAD_ATTRIBUTE_LIST, PROC_THREAD_ATTRIBUTE_HANDLE_LIST,
+            PROC_THREAD_ATTRIBUTE_PSEUDOCONSOLE, PROCESS_INFORMATION, STARTF_USESTDHANDLES,
+            STARTUPINFOEXW, STARTUPINFOW, UpdateProcThreadAttribute,
         },
     },
 };
 
-use super::{Process, done, owned, wide};
+use super::{Process, PseudoConsole, done, owned, wide};
 
 /// What to start.
 pub(crate) struct Start<'a> {
@@ -31,20 +33,48 @@ pub(crate) struct Start<'a> {
     /// Sorted by name.
     pub(crate) environment: &'a [(String, String)],
     pub(crate) directory: &'a str,
-    /// Standard input, output and error.
-    pub(crate) streams: &'a [OwnedHandle; 3],
+    pub(crate) streams: Streams<'a>,
 }
 
-/// Starts a process that runs nothing yet, in a group of its own.
+/// What a process gets.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Streams<'a> {
+    /// Standard input, output and error.
+    Handles(&'a [OwnedHandle; 3]),
+    /// A console, which opens all three.
+    Console(&'a PseudoConsole),
+}
+
+/// Starts a process that runs nothing yet. With handles it is in a group of its own, which can be sent Ctrl+Break; on a console of its own
+/// it is not, since such a group begins with Ctrl+C ignored.
 pub(crate) fn start(what: &Start<'_>) -> io::Result<Process> {
-    let handles = what.streams.each_ref().map(AsRawHandle::as_raw_handle);
-    for handle in handles {
-        // Only for this call's list do these matter, and they are closed after it.
-        // SAFETY: the handle is borrowed for the whole call.
-        done(unsafe { SetHandleInformation(handle, HANDLE_FLAG_INHERIT, HANDLE_FLAG_INHERIT) })?;
-    }
+    let mut flags = CREATE_SUSPENDED | CREATE_UNICODE_ENVIRONMENT | EXTENDED_STARTUPINFO_PRESENT;
+    let handles;
     let mut attributes = Attributes::new()?;
-    attributes.set_handles(&handles)?;
+    let standard = match what.streams {
+        Streams::Handles(streams) => {
+            handles = streams.each_ref().map(AsRawHandle::as_raw_handle);
+            for handle in handles {
+                // Only for this call's list do these matter, and they are closed after it.
+                // SAFETY: the handle is borrowed for the whole call.
+                done(unsafe {
+                    SetHandleInformation(handle, HANDLE_FLAG_INHERIT, HANDLE_FLAG_INHERIT)
+                })?;
+            }
+            attributes.set_handles(&handles)?;
+            flags |= CREATE_NEW_PROCESS_GROUP;
+            if !has_console() {
+                // Nor shall it open one that people see.
+                flags |= CREATE_NO_WINDOW;
+            }
+            handles
+        }
+        Streams::Console(console) => {
+            attributes.set_console(console)?;
+            // Said to be none, they are the console's; unsaid, where the caller's are no console, they would be those.
+            [null_mut(); 3]
+        }
+    };
     let (program, mut line) = (wide(what.program), wide(what.command_line));
     let block = environment_block(what.environment);
     let directory = wide(what.directory);
@@ -52,21 +82,13 @@ pub(crate) fn start(what: &Start<'_>) -> io::Result<Process> {
         StartupInfo: STARTUPINFOW {
             cb: u32::try_from(size_of::<STARTUPINFOEXW>()).unwrap_or(0),
             dwFlags: STARTF_USESTDHANDLES,
-            hStdInput: handles[0],
-            hStdOutput: handles[1],
-            hStdError: handles[2],
+            hStdInput: standard[0],
+            hStdOutput: standard[1],
+            hStdError: standard[2],
             ..STARTUPINFOW::default()
         },
         lpAttributeList: attributes.list(),
     };
-    let mut flags = CREATE_SUSPENDED
-        | CREATE_NEW_PROCESS_GROUP
-        | CREATE_UNICODE_ENVIRONMENT
-        | EXTENDED_STARTUPINFO_PRESENT;
-    if !has_console() {
-        // Nor shall it open one that people see.
-        flags |= CREATE_NO_WINDOW;
-    }
     let mut information = PROCESS_INFORMATION::default();
     // SAFETY: all texts end with NUL (the block with two) and outlive the call, as the attributes and their handles do; the line may be
     // written to.
@@ -76,7 +98,7 @@ pub(crate) fn start(what: &Start<'_>) -> io::Result<Process> {
             line.as_mut_ptr(),
             null(),
             null(),
-            1,
+            i32::from(matches!(what.streams, Streams::Handles(_))),
             flags,
             block.as_ptr().cast(),
             if what.directory.is_empty() {
@@ -119,7 +141,8 @@ fn environment_block(variables: &[(String, String)]) -> Vec<u16> {
 /// What a process is started with beside what the call itself says.
 struct Attributes<'a> {
     list: Vec<u64>,
-    handles: Option<&'a [HANDLE; 3]>,
+    /// What is in the list is borrowed.
+    borrows: PhantomData<&'a ()>,
 }
 
 impl<'a> Attributes<'a> {
@@ -134,7 +157,7 @@ impl<'a> Attributes<'a> {
         })?;
         Ok(Self {
             list,
-            handles: None,
+            borrows: PhantomData,
         })
     }
 
@@ -144,19 +167,40 @@ impl<'a> Attributes<'a> {
 
     /// Only these handles are inherited.
     fn set_handles(&mut self, handles: &'a [HANDLE; 3]) -> io::Result<()> {
-        self.handles = Some(handles);
-        let list = self.list();
-        // SAFETY: the list was initialized for one attribute; the handles outlive it, as the field says.
-        done(unsafe {
-            UpdateProcThreadAttribute(
-                list,
-                0,
-                PROC_THREAD_ATTRIBUTE_HANDLE_LIST as usize,
-                handles.as_ptr().cast::<c_void>(),
+        let place = handles.as_ptr().cast::<c_void>();
+        // SAFETY: the handles are as many as is said, and outlive the list, as its lifetime says.
+        unsafe {
+            self.set(
+                PROC_THREAD_ATTRIBUTE_HANDLE_LIST,
+                place,
                 size_of_val(handles),
-                null_mut(),
-                null(),
             )
+        }
+    }
+
+    /// It is started on this console.
+    fn set_console(&mut self, console: &'a PseudoConsole) -> io::Result<()> {
+        let console = console.attribute();
+        let place = std::ptr::with_exposed_provenance(console.cast_unsigned());
+        // SAFETY: this attribute is its value itself, a console that outlives the list.
+        unsafe {
+            self.set(
+                PROC_THREAD_ATTRIBUTE_PSEUDOCONSOLE,
+                place,
+                size_of_val(&console),
+            )
+        }
+    }
+
+    /// Sets the list's only attribute.
+    ///
+    /// # Safety
+    /// The value is one of that attribute, `size` long, and outlives the list.
+    unsafe fn set(&mut self, which: u32, value: *const c_void, size: usize) -> io::Result<()> {
+        let list = self.list();
+        // SAFETY: the list was initialized for one attribute; of the value the caller says so.
+        done(unsafe {
+            UpdateProcThreadAttribute(list, 0, which as usize, value, size, null_mut(), null())
         })
     }
 }

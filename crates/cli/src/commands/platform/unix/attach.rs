@@ -2,18 +2,15 @@
 
 use hoist::Engine;
 use hoist::foreground::CallerSignals;
-use hoist_spec::Faults;
 
-use super::supervised::{Manner, Target, keys, stay};
+use super::supervised::{Manner, Target, only_keys, stay};
 use crate::args::Attach;
 use crate::commands::terminal::refuse_input_that_is_no_terminal;
 use crate::failure::Failure;
 
 /// Attaches to a container until it has ended; the result is its exit code.
 pub(crate) fn run(attach: &Attach, engine: &Engine) -> Result<u8, Failure> {
-    let mut faults = Faults::default();
-    let keys = keys(attach.detach_keys.as_deref(), &mut faults);
-    faults.into_result(())?;
+    let keys = only_keys(attach.detach_keys.as_deref())?;
     let mut signals = CallerSignals::new()?;
     let id = engine.resolve(&attach.container)?;
     let options = engine.supervise_options(&id)?.unwrap_or_default();

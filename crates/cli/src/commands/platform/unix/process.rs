@@ -1,120 +1,44 @@
-//! `hoist process`: further processes of containers, by ids of their own.
+//! `hoist process start`, `attach` and `resize`: what goes through the owner of an exec.
 
-use std::time::Instant;
-
+use hoist::Engine;
 use hoist::foreground::CallerSignals;
-use hoist::{Engine, ExecRef, ListedExec, Usage};
-use hoist_compute::{ErrorKind, Query, State};
-use hoist_spec::{ConsoleSize, Faults};
-use serde_json::json;
+use hoist_spec::ConsoleSize;
 
-use super::supervised::{Manner, Target, keys, launch, stay};
+use super::supervised::{Manner, Target, launch, only_keys, stay};
 use super::supervisor;
-use crate::age::{age, words};
-use crate::args::{
-    AttachProcess, LsProcesses, ProcessAction, ResizeProcess, StartProcess, StatsProcesses, Stop,
-    TableFormat,
-};
-use crate::commands::ps::{SHORT_COMMAND, SHORT_ID, status_of};
+use crate::args::{AttachProcess, ResizeProcess, StartProcess};
+use crate::commands::process::for_each;
 use crate::commands::terminal::refuse_input_that_is_no_terminal;
-use crate::commands::{exec, kill, stats, stop};
 use crate::failure::Failure;
-use crate::{output, table};
 
-/// Does what the command line asks for.
-pub(crate) fn run(action: ProcessAction, engine: &Engine, json: bool) -> Result<u8, Failure> {
-    let each = |processes: &[String], act: Act<'_>| for_each(engine, processes, json, act);
-    match action {
-        ProcessAction::Create(further) => {
-            let (id, spec) = exec::read(further, engine)?;
-            let made = engine.create_exec(&id, &spec)?;
-            output::print(&format!("{}\n", made.id))?;
-            Ok(0)
-        }
-        ProcessAction::Start(start) if start.attach => start_attached(&start, engine),
-        ProcessAction::Start(start) => each(&start.which.processes, &|process, reference| {
+/// Starts processes in the background, or one of them attached.
+pub(crate) fn start(start: &StartProcess, engine: &Engine, json: bool) -> Result<i32, Failure> {
+    if start.attach {
+        return start_attached(start, engine).map(i32::from);
+    }
+    let done = for_each(
+        engine,
+        &start.which.processes,
+        json,
+        &|process, reference| {
             let launcher = supervisor::launcher();
             engine.start_exec_detached(process, launch(&launcher))?;
             Ok(reference.to_owned())
-        }),
-        ProcessAction::Ls(list) => ls(&list, engine),
-        ProcessAction::Inspect(which) => inspect(&which.processes, engine, json),
-        ProcessAction::Attach(given) => attach(&given, engine),
-        ProcessAction::Resize(given) => resize(&given, engine),
-        ProcessAction::Stats(given) => show_stats(&given, engine),
-        ProcessAction::Kill(given) => {
-            let signal = kill::signal(&given.signal)?;
-            each(&given.which.processes, &|process, reference| {
-                engine.signal_exec(process, signal)?;
-                Ok(reference.to_owned())
-            })
-        }
-        ProcessAction::Stop(given) => {
-            let request = stop::request(&Stop {
-                timeout: given.timeout,
-                signal: given.signal,
-                containers: Vec::new(),
-            })?;
-            each(&given.which.processes, &|process, reference| {
-                engine.stop_exec(process, request)?;
-                Ok(reference.to_owned())
-            })
-        }
-        ProcessAction::Wait(which) => each(&which.processes, &|process, _| {
-            let status = engine.wait_exec(process, None)?;
-            if let Some(reason) = &status.unknown {
-                let id = &process.id;
-                Failure::message(format!(
-                    "the exit status of process {id} is unknown: {reason}"
-                ))
-                .warn();
-            }
-            Ok(exec::code_of(&status).to_string())
-        }),
-        ProcessAction::Rm(given) => {
-            crate::commands::for_each_of(&given.which.processes, json, &|reference| {
-                match engine.resolve_exec(reference) {
-                    Err(error) if given.force && error.kind() == ErrorKind::NotFound => {}
-                    found => engine.remove_exec(&found?, given.force)?,
-                }
-                Ok(reference.to_owned())
-            })
-        }
-    }
-}
-
-/// What is done to one process; the result is the line that is printed of it.
-type Act<'a> = &'a dyn Fn(&ExecRef, &str) -> Result<String, Failure>;
-
-/// Acts on each process, whichever of the others fail; what fails is told at once.
-fn for_each(
-    engine: &Engine,
-    processes: &[String],
-    json: bool,
-    act: Act<'_>,
-) -> Result<u8, Failure> {
-    crate::commands::for_each_of(processes, json, &|reference| {
-        act(&engine.resolve_exec(reference)?, reference)
-    })
+        },
+    );
+    done.map(i32::from)
 }
 
 fn start_attached(start: &StartProcess, engine: &Engine) -> Result<u8, Failure> {
     let [reference] = start.which.processes.as_slice() else {
         return Err(Failure::message("start with --attach: name one process"));
     };
-    let mut faults = Faults::default();
-    let keys = keys(start.detach_keys.as_deref(), &mut faults);
-    faults.into_result(())?;
+    let keys = only_keys(start.detach_keys.as_deref())?;
     let mut signals = CallerSignals::new()?;
     let process = engine.resolve_exec(reference)?;
     let launcher = supervisor::launcher();
     let attachment = engine.start_exec_attached(&process, start.interactive, launch(&launcher))?;
-    let manner = Manner {
-        input: start.interactive,
-        signals: true,
-        keys,
-        is_foreground: true,
-    };
+    let manner = Manner::foreground(start.interactive, keys);
     stay(
         engine,
         Target::Exec(&process),
@@ -124,10 +48,9 @@ fn start_attached(start: &StartProcess, engine: &Engine) -> Result<u8, Failure> 
     )
 }
 
-fn attach(given: &AttachProcess, engine: &Engine) -> Result<u8, Failure> {
-    let mut faults = Faults::default();
-    let keys = keys(given.detach_keys.as_deref(), &mut faults);
-    faults.into_result(())?;
+/// Attaches to a process that runs.
+pub(crate) fn attach(given: &AttachProcess, engine: &Engine) -> Result<u8, Failure> {
+    let keys = only_keys(given.detach_keys.as_deref())?;
     let mut signals = CallerSignals::new()?;
     let process = engine.resolve_exec(&given.process)?;
     let input = engine.exec_spec(&process)?.interactive && !given.no_stdin;
@@ -150,7 +73,8 @@ fn attach(given: &AttachProcess, engine: &Engine) -> Result<u8, Failure> {
     )
 }
 
-fn resize(given: &ResizeProcess, engine: &Engine) -> Result<u8, Failure> {
+/// Gives the console of a process another size.
+pub(crate) fn resize(given: &ResizeProcess, engine: &Engine) -> Result<u8, Failure> {
     let process = engine.resolve_exec(&given.process)?;
     let size = ConsoleSize {
         height: given.rows,
@@ -158,161 +82,4 @@ fn resize(given: &ResizeProcess, engine: &Engine) -> Result<u8, Failure> {
     };
     engine.resize_exec(&process, size)?;
     Ok(0)
-}
-
-fn ls(list: &LsProcesses, engine: &Engine) -> Result<u8, Failure> {
-    let container = list.container.as_deref().map(|text| engine.resolve(text));
-    let found = engine.execs(container.transpose()?.as_ref(), list.all)?;
-    let short = |id: &str| match list.no_trunc {
-        true => id.to_owned(),
-        false => id.chars().take(SHORT_ID).collect(),
-    };
-    if list.quiet {
-        let ids: String = found
-            .iter()
-            .map(|exec| format!("{}\n", short(exec.summary.id.as_str())))
-            .collect();
-        output::print(&ids)?;
-        return Ok(0);
-    }
-    let columns = |exec: &ListedExec| {
-        let summary = &exec.summary;
-        let command = table::printable(&summary.command.join(" "));
-        let command = match list.no_trunc {
-            true => command,
-            false => table::shorten(&command, SHORT_COMMAND),
-        };
-        [
-            short(summary.id.as_str()),
-            short(exec.container.as_str()),
-            format!("\"{command}\""),
-            format!("{} ago", words(age(summary.created_at))),
-            status_of(summary),
-        ]
-    };
-    if list.format == TableFormat::Json {
-        for exec in &found {
-            let [id, container, command, _, status] = columns(exec);
-            let line = json!({
-                "ID": id,
-                "ContainerID": container,
-                "Command": command,
-                "CreatedAt": hoist::rfc3339(exec.summary.created_at),
-                "State": exec.summary.state,
-                "Status": status,
-            });
-            output::print_json(&line, false)?;
-        }
-        return Ok(0);
-    }
-    let rows: Vec<Vec<String>> = found.iter().map(|exec| columns(exec).to_vec()).collect();
-    let head = ["PROCESS ID", "CONTAINER ID", "COMMAND", "CREATED", "STATUS"];
-    output::print(&table::render(&head, &rows))?;
-    Ok(0)
-}
-
-fn inspect(processes: &[String], engine: &Engine, json: bool) -> Result<u8, Failure> {
-    let mut found = Vec::new();
-    let outcome = crate::commands::each_told(processes, json, |reference| {
-        found.push(one(&engine.resolve_exec(reference)?, engine)?);
-        Ok(())
-    });
-    output::print_json(&found, true)?;
-    outcome
-}
-
-/// One process, in docker's words where it has them.
-fn one(process: &ExecRef, engine: &Engine) -> hoist_compute::Result<serde_json::Value> {
-    let spec = engine.exec_spec(process)?;
-    let query = Query {
-        processes: true,
-        ..Query::default()
-    };
-    let now = engine.exec_properties(process, query)?;
-    let summary = &now.summary;
-    let exit = summary.exit.as_ref();
-    let pids: Vec<u32> = now.processes.iter().flatten().map(|one| one.pid).collect();
-    let command = summary.command.split_first();
-    Ok(json!({
-        "ID": process.id,
-        "ContainerID": process.container,
-        "State": summary.state,
-        "Running": matches!(summary.state, State::Running | State::Paused),
-        "Pid": summary.pid.unwrap_or(0),
-        "Pids": pids,
-        // Null while it has none, and where none can be known: never 0 for that.
-        "ExitCode": exit
-            .filter(|exit| exit.unknown.is_none())
-            .map(|exit| exit.shell_code()),
-        "Unknown": exit.and_then(|exit| exit.unknown.as_deref()),
-        "TimedOut": exit.is_some_and(|exit| exit.timed_out),
-        // Why what it had started is not all ended, where its time was over.
-        "LeftBehind": exit.and_then(|exit| exit.left_behind.as_deref()),
-        "OOMKilled": exit.is_some_and(|exit| exit.oom.is_some()),
-        "OpenStdin": spec.interactive,
-        "CreatedAt": hoist::rfc3339(summary.created_at),
-        "StartedAt": summary.started_at.map(hoist::rfc3339),
-        "FinishedAt": exit.map(|exit| hoist::rfc3339(exit.finished_at)),
-        "ProcessConfig": {
-            "entrypoint": command.map(|(program, _)| program),
-            "arguments": command.map(|(_, arguments)| arguments),
-            "tty": spec.process.oci.terminal() == Some(true),
-            "user": spec.process.user,
-        },
-        "Confinement": spec.confinement,
-    }))
-}
-
-fn show_stats(given: &StatsProcesses, engine: &Engine) -> Result<u8, Failure> {
-    let which = match given.processes.as_slice() {
-        [] => {
-            let running = engine.execs(None, false)?;
-            running.iter().map(ListedExec::reference).collect()
-        }
-        named => named
-            .iter()
-            .map(|text| engine.resolve_exec(text))
-            .collect::<Result<Vec<_>, _>>()?,
-    };
-    let named = !given.processes.is_empty();
-    let before = sample(&which, engine, named)?;
-    std::thread::sleep(stats::SAMPLE);
-    let now = sample(&which, engine, false)?;
-    let text = stats::show(given.format, given.no_trunc, &now, &before)?;
-    output::print(&text)?;
-    Ok(0)
-}
-
-/// What those use that run; where `all` must, one that does not is an error.
-fn sample(which: &[ExecRef], engine: &Engine, all: bool) -> Result<stats::Sample, Failure> {
-    let query = Query {
-        statistics: true,
-        ..Query::default()
-    };
-    let at = Instant::now();
-    let mut usages = Vec::with_capacity(which.len());
-    for process in which {
-        let properties = match engine.exec_properties(process, query) {
-            // Removed meanwhile.
-            Err(error) if error.kind() == ErrorKind::NotFound && !all => continue,
-            properties => properties?,
-        };
-        match properties.summary.state {
-            State::Running | State::Paused => {}
-            _ if !all => continue,
-            _ => {
-                return Err(Failure::message(format!(
-                    "process {} is not running",
-                    process.id
-                )));
-            }
-        }
-        let container = process.container.as_str();
-        usages.push(Usage {
-            id: process.id.clone(),
-            name: Some(container.chars().take(SHORT_ID).collect()),
-            statistics: properties.statistics.unwrap_or_default(),
-        });
-    }
-    Ok(stats::Sample { at, usages })
 }

@@ -3,9 +3,9 @@
 use hoist::foreground::CallerSignals;
 use hoist::{Engine, StopRequest};
 use hoist_compute::{ErrorKind, State};
-use hoist_spec::{ContainerId, Faults};
+use hoist_spec::ContainerId;
 
-use super::supervised::{Manner, Target, keys, launch, stay};
+use super::supervised::{Manner, Target, launch, only_keys, stay};
 use super::supervisor;
 use crate::args::{Start, Stop};
 use crate::failure::Failure;
@@ -18,19 +18,12 @@ pub(crate) fn run(start: &Start, engine: &Engine, json: bool) -> Result<u8, Fail
     let [reference] = start.containers.as_slice() else {
         return Err(Failure::message("start with --attach: name one container"));
     };
-    let mut faults = Faults::default();
-    let keys = keys(start.detach_keys.as_deref(), &mut faults);
-    faults.into_result(())?;
+    let keys = only_keys(start.detach_keys.as_deref())?;
     let mut signals = CallerSignals::new()?;
     let id = engine.resolve(reference)?;
     let launcher = supervisor::launcher();
     let attachment = engine.start_attached(&id, start.interactive, launch(&launcher))?;
-    let manner = Manner {
-        input: start.interactive,
-        signals: true,
-        keys,
-        is_foreground: true,
-    };
+    let manner = Manner::foreground(start.interactive, keys);
     stay(
         engine,
         Target::Container(&id),

@@ -65,7 +65,7 @@ pub(crate) fn options(
 }
 
 /// The keys that detach.
-pub(crate) fn keys(text: Option<&str>, faults: &mut Faults) -> DetachKeys {
+fn keys(text: Option<&str>, faults: &mut Faults) -> DetachKeys {
     match text.map(str::parse::<DetachKeys>) {
         None => DetachKeys::default(),
         Some(Ok(keys)) => keys,
@@ -111,6 +111,25 @@ pub(crate) struct Manner {
     pub(crate) signals: bool,
     pub(crate) keys: DetachKeys,
     pub(crate) is_foreground: bool,
+}
+
+impl Manner {
+    /// As the one in whose foreground it runs.
+    pub(crate) fn foreground(input: bool, keys: DetachKeys) -> Self {
+        Self {
+            input,
+            signals: true,
+            keys,
+            is_foreground: true,
+        }
+    }
+}
+
+/// The keys that detach, where those are all that can be wrong.
+pub(crate) fn only_keys(text: Option<&str>) -> Result<DetachKeys, Faults> {
+    let mut faults = Faults::default();
+    let keys = keys(text, &mut faults);
+    faults.into_result(keys)
 }
 
 /// What this command is attached to.
