@@ -94,7 +94,8 @@ fn send(process: BorrowedFd<'_>, signal: Signal) {
 
 /// All that have `pid` among their parents' parents. One whose first thread has ended seems to have, but others of its threads may
 /// live, and start more.
-fn below(pid: u32) -> std::io::Result<HashSet<u32>> {
+/// Everything that is below the process.
+pub(crate) fn below(pid: u32) -> std::io::Result<HashSet<u32>> {
     let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
     for entry in fs::read_dir("/proc")? {
         let name = entry?.file_name();

@@ -20,6 +20,9 @@ use hoist_spec::{ContainerId, ContainerSpec, ProcessSpec, Signal};
 
 use crate::LinuxService;
 use crate::cgroup::Cgroup;
+pub use crate::checkpoint::{
+    CheckpointOptions, Criu, CriuOptions, ManageCgroups, RestoreOptions, main_if_called_by_criu,
+};
 use crate::descriptors::RuntimeDescriptors;
 use crate::execute::{Started, control::Control};
 pub use crate::hooks::OciState;
@@ -128,6 +131,48 @@ impl RuntimeContainer {
     pub fn start_owned(&self, stdio: Stdio, preserved: Vec<OwnedFd>) -> Result<Box<dyn Process>> {
         let (started, record) = self.0.launch(stdio, &with_preserved(preserved))?;
         self.0.own(started, record)
+    }
+
+    /// Has criu write the container down. Unless it is left running, its processes are gone afterwards.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidState` where it does not run; `Unsupported` where criu cannot do it on this host or with this spec; what criu
+    /// says where it fails: the container goes on then.
+    pub fn checkpoint(&self, criu: &Criu, options: &CheckpointOptions) -> Result<()> {
+        self.0.checkpoint(criu, options)
+    }
+
+    /// Has criu make its processes from a checkpoint, for a caller that does not stay. Standard streams that were the caller's
+    /// are taken from `stdio`.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` where criu cannot do it on this host or with this spec; `PermissionDenied` where others may have written
+    /// the checkpoint, or where what it holds is isolated less than the spec asks for; what criu says where it fails. No process
+    /// is left then.
+    pub fn restore_detached(
+        &self,
+        criu: &Criu,
+        options: &RestoreOptions,
+        stdio: Stdio,
+    ) -> Result<Launched> {
+        let (started, _) = self.0.restore(criu, options, stdio)?;
+        Ok(launched(started))
+    }
+
+    /// As [`RuntimeContainer::restore_detached`]; this program becomes its owner.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn restore_owned(
+        &self,
+        criu: &Criu,
+        options: &RestoreOptions,
+        stdio: Stdio,
+    ) -> Result<Box<dyn Process>> {
+        self.0.restore_owned(criu, options, stdio)
     }
 
     /// Has the waiting process execute its program.

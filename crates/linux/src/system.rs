@@ -36,7 +36,7 @@ use crate::servers::{self, Servers};
 use crate::service::{Shared, boot_id, not_found, system};
 pub(crate) use crate::waiting::open_process;
 use crate::waiting::{OWNER_PATIENCE, Recorded, is_running};
-use crate::{own_root, proc_pid, reaper, removal, start_socket, systemd};
+use crate::{intel_rdt, own_root, proc_pid, reaper, removal, start_socket, systemd};
 
 /// How long a container may take to end by force, to freeze, or to thaw.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -103,7 +103,7 @@ impl LinuxSystem {
         })
     }
 
-    fn plan(&self) -> Result<Plan> {
+    pub(crate) fn plan(&self) -> Result<Plan> {
         let planned = self
             .planned
             .lock()
@@ -476,6 +476,9 @@ impl ComputeSystem for LinuxSystem {
                 if let Some(unit) = &record.created.unit {
                     systemd::end(unit, &self.shared.features()?.cgroup);
                 }
+                if let Some(rdt) = &record.created.rdt {
+                    intel_rdt::remove(rdt)?;
+                }
             }
             // The making ended before the record was written: then nothing else was made.
             Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -513,6 +516,10 @@ impl LinuxSystem {
         let features = self.shared.features()?;
         let plan = self.shared.faulty(self.plan()?);
         let maker = |planned| CgroupMaker::new(planned, features.own_cgroups());
+        let rdt = record.created.rdt.clone();
+        if let (Some(rdt), Some(group)) = (&rdt, &plan.rdt) {
+            intel_rdt::make(rdt, group)?;
+        }
         let mut recorder = Recorder {
             folder: &self.folder,
             plan: &plan,
@@ -521,6 +528,7 @@ impl LinuxSystem {
             system: self,
             runtime,
             hook_output: None,
+            rdt: rdt.as_ref(),
             agent,
             servers: Servers::default(),
         };
@@ -545,6 +553,10 @@ impl LinuxSystem {
         let started = started.map_err(|error| {
             self.folder.forget_released();
             let error = recorder.servers.end(error);
+            if let Some(rdt) = &rdt {
+                // What cannot be removed now is in the record, as below.
+                let _ = intel_rdt::remove(rdt);
+            }
             // It would be a process in the cgroup that is to be removed.
             if let Some(maker) = &mut recorder.cgroup {
                 maker.end_scope();
@@ -775,6 +787,11 @@ impl LinuxSystem {
         )?;
         let plan = self.shared.faulty(plan);
         let agent = Agent::connect(&self.spec, || self.oci_state("running", place.pid))?;
+        let linux = self.spec.oci.linux().as_ref();
+        let rdt = match linux.is_some_and(|linux| linux.intel_rdt().is_some()) {
+            true => self.record()?.created.rdt,
+            false => None,
+        };
         Start {
             plan: &plan,
             features: &|| self.shared.features(),
@@ -782,7 +799,7 @@ impl LinuxSystem {
             tracer: &mut Tracer::new(self.shared.timeline.clone()),
             console: None,
             dies_with_owner: false,
-            witness: &mut FurtherWitness { agent, record },
+            witness: &mut FurtherWitness { agent, record, rdt },
         }
         .run(stdio)
     }

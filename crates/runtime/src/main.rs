@@ -29,6 +29,9 @@ mod process;
 
 #[cfg(target_os = "linux")]
 fn main() -> std::process::ExitCode {
+    if let Some(code) = hoist_linux::runtime::main_if_called_by_criu() {
+        return code;
+    }
     commands::dispatch(std::env::args_os().skip(1))
 }
 

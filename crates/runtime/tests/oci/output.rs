@@ -13,7 +13,7 @@ pub(crate) fn add(suite: Suite) -> Suite {
             state_has_the_schema,
         )
         .test(
-            "features print what the OCI features schema asks for, and say why there is no checkpoint",
+            "features print what the OCI features schema asks for, and whether there are checkpoints, or why not",
             &[],
             features_have_the_schema,
         )
@@ -118,20 +118,34 @@ fn features_have_the_schema() {
     let why = features["annotations"]["org.hoist.checkpoint"]
         .as_str()
         .unwrap();
-    assert!(why.starts_with("not supported: "), "{why}");
-    assert!(why.contains(&word_of_criu()), "{why}");
+    let enabled = &features["annotations"]["org.opencontainers.runc.checkpoint.enabled"];
+    match word_of_criu() {
+        None => assert_eq!((why, enabled), ("supported", &json!("true"))),
+        Some(word) => {
+            assert!(why.starts_with("not supported: "), "{why}");
+            assert!(why.contains(&word), "{why}");
+            assert_eq!(enabled, "false");
+        }
+    }
 }
 
-/// What criu says of this host, or that there is none.
-fn word_of_criu() -> String {
+/// The end of what criu says of this host, or that there is none; none where it works.
+fn word_of_criu() -> Option<String> {
     let Ok(check) = std::process::Command::new("criu").arg("check").output() else {
-        return "criu is not installed".to_owned();
+        return Some("criu is not installed".to_owned());
     };
-    let said = String::from_utf8([check.stderr, check.stdout].concat()).unwrap();
-    match said.lines().find(|line| line.starts_with("Error")) {
-        Some(line) if !check.status.success() => line.trim().to_owned(),
-        _ => "criu ".to_owned(),
+    if check.status.success() {
+        return None;
     }
+    let said = String::from_utf8([check.stderr, check.stdout].concat()).unwrap();
+    let last = said.lines().rfind(|line| line.starts_with("Error"));
+    let words = last.and_then(|line| line.split_once("): "));
+    Some(
+        words
+            .map_or("it does not say why", |(_, words)| words)
+            .trim()
+            .to_owned(),
+    )
 }
 
 fn list_prints() {
@@ -224,15 +238,42 @@ fn help_and_version() {
 fn checkpoint_is_refused() {
     let bundle = Bundle::new(&["idle"]);
     bundle.start();
+    for flag in ["--lazy-pages", "--page-server=127.0.0.1:1", "--status-fd=3"] {
+        let name = flag.split('=').next().unwrap();
+        bundle
+            .call(&["checkpoint", flag, "--image-path", "c", &bundle.id])
+            .fails(1, &format!("checkpoint: {name} is not supported"));
+    }
+    let unknown = ["checkpoint", "--manage-cgroups-mode", "some", &bundle.id];
     bundle
-        .call(&["checkpoint", "--image-path", "c", &bundle.id])
-        .fails(1, "checkpoint is not supported: ")
-        .fails(1, &word_of_criu());
-    assert!(!bundle.path("c").exists());
+        .call(&unknown)
+        .fails(1, "Invalid manage-cgroups-mode value");
+    let empty = ["checkpoint", "--empty-ns", "ipc", &bundle.id];
+    bundle
+        .call(&empty)
+        .fails(1, "namespace \"ipc\" is not supported");
+    let absolute = ["checkpoint", "--parent-path", "/", &bundle.id];
+    bundle
+        .call(&absolute)
+        .fails(1, "not relative to --image-path");
+    bundle
+        .call(&["--criu", "/nowhere/criu", "checkpoint", &bundle.id])
+        .fails(1, "criu (/nowhere/criu) cannot be started");
     bundle
         .call(&["restore", "--image-path", "c", "another"])
-        .fails(1, "restore is not supported: ")
-        .fails(1, &word_of_criu());
+        .fails(1, "there is no checkpoint in");
+    if let Some(word) = word_of_criu() {
+        bundle
+            .call(&["checkpoint", "--image-path", "c", &bundle.id])
+            .fails(1, "checkpoint is not supported: ")
+            .fails(1, &word);
+        assert!(!bundle.path("c").exists());
+        std::fs::create_dir(bundle.path("c")).unwrap();
+        bundle
+            .call(&["restore", "--image-path", "c", "another"])
+            .fails(1, "restore is not supported: ")
+            .fails(1, &word);
+    }
     assert_eq!(bundle.status(), "running");
     bundle.remove();
 }
