@@ -241,8 +241,7 @@ pub(super) fn network_path(oci: &Spec) -> Result<Option<String>> {
 pub(super) fn make_yard(container: &LinuxSystem) -> Result<PathBuf> {
     let yard = container.folder.path().join("criu.yard");
     make_folder(&yard)?;
-    let hierarchies = &container.shared.features()?.own_cgroups().hierarchies;
-    let mount = hierarchies.first().map(|hierarchy| &hierarchy.mount_point);
+    let mount = hierarchy(container)?;
     let made = mount.map(|mount| std::os::unix::fs::symlink(mount, yard.join("unified")));
     match made {
         Some(Err(error)) if error.kind() != std::io::ErrorKind::AlreadyExists => {
@@ -250,6 +249,13 @@ pub(super) fn make_yard(container: &LinuxSystem) -> Result<PathBuf> {
         }
         _ => Ok(yard),
     }
+}
+
+/// Where the first hierarchy is mounted: the unified one, where that is all there is.
+pub(super) fn hierarchy(container: &LinuxSystem) -> Result<Option<PathBuf>> {
+    let hierarchies = &container.shared.features()?.own_cgroups().hierarchies;
+    let first = hierarchies.first();
+    Ok(first.map(|hierarchy| hierarchy.mount_point.clone()))
 }
 
 /// Where criu's log and working files go.

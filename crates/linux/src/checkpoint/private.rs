@@ -17,6 +17,8 @@ pub(super) struct Mounts<'a> {
     pub(super) root: (&'a Path, &'a Path),
     /// That cannot be written to.
     pub(super) is_read_only: bool,
+    /// The unified hierarchy, and where criu looks for it: a link would lead into the container's root by then.
+    pub(super) hierarchy: Option<(&'a Path, &'a Path)>,
 }
 
 /// Starts the program. This program's own mounts are as before.
@@ -37,6 +39,9 @@ fn enter_and_spawn(mounts: &Mounts<'_>, command: &mut Command) -> io::Result<Chi
     mount_bind_recursive(source, target)?;
     if mounts.is_read_only {
         mount_remount(target, MountFlags::BIND | MountFlags::RDONLY, "")?;
+    }
+    if let Some((hierarchy, place)) = mounts.hierarchy {
+        mount_bind_recursive(hierarchy, place)?;
     }
     command.spawn()
 }

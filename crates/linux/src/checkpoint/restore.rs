@@ -15,7 +15,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use super::arguments::{self, RestoreOptions, Restored};
 use super::criu::{self, Criu};
 use super::dump::{
-    can_be_checkpointed, make_folder, make_yard, network_path, unified_directory, work_folder,
+    can_be_checkpointed, hierarchy, make_folder, network_path, unified_directory, work_folder,
 };
 use super::hook::{Moment, Questions};
 use super::mounts::{self, External};
@@ -150,10 +150,14 @@ impl Restoring<'_> {
         let copies =
             || -> io::Result<(OwnedFd, OwnedFd)> { Ok((said.try_clone()?, said.try_clone()?)) };
         let (out, err) = copies().map_err(failed("duplicate a descriptor"))?;
-        let yard = match &directory {
-            Some(_) => Some(make_yard(self.system)?),
+        let hierarchy = match &directory {
+            Some(_) => hierarchy(self.system)?,
             None => None,
         };
+        let yard = folder.join("criu.yard");
+        let place = yard.join("unified");
+        make_folder(&yard)?;
+        make_folder(&place)?;
         let mut command = criu.command();
         let numbered: Vec<(i32, String)> = inherited
             .iter()
@@ -166,7 +170,7 @@ impl Restoring<'_> {
                 &Restored {
                     work: &work,
                     root: &top,
-                    yard: yard.as_deref(),
+                    yard: hierarchy.as_ref().map(|_| yard.as_path()),
                     cgroups: &self.cgroups(),
                     externals: &self.externals,
                     inherited: &numbered,
@@ -180,6 +184,9 @@ impl Restoring<'_> {
         let mounts = private::Mounts {
             root: (self.root, &top),
             is_read_only: root.and_then(|root| root.readonly()).unwrap_or(false),
+            hierarchy: hierarchy
+                .as_deref()
+                .map(|hierarchy| (hierarchy, place.as_path())),
         };
         let child = private::spawn(&mounts, &mut command)
             .map_err(|error| unsupported(self.what, &criu.cannot_be_started(&error)))?;
