@@ -7,11 +7,12 @@
 mod ordinary_user;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 use crate::command::{Outcome, cargo, root, run};
 use crate::counts::Counts;
+use crate::test_binaries::{built, driven_program};
 use crate::vm;
 
 /// A step: it adds the tests that it ran to the sum, also where it fails.
@@ -61,15 +62,19 @@ const STEPS: &[(&str, Step)] = &[
         )
     }),
     ("tests-cgroup-v1", |root, counts| {
-        run(
-            counts,
-            in_v1_only(
-                cargo(root)
-                    .args(["test", "--package", "hoist-linux", "--no-fail-fast"])
-                    .args(["--test", "conformance", "--test", "cgroup"])
-                    .env("HOIST_TESTS_MUST_RUN", promises("root,cgroup-v1,limits")),
-            ),
-        )
+        let tests = built(root, Some("hoist-linux"))?;
+        for name in ["conformance", "cgroup"] {
+            let test = tests
+                .iter()
+                .find(|test| test.name == name)
+                .ok_or_else(|| format!("there is no test {name}"))?;
+            let mut command = Command::new(&test.program);
+            command
+                .current_dir(&test.folder)
+                .env("HOIST_TESTS_MUST_RUN", promises("root,cgroup-v1,limits"));
+            run(counts, in_v1_only(&command))?;
+        }
+        Ok(())
     }),
     ("tests-ordinary-user", ordinary_user::test),
     ("tests-cgroup-v2", |_, counts| {
@@ -178,7 +183,7 @@ fn suites(root: &Path, counts: &mut Counts) -> Outcome<()> {
         counts.skipped += 1;
         return Ok(());
     }
-    let runtime = built_program(root, "hoist-oci")?;
+    let runtime = driven_program(root, "hoist-oci")?;
     let failed = counts.failed;
     let arguments = [suites.canonicalize()?, runtime];
     script(root, counts, include_str!("ci/suites.sh"), &arguments)?;
@@ -186,20 +191,6 @@ fn suites(root: &Path, counts: &mut Counts) -> Outcome<()> {
         return Err("an engine was not content with hoist-oci".into());
     }
     Ok(())
-}
-
-/// Builds the package of this name, and says where its program of the same name is.
-fn built_program(root: &Path, name: &str) -> Outcome<PathBuf> {
-    let output = cargo(root)
-        .args(["build", "--package", name, "--message-format", "json"])
-        .stderr(Stdio::inherit())
-        .output()?;
-    String::from_utf8_lossy(&output.stdout)
-        .lines()
-        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
-        .filter(|message| message["target"]["name"] == name)
-        .find_map(|message| Some(message["executable"].as_str()?.into()))
-        .ok_or_else(|| format!("{name} cannot be built").into())
 }
 
 /// Runs a script of bash. Where it says that a tool is missing, that is a skip, but in CI an error.

@@ -1,7 +1,12 @@
-//! The test binaries of the workspace, for those who run them elsewhere than cargo does.
+//! What cargo builds for the tests of the workspace, for those who run it elsewhere than cargo does.
+//!
+//! The whole workspace is built in either case: a package by itself has other features of its dependencies, and would be
+//! built once more.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+
+use serde_json::Value;
 
 use crate::command::{Outcome, cargo};
 
@@ -15,21 +20,12 @@ pub(crate) struct TestBinary {
 
 /// The test binaries of a package, or of the whole workspace, as cargo tells them.
 pub(crate) fn built(root: &Path, package: Option<&str>) -> Outcome<Vec<TestBinary>> {
-    let output = cargo(root)
-        .arg("test")
-        .args(match package {
-            Some(package) => vec!["--package", package],
-            None => vec!["--workspace"],
-        })
-        .args(["--no-run", "--message-format", "json"])
-        .stderr(Stdio::inherit())
-        .output()?;
-    if !output.status.success() {
-        return Err("the tests cannot be built".into());
-    }
     let mut binaries = Vec::new();
-    for line in String::from_utf8_lossy(&output.stdout).lines() {
-        let message: serde_json::Value = serde_json::from_str(line)?;
+    for message in artifacts(root)? {
+        let id = message["package_id"].as_str().unwrap_or_default();
+        if package.is_some_and(|package| !id.contains(&format!("#{package}@"))) {
+            continue;
+        }
         let manifest = message["manifest_path"].as_str().map(Path::new);
         if let (Some(program), Some(true), Some(folder)) = (
             message["executable"].as_str(),
@@ -47,4 +43,30 @@ pub(crate) fn built(root: &Path, package: Option<&str>) -> Outcome<Vec<TestBinar
         }
     }
     Ok(binaries)
+}
+
+/// The program of this name that the tests drive.
+pub(crate) fn driven_program(root: &Path, name: &str) -> Outcome<PathBuf> {
+    artifacts(root)?
+        .iter()
+        .filter(|message| message["target"]["name"] == name && message["profile"]["test"] == false)
+        .find_map(|message| Some(message["executable"].as_str()?.into()))
+        .ok_or_else(|| format!("there is no program {name}").into())
+}
+
+/// Builds the tests; the messages of cargo.
+fn artifacts(root: &Path) -> Outcome<Vec<Value>> {
+    let output = cargo(root)
+        .args(["test", "--workspace", "--no-run"])
+        .args(["--message-format", "json"])
+        .stderr(Stdio::inherit())
+        .output()?;
+    if !output.status.success() {
+        return Err("the tests cannot be built".into());
+    }
+    let lines = String::from_utf8_lossy(&output.stdout);
+    Ok(lines
+        .lines()
+        .map(serde_json::from_str)
+        .collect::<Result<_, _>>()?)
 }
