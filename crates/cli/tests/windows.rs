@@ -73,6 +73,14 @@ mod on_windows {
             info_and_plan,
         ),
         (
+            "without isolation a process has its own exit code and streams, and what it asks for beyond is refused",
+            without_isolation,
+        ),
+        (
+            "a container without isolation lives as any other does, and its end by force leaves nothing of it",
+            a_life_without_isolation,
+        ),
+        (
             "without vmcompute.dll a command says what to install, and what needs none goes on working",
             without_the_dll,
         ),
@@ -426,6 +434,100 @@ mod on_windows {
         );
     }
 
+    fn unisolated(place: &Place, options: &[&str], actions: &[&str]) -> Command {
+        let mut command = place.command(&["run", "--isolation", "none"]);
+        command.args(options).arg("--").args(probe(actions));
+        command
+    }
+
+    fn without_isolation(place: &Place) {
+        for code in ["0", "255", "-1073741819"] {
+            let actions = ["say", "out", "+", "warn", "err", "+", "exit", code];
+            let ran = finish(unisolated(place, &["--rm"], &actions), b"");
+            assert_eq!(ran.code.to_string(), code, "{ran:?}");
+            assert_eq!((ran.out.as_str(), ran.err.as_str()), ("out\n", "err\n"));
+        }
+        let sent = "a line\nand more".repeat(10_000);
+        let ran = finish(
+            unisolated(place, &["--rm", "-i"], &["cat"]),
+            sent.as_bytes(),
+        );
+        assert!(ran.code == 0 && ran.out == sent, "{} bytes", ran.out.len());
+        let options = [
+            "--rm",
+            "-e",
+            "OWN=x y",
+            "-w",
+            r"C:\windows",
+            "--memory",
+            "256m",
+        ];
+        let told = finish(unisolated(place, &options, &["report"]), b"").succeeded();
+        let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+        assert!(
+            told["environment"].to_string().contains("OWN=x y"),
+            "{told}"
+        );
+        let directory = told["working_directory"].to_string().to_lowercase();
+        assert!(directory.contains("windows"), "{told}");
+        for (program, code) in [(r"C:\nosuch.exe", 127), (r"C:\windows", 126)] {
+            let words = ["run", "--rm", "--isolation", "none", program];
+            place.hoist(&words).failed_with(code, &[program]);
+        }
+        let wishes = ["--read-only", "--hostname", "h", "--cpu-shares", "5", "-t"];
+        finish(unisolated(place, &wishes[..5], &["exit", "0"]), b"")
+            .failed_with(125, &["--read-only", "--hostname", "--cpu-shares"]);
+        finish(unisolated(place, &wishes[5..], &["exit", "0"]), b"").failed_with(125, &["console"]);
+        place
+            .hoist(&["run", "--isolation", "none", r"C:\run.bat"])
+            .failed_with(125, &["is a script"]);
+        let words = ["plan", "--isolation", "none", "--pids-limit", "7", "cmd"];
+        let plan = place.hoist(&words).succeeded();
+        assert!(
+            plan.contains("AssignProcessToJobObject") && plan.contains("7 processes"),
+            "{plan}"
+        );
+        let info = place.hoist(&["info"]).succeeded();
+        assert!(info.contains("processes without isolation"), "{info}");
+    }
+
+    fn a_life_without_isolation(place: &Place) {
+        let mut owner = unisolated(
+            place,
+            &["--name", "job"],
+            &["orphan", "3600000", "+", "idle"],
+        )
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+        let mut output = BufReader::new(owner.stdout.take().unwrap());
+        let mut line = String::new();
+        output.read_line(&mut line).unwrap();
+        assert_eq!(line.trim_end(), "ready");
+        assert_eq!(place.inspect("job")["State"]["Status"], "running");
+        place.exec(&[], "job", &["exit", "9"]).failed_with(9, &[]);
+        let top = place.hoist(&["top", "job"]).succeeded();
+        assert_eq!(top.lines().count(), 3, "{top}");
+        place.hoist(&["stats", "--no-stream", "job"]).succeeded();
+        place.hoist(&["pause", "job"]).succeeded();
+        assert_eq!(place.inspect("job")["State"]["Status"], "paused");
+        place.exec(&[], "job", &["exit", "0"]).failed_with(125, &[]);
+        place.hoist(&["unpause", "job"]).succeeded();
+        place
+            .hoist(&["update", "--memory", "256m", "job"])
+            .succeeded();
+        place.hoist(&["rm", "job"]).failed_with(1, &["running"]);
+        place.hoist(&["kill", "job"]).succeeded();
+        assert_eq!(owner.wait().unwrap().code(), Some(137));
+        // What it has started had its output, too: that ends with the last of them.
+        let mut rest = String::new();
+        std::io::Read::read_to_string(&mut output, &mut rest).unwrap();
+        assert_eq!(rest, "");
+        assert_eq!(place.hoist(&["wait", "job"]).succeeded(), "137\n");
+        place.hoist(&["rm", "job"]).succeeded();
+    }
+
     /// Where Windows keeps its DLLs.
     fn system_folder() -> PathBuf {
         Path::new(&std::env::var_os("SystemRoot").unwrap()).join("system32")
@@ -436,12 +538,17 @@ mod on_windows {
             system_folder().join("vmcompute.dll"),
             system_folder().join("vmcompute.away"),
         );
+        // One that the service has: it is not forgotten.
+        let kept = place.run(&["--name", "kept"], &["exit", "0"]);
+        kept.succeeded();
         fs::rename(&dll, &away).unwrap();
         let ran = [
             place.hoist(&["run", "--rootfs", r"C:\", "cmd"]),
+            place.hoist(&["inspect", "kept"]),
             place.hoist(&["ps"]),
-            place.hoist(&["info"]),
         ];
+        let info = place.hoist(&["info"]);
+        let plain = finish(unisolated(place, &["--rm"], &["exit", "3"]), b"");
         let unaffected = [
             place.hoist(&["version"]),
             place.hoist(&["completions", "powershell"]),
@@ -454,5 +561,9 @@ mod on_windows {
         for ran in unaffected {
             ran.succeeded();
         }
+        let info = info.succeeded();
+        assert!(info.contains("vmcompute.dll cannot be loaded"), "{info}");
+        plain.failed_with(3, &[]);
+        place.hoist(&["rm", "kept"]).succeeded();
     }
 }

@@ -10,7 +10,7 @@ mod chosen;
 #[path = "platform/unsupported.rs"]
 mod chosen;
 
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", windows))]
 mod backends;
 
 #[cfg(target_os = "linux")]

@@ -10,7 +10,6 @@
 //! What the driver does, and where it does better than the original ones, is in `docs/windows.md`.
 
 pub mod calls;
-pub mod command_line;
 mod console_input;
 mod dialect;
 pub mod documents;

@@ -31,6 +31,8 @@ mod on_windows {
         lacks,
         missing,
         left,
+        records: "",
+        is_isolated: true,
     };
 
     fn make(folder: PathBuf) -> hoist_compute::Result<Arc<dyn ComputeService>> {

@@ -9,9 +9,9 @@
 use hoist_hcs::{
     Guid,
     calls::CallError,
-    command_line,
     documents::{process::ProcessStatus, properties::SystemProperties, result::ResultDocument},
 };
+use hoist_windows::command_line;
 use proptest::prelude::*;
 
 /// Reads a text as every document there is.

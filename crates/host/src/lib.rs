@@ -16,33 +16,43 @@
 //!
 //! A keeper that is killed by force takes its first process along, and no other; a program with more rights than its keeper (set-uid) is
 //! not ended by it. Both are limits of a process without isolation.
+//!
+//! On Windows each container has a job object, which its first process keeps (`windows`).
 
 #[cfg(target_os = "linux")]
-mod exec;
-#[cfg(target_os = "linux")]
-mod launch;
+mod linux;
 pub mod plan;
-#[cfg(target_os = "linux")]
-mod process;
-#[cfg(target_os = "linux")]
-mod record;
-#[cfg(target_os = "linux")]
-mod run;
-#[cfg(target_os = "linux")]
-mod service;
-#[cfg(target_os = "linux")]
-mod system;
-#[cfg(target_os = "linux")]
-mod tree;
+
+#[cfg(windows)]
+mod windows;
 
 #[cfg(target_os = "linux")]
-pub use service::{HostOptions, HostService, plan_here};
+pub use linux::{HostOptions, HostService};
+#[cfg(windows)]
+pub use windows::HostService;
 
-/// What would be done to start a container on Linux from `spec`; users and groups are known by number alone here.
+/// What would be done to start a container on Linux from `spec`. On another system users and groups are known by number alone.
 ///
 /// # Errors
-/// As [`plan::plan`].
-#[cfg(not(target_os = "linux"))]
-pub fn plan_here(spec: &hoist_spec::ContainerSpec) -> hoist_compute::Result<plan::Plan> {
-    plan::plan(spec, &plan::Facts::default())
+/// As [`plan::linux::plan`].
+pub fn plan_on_linux(spec: &hoist_spec::ContainerSpec) -> hoist_compute::Result<plan::linux::Plan> {
+    #[cfg(target_os = "linux")]
+    return HostService::new(std::path::PathBuf::new()).plan(spec);
+    #[cfg(not(target_os = "linux"))]
+    plan::linux::plan(spec, &plan::linux::Facts::default())
+}
+
+/// What would be done to start a container on Windows from `spec`. On another system no variable of that machine is known, and its
+/// processors are taken for as many as are here.
+///
+/// # Errors
+/// As [`plan::windows::plan`].
+pub fn plan_on_windows(
+    spec: &hoist_spec::ContainerSpec,
+) -> hoist_compute::Result<plan::windows::Plan> {
+    let mut facts = plan::windows::Facts::here();
+    if !cfg!(windows) {
+        facts.variables.clear();
+    }
+    plan::windows::plan(spec, &facts)
 }

@@ -7,4 +7,6 @@
 
 #[cfg(all(feature = "owner", target_os = "linux"))]
 pub mod owner;
+#[cfg(feature = "owner")]
+pub mod steps;
 pub mod wire;

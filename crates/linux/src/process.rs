@@ -4,11 +4,11 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hoist_compute::{Error, ErrorKind, ExitStatus, Phase, Process, Readiness, Result, Streams};
+use hoist_init::owner::wait::until_ready;
 use hoist_spec::{ConsoleSize, Signal};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::termios::{Winsize, tcsetwinsize};
 
 use crate::execute::waitid;
@@ -134,21 +134,7 @@ pub(crate) fn timed_out(pid: u32) -> Error {
 
 /// Waits until a pidfd is ready; false where the time runs out first.
 pub(crate) fn wait_for(pidfd: BorrowedFd<'_>, timeout: Option<Duration>) -> Result<bool> {
-    let deadline = timeout.map(|timeout| Instant::now() + timeout);
-    loop {
-        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        let left = left.map(|left| Timespec {
-            tv_sec: left.as_secs() as i64,
-            tv_nsec: left.subsec_nanos().into(),
-        });
-        let mut descriptors = [PollFd::new(&pidfd, PollFlags::IN)];
-        match poll(&mut descriptors, left.as_ref()) {
-            Ok(0) => return Ok(false),
-            Ok(_) => return Ok(true),
-            Err(rustix::io::Errno::INTR) => {}
-            Err(errno) => return Err(system("wait for the process", errno.into())),
-        }
-    }
+    until_ready(pidfd, timeout).map_err(|error| system("wait for the process", error))
 }
 
 /// A process with the caller's ends of its streams.

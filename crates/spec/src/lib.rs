@@ -17,6 +17,7 @@ mod id;
 mod json;
 pub mod options;
 mod platform;
+pub mod program;
 pub mod seccomp;
 mod signal;
 pub mod user;

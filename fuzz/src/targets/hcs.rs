@@ -4,7 +4,8 @@ use hoist_hcs::calls::CallError;
 use hoist_hcs::documents::process::ProcessStatus;
 use hoist_hcs::documents::properties::SystemProperties;
 use hoist_hcs::documents::result::ResultDocument;
-use hoist_hcs::{Guid, Hresult, command_line};
+use hoist_hcs::{Guid, Hresult};
+use hoist_windows::command_line;
 
 /// Each text as each document, and as a command line, which is put together again as it was.
 pub(super) fn documents(bytes: &[u8]) {

@@ -97,16 +97,29 @@ fn linux(command: &Command, json: bool) -> Result<u8, Failure> {
 
 /// The short way of a plain process.
 fn unisolated(spec: &ContainerSpec, json: bool) -> Result<u8, Failure> {
-    let plan = hoist_host::plan_here(spec)?;
+    let plan = hoist_host::plan_on_linux(spec)?;
+    print_steps(&plan.steps(), &plan, json)
+}
+
+fn print_steps(
+    steps: &impl serde::Serialize,
+    text: &impl std::fmt::Display,
+    json: bool,
+) -> Result<u8, Failure> {
     match json {
-        true => output::print_json(&plan.steps(), true)?,
-        false => output::print(&plan.to_string())?,
+        true => output::print_json(steps, true)?,
+        false => output::print(&text.to_string())?,
     }
     Ok(0)
 }
 
 /// The calls to the Host Compute Service; pure, so on any platform.
 fn windows(command: &Command, interactive: bool, dialect: &str, json: bool) -> Result<u8, Failure> {
+    if command.isolation == Isolation::None {
+        let spec = command.to_container_spec_for(Platform::Windows)?;
+        let plan = hoist_host::plan_on_windows(&spec)?;
+        return print_steps(&plan.steps(), &plan, json);
+    }
     let Some((_, form)) = DIALECTS.iter().find(|(name, _)| *name == dialect) else {
         return Err(Failure::Message {
             what: format!("there is no form of the documents {dialect:?}"),

@@ -60,6 +60,10 @@ impl<T: ComputeService> ComputeService for Backends<T> {
     }
 
     fn features(&self) -> Features {
-        self.isolated.features()
+        let mut features = self.isolated.features();
+        features
+            .features
+            .extend(self.unisolated.features().features);
+        features
     }
 }

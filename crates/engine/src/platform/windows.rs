@@ -1,4 +1,4 @@
-//! Windows: the Host Compute Service, with its records below `%ProgramData%\hoist`.
+//! Windows: the Host Compute Service, and plain processes in jobs, with their records below `%ProgramData%\hoist`.
 
 use std::{
     collections::hash_map::RandomState,
@@ -9,14 +9,20 @@ use std::{
     sync::Arc,
 };
 
-use hoist_compute::{ComputeService, Error, ErrorKind, Phase, Result, Timeline};
+use hoist_compute::{
+    ComputeService, ComputeSystem, Error, ErrorKind, Feature, Features, Phase, Result, Summary,
+    Timeline,
+};
 use hoist_hcs::{
     Dialect, HcsService, Patience, Settings,
     calls::{HcsCalls, Limits},
     sys::Vmcompute,
 };
+use hoist_host::HostService;
+use hoist_spec::{ContainerId, ContainerSpec};
+use hoist_windows::records::Records;
 
-use super::Ownership;
+use super::{Ownership, backends::Backends};
 
 /// `%ProgramData%\hoist`: the service is the whole machine's, and so are its records.
 pub(crate) fn default_state_root() -> Result<PathBuf> {
@@ -57,23 +63,110 @@ pub(crate) fn service(
         )
         .because("the host compute service runs on when its clients end"));
     }
-    let dll = Vmcompute::load().map_err(|error| {
+    let isolated = match Vmcompute::load() {
+        Ok(dll) => {
+            let calls = HcsCalls::new(dll, Dialect::Schema1, Limits::default());
+            let root = state_root.to_path_buf();
+            Isolated::Service(HcsService::new(
+                calls,
+                root,
+                Settings::hoist(),
+                Patience::default(),
+            )?)
+        }
+        Err(error) => Isolated::Missing(Missing {
+            why: error.to_string(),
+            records: Records::new(state_root.to_path_buf())?,
+        }),
+    };
+    Ok(Arc::new(Backends {
+        isolated,
+        unisolated: HostService::new(state_root.to_path_buf())?,
+    }))
+}
+
+/// The host compute service, where there is one.
+enum Isolated {
+    Service(HcsService<Vmcompute>),
+    Missing(Missing),
+}
+
+/// A machine without the service. Containers that it had are not forgotten: what would have to look at them is refused.
+struct Missing {
+    why: String,
+    records: Records,
+}
+
+impl Missing {
+    fn error(&self) -> Error {
         Error::new(
             ErrorKind::Unsupported,
             Phase::Plan,
             "use the host compute service",
         )
-        .because(error)
-        .remedy("install the Windows feature Containers")
-    })?;
-    let calls = HcsCalls::new(dll, Dialect::Schema1, Limits::default());
-    let service = HcsService::new(
-        calls,
-        state_root.to_path_buf(),
-        Settings::hoist(),
-        Patience::default(),
-    )?;
-    Ok(Arc::new(service))
+        .because(self.why.clone())
+        .remedy("install the Windows feature Containers, or use --isolation none")
+    }
+
+    /// The ids of the containers that the service had.
+    fn ids(&self) -> Result<Vec<ContainerId>> {
+        let all = self.records.all()?;
+        Ok(all.iter().map(|record| record.id().clone()).collect())
+    }
+}
+
+impl ComputeService for Isolated {
+    fn create(&self, id: &ContainerId, spec: &ContainerSpec) -> Result<Box<dyn ComputeSystem>> {
+        match self {
+            Self::Service(service) => service.create(id, spec),
+            Self::Missing(missing) => Err(missing.error()),
+        }
+    }
+
+    fn open(&self, id: &ContainerId) -> Result<Box<dyn ComputeSystem>> {
+        match self {
+            Self::Service(service) => service.open(id),
+            Self::Missing(missing) if missing.records.of(id).is_made() => Err(missing.error()),
+            Self::Missing(_) => Err(Error::new(
+                ErrorKind::NotFound,
+                Phase::Operate,
+                format!("find container {id}"),
+            )
+            .about(id.as_str())),
+        }
+    }
+
+    fn enumerate(&self) -> Result<Vec<Summary>> {
+        match self {
+            Self::Service(service) => service.enumerate(),
+            Self::Missing(missing) if missing.ids()?.is_empty() => Ok(Vec::new()),
+            Self::Missing(missing) => Err(missing.error()),
+        }
+    }
+
+    fn ids(&self, beginning: &str) -> Result<Vec<ContainerId>> {
+        let mut ids = match self {
+            Self::Service(service) => return service.ids(beginning),
+            Self::Missing(missing) => missing.ids()?,
+        };
+        ids.retain(|id| id.as_str().starts_with(beginning));
+        Ok(ids)
+    }
+
+    fn features(&self) -> Features {
+        match self {
+            Self::Service(service) => service.features(),
+            Self::Missing(missing) => Features {
+                backend: "hcs",
+                features: vec![Feature {
+                    name: "host compute service",
+                    available: false,
+                    detail: missing.why.clone(),
+                    remedy: Some("install the Windows feature Containers".to_owned()),
+                }],
+            },
+        }
+    }
 }
 
 /// Fills `buffer` with numbers that nobody can guess: those of a keyed hash whose keys come from the system's random numbers, as every

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use hoist_spec::ConsoleSize;
+use hoist_windows::command_line;
 
 use super::{Attach, Attached, Container, Driver, DriverError, Process, Shared};
 use crate::{
     Dialect, Hresult,
     calls::{Calls, Started},
-    command_line,
     lower::{self, Pipes},
     request::ProcessRequest,
 };

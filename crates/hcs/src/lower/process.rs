@@ -1,8 +1,10 @@
 //! The parameters of a process.
 
+use hoist_windows::command_line;
+
 use super::check;
 use crate::{
-    Dialect, Settings, command_line,
+    Dialect, Settings,
     documents::{process, to_text},
     environment,
     request::{ProcessRequest, Refusal},

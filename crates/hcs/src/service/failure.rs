@@ -2,12 +2,9 @@
 
 use hoist_compute::{Error, ErrorKind, Phase};
 use hoist_spec::ContainerId;
+use hoist_windows::error::NO_PROGRAM;
 
 use crate::calls::{CallError, Failure};
-
-/// The errors by which CreateProcess says that there is no such program, or that it is none (winerror.h): file or path not found, access
-/// denied, invalid name, bad executable format, bad path, machine type mismatch, elevation required.
-const NO_PROGRAM: [u32; 8] = [0x2, 0x3, 0x5, 0x7B, 0xC1, 0xA1, 0xD8, 0x2E4];
 
 /// An operation on a container failed; what is gone no longer is in the state that the operation needs.
 pub(super) fn of_system(error: CallError, phase: Phase, verb: &str, id: &ContainerId) -> Error {

@@ -256,7 +256,7 @@ impl<E: HcsExports> ComputeService for HcsService<E> {
             if !record.is_made() {
                 continue;
             }
-            let summary = record.config().and_then(|config| {
+            let summary = record.config::<Config>().and_then(|config| {
                 HcsSystem {
                     shared: Arc::clone(&self.shared),
                     record,

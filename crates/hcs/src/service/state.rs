@@ -2,7 +2,11 @@
 
 use hoist_compute::{ExitStatus, Result, Summary};
 
-use super::{failure, process, record::Started, system::HcsSystem};
+use super::{
+    failure, process,
+    record::{Config, Started},
+    system::HcsSystem,
+};
 use crate::calls::{CallError, Failure, HcsExports};
 
 /// What was found.
@@ -43,7 +47,7 @@ impl<E: HcsExports> HcsSystem<E> {
         }
         let Some(started) = started else {
             // One that was deleted is not created.
-            self.record.config()?;
+            self.record.config::<Config>()?;
             return Ok(Seen::Created);
         };
         let looked = self

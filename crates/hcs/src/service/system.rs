@@ -52,7 +52,7 @@ impl<E: HcsExports> HcsSystem<E> {
         failure::invalid_state(
             id,
             phase,
-            &format!("{verb} container {id}, which is {}", word(state)),
+            &format!("{verb} container {id}, which is {state}"),
         )
     }
 
@@ -131,7 +131,8 @@ impl<E: HcsExports> HcsSystem<E> {
                 .because(error)
         };
         if watched.is_first {
-            self.record.write_started(watched.run, watched.pid)?;
+            self.record
+                .write_started(watched.run, &Started::now(watched.pid))?;
             self.shared.own(id, watched.run, watched);
         }
         let for_stdin = Arc::downgrade(watched);
@@ -205,15 +206,6 @@ impl<E: HcsExports> HcsSystem<E> {
             watched.ended.wait(Some(UNTIL_TOLD));
         }
         Ok(())
-    }
-}
-
-fn word(state: State) -> &'static str {
-    match state {
-        State::Created => "created",
-        State::Running => "running",
-        State::Paused => "paused",
-        State::Stopped => "stopped",
     }
 }
 
@@ -421,7 +413,7 @@ impl<E: HcsExports> ComputeSystem for HcsSystem<E> {
                 return Ok(status);
             }
             let Some(started) = self.record.started(run)? else {
-                self.record.config()?;
+                self.record.config::<Config>()?;
                 if left.is_some_and(|left| left.is_zero()) {
                     return Err(run_out());
                 }

@@ -13,12 +13,10 @@ mod callbacks;
 mod event;
 mod exports;
 mod library;
-mod lock;
 mod text;
 mod version;
 
 pub(crate) use event::Event;
 pub use exports::Vmcompute;
 pub use library::LoadError;
-pub(crate) use lock::lock_byte;
 pub(crate) use version::windows_build;

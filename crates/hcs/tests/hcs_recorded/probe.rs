@@ -6,7 +6,7 @@ use std::{
     io::{Read, Write},
 };
 
-use hoist_hcs::command_line;
+use hoist_windows::command_line;
 use serde_json::Value;
 
 /// What a probe is to do.

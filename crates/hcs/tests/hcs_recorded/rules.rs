@@ -446,7 +446,7 @@ fn arguments_are_quoted(recording: &mut Recording) -> bool {
             continue;
         }
         let words = std::iter::once(&asked["entrypoint"]).chain(list(&asked["arguments"]));
-        let line = hoist_hcs::command_line::join(words.filter_map(Value::as_str));
+        let line = hoist_windows::command_line::join(words.filter_map(Value::as_str));
         let (_, text) = recording.calls[call].parameters().unwrap();
         let document: Value = serde_json::from_str(&text).unwrap();
         if document["CommandLine"] != line.as_str() {

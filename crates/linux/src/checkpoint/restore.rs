@@ -221,16 +221,22 @@ impl Restoring<'_> {
         let mut attended = || -> io::Result<bool> {
             let pidfd = pidfd_open(Pid::from_child(&child), PidfdFlags::empty())?;
             while let Some((moment, pid)) = questions.next(&pidfd)? {
+                // After a no criu ends what it has made; it may ask on the way.
                 let outcome = match refusal {
                     None => self.act(moment, pid),
                     Some(_) => Ok(()),
                 };
+                questions.answer(refusal.is_none() && outcome.is_ok())?;
                 if let Err(error) = outcome {
-                    self.end();
                     refusal = Some(error);
+                    if moment == Moment::BeforeResume {
+                        // By now criu does not listen, and would wait for good for processes that it holds and that somebody
+                        // else has killed. The end of the first one is that of all in its namespace.
+                        self.end();
+                        child.kill()?;
+                    }
                 }
                 is_compared |= moment == Moment::BeforeResume && refusal.is_none();
-                questions.answer(refusal.is_none())?;
             }
             Ok(child.wait()?.success())
         };

@@ -5,12 +5,12 @@ use std::collections::HashSet;
 use std::os::fd::OwnedFd;
 
 use hoist_compute::{Error, ErrorKind, Phase, Result};
+use hoist_init::owner::descendants;
 use hoist_spec::oci::Spec;
 use rustix::fs::{FileType, fstat, major, minor};
 
 use super::dump::{mount_at, mount_of};
 use super::mounts::{self, External, MountLine};
-use crate::descendants;
 use crate::execute::verify;
 use crate::plan::{Plan, Sets};
 use crate::proc_pid;
@@ -32,7 +32,8 @@ pub(super) fn verify(
     pid: u32,
 ) -> Result<()> {
     let listed = |error| system("list the restored processes", error);
-    let mut pids = descendants::below(pid).map_err(listed)?;
+    let below = descendants::below(&[pid]).map_err(listed)?;
+    let mut pids: HashSet<u32> = below.into_iter().collect();
     if let Some(namespace) = proc_pid::pid_namespace(pid).map_err(listed)? {
         pids.extend(proc_pid::pids_in_namespace(namespace).map_err(listed)?);
     }

@@ -8,7 +8,7 @@ use hoist_spec::oci::Mount;
 
 use super::constants::{namespace, propagation};
 use super::mounts::{Options, refuse_covering_proc, tree_ids};
-use super::program::{Descriptor, Descriptors, ListBytes, Steps, c_string};
+use super::program::{Descriptor, Descriptors, Steps, c_string, list_of_texts};
 use super::{Namespaces, Plan, PlanError, RunningContainer};
 use crate::features::HostFeatures;
 
@@ -49,7 +49,7 @@ pub(crate) fn plan_mount(
             for (key, value) in &options.data {
                 words.extend([key.as_str(), value.as_str()]);
             }
-            let words = ListBytes::of_texts("mount option", words)?;
+            let words = list_of_texts("mount option", words)?;
             steps.push(Step::NewFilesystem {
                 kind: c"tmpfs",
                 source: c"tmpfs",

@@ -6,7 +6,7 @@ use hoist_compute::{Error, ErrorKind, OsCode, Phase};
 use hoist_init::wire::{Call, List, Message, Slot, Step};
 
 use super::constants::namespace;
-use super::program::ListBytes;
+use super::program::list_of_texts;
 use super::words::{list_first, text, words};
 use crate::features::{HostFeatures, KernelVersion};
 
@@ -99,7 +99,7 @@ pub(crate) fn explain_late(
     }
     let program = arguments.first().map(String::as_str).unwrap_or_default();
     let count = if program.contains('/') { 1 } else { 0 };
-    match (call, ListBytes::of_texts("argument", arguments)) {
+    match (call, list_of_texts("argument", arguments)) {
         (Call::Execve, Ok(arguments)) => explain(
             &Step::Execute {
                 candidates: List { count, bytes: &[] },

@@ -5,7 +5,7 @@ use hoist_init::wire::Step;
 use hoist_spec::oci::{Hook, Spec};
 
 use super::PlanError;
-use super::program::{ListBytes, Steps, c_string};
+use super::program::{Steps, c_string, list_of_texts};
 
 /// Whether the owner has hooks to run, or the process needs what hooks read.
 pub(crate) fn are_asked_for(oci: &Spec) -> bool {
@@ -52,10 +52,10 @@ pub(crate) fn run(steps: &mut Steps, kind: &str, hooks: &[Hook]) -> Result<(), P
         let path = hook.path().display().to_string();
         let timeout_seconds = timeout(hook)?;
         let arguments = match hook.args().as_deref() {
-            None | Some([]) => ListBytes::of_texts("hook argument", [&path])?,
-            Some(arguments) => ListBytes::of_texts("hook argument", arguments)?,
+            None | Some([]) => list_of_texts("hook argument", [&path])?,
+            Some(arguments) => list_of_texts("hook argument", arguments)?,
         };
-        let environment = ListBytes::of_texts("hook environment", hook.env().iter().flatten())?;
+        let environment = list_of_texts("hook environment", hook.env().iter().flatten())?;
         steps.push(Step::RunHook {
             kind: &kind,
             path: &c_string("hook", &path)?,

@@ -6,7 +6,7 @@ use hoist_init::wire::{Covered, Slot, Step};
 use hoist_spec::oci::Mount;
 
 use super::constants::{attribute, namespace, propagation};
-use super::program::{Descriptors, ListBytes, Steps, TreeIds, c_string};
+use super::program::{Descriptors, Steps, TreeIds, c_string, list_of_texts};
 use super::user_namespace::{IdMapping, mappings};
 use super::{Context, IdMaps, PlanError};
 use crate::cgroup::layout::{Hierarchy, Version};
@@ -179,7 +179,7 @@ fn filesystem(
     });
     let words = data.flat_map(|(key, value)| [key.as_str(), value.as_str()]);
     let words = words.chain(label(kind, options, context));
-    let data = ListBytes::of_texts("mount option", words)?;
+    let data = list_of_texts("mount option", words)?;
     steps.push(Step::Mount {
         kind: &c_string("mount type", kind)?,
         source: &c_string("mount source", source)?,
@@ -331,7 +331,7 @@ fn cgroups(
     }
     let label = label("tmpfs", options, context);
     let words = ["mode", "755"].into_iter().chain(label);
-    let words = ListBytes::of_texts("mount option", words)?;
+    let words = list_of_texts("mount option", words)?;
     let text = c_string("mount target", target)?;
     steps.push(Step::Mount {
         kind: c"tmpfs",
@@ -424,7 +424,7 @@ fn hierarchy(
         Version::V2 => (c"cgroup2", Vec::new()),
         Version::V1 => (c"cgroup", v1_options(hierarchy)),
     };
-    let words = ListBytes::of_texts("mount option", words)?;
+    let words = list_of_texts("mount option", words)?;
     steps.push(Step::Mount {
         kind,
         source: c"cgroup",

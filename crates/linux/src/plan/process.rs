@@ -4,20 +4,15 @@
 use std::ffi::CString;
 
 use hoist_init::wire::{Slot, Step};
-use hoist_spec::oci::{
-    Capabilities, Hook, LinuxMemoryPolicy, LinuxPersonality, PosixRlimitType, Process,
-};
-use hoist_spec::{CapabilitySet, capability_number};
+use hoist_spec::oci::{Capabilities, Hook, LinuxMemoryPolicy, LinuxPersonality, Process};
+use hoist_spec::{CapabilitySet, capability_number, program};
 
 use super::options::RuntimeSlots;
-use super::program::{ListBytes, Steps, c_string};
+use super::program::{ListBytes, Steps, c_string, list_of_texts};
 use super::user_namespace::IdMaps;
 use super::{PlanError, hooks, scheduling};
 use crate::seccomp::Filter;
 use crate::user::Identity;
-
-/// `$PATH` where the environment has none, as docker has it.
-const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What a process is, apart from where it runs.
 pub(crate) struct ProcessPlan<'a> {
@@ -91,7 +86,7 @@ impl ProcessPlan<'_> {
     fn limits(&self, steps: &mut Steps) {
         for limit in self.oci.rlimits().iter().flatten() {
             steps.push(Step::SetLimit {
-                resource: resource(limit.typ()),
+                resource: program::rlimit_number(limit.typ()),
                 soft: limit.soft(),
                 hard: limit.hard(),
             });
@@ -191,21 +186,17 @@ impl ProcessPlan<'_> {
 
     fn program(&self) -> Result<Program, PlanError> {
         let arguments = self.oci.args().as_deref().unwrap_or_default();
-        let program = arguments
+        let name = arguments
             .first()
             .filter(|program| !program.is_empty())
             .ok_or_else(|| PlanError::invalid("command", "", "no program is named"))?;
-        let environment = environment(self.oci, self.identity);
-        let path = environment
-            .iter()
-            .rev()
-            .find_map(|entry| entry.strip_prefix("PATH="))
-            .unwrap_or(DEFAULT_PATH);
+        let environment = program::environment(self.oci, self.identity);
+        let candidates = program::candidates(name, &environment);
         Ok(Program {
-            name: c_string("command", program)?,
-            candidates: ListBytes::of_texts("command", candidates(program, path))?,
-            arguments: ListBytes::of_texts("argument", arguments)?,
-            environment: ListBytes::of_texts("environment", &environment)?,
+            name: c_string("command", name)?,
+            candidates: list_of_texts("command", candidates)?,
+            arguments: list_of_texts("argument", arguments)?,
+            environment: list_of_texts("environment", &environment)?,
         })
     }
 }
@@ -216,26 +207,6 @@ struct Program {
     candidates: ListBytes,
     arguments: ListBytes,
     environment: ListBytes,
-}
-
-/// The spec's environment, with `HOME` where it has none.
-fn environment(oci: &Process, identity: &Identity) -> Vec<String> {
-    let mut environment = oci.env().clone().unwrap_or_default();
-    if !environment.iter().any(|entry| entry.starts_with("HOME=")) {
-        environment.push(format!("HOME={}", identity.home));
-    }
-    environment
-}
-
-/// The paths to try for a program: its own where it has a slash, else one per absolute directory of `path`.
-fn candidates(program: &str, path: &str) -> Vec<String> {
-    if program.contains('/') {
-        return vec![program.to_owned()];
-    }
-    path.split(':')
-        .filter(|directory| directory.starts_with('/'))
-        .map(|directory| format!("{}/{program}", directory.trim_end_matches('/')))
-        .collect()
 }
 
 /// The capability sets of a process, bit by number.
@@ -273,42 +244,5 @@ impl Sets {
         CapabilitySet::from_bits(
             self.bounding | self.effective | self.permitted | self.inheritable | self.ambient,
         )
-    }
-}
-
-/// `RLIMIT_*` (getrlimit(2), x86 and ARM numbering).
-fn resource(kind: PosixRlimitType) -> u32 {
-    match kind {
-        PosixRlimitType::RlimitCpu => 0,
-        PosixRlimitType::RlimitFsize => 1,
-        PosixRlimitType::RlimitData => 2,
-        PosixRlimitType::RlimitStack => 3,
-        PosixRlimitType::RlimitCore => 4,
-        PosixRlimitType::RlimitRss => 5,
-        PosixRlimitType::RlimitNproc => 6,
-        PosixRlimitType::RlimitNofile => 7,
-        PosixRlimitType::RlimitMemlock => 8,
-        PosixRlimitType::RlimitAs => 9,
-        PosixRlimitType::RlimitLocks => 10,
-        PosixRlimitType::RlimitSigpending => 11,
-        PosixRlimitType::RlimitMsgqueue => 12,
-        PosixRlimitType::RlimitNice => 13,
-        PosixRlimitType::RlimitRtprio => 14,
-        PosixRlimitType::RlimitRttime => 15,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_program_without_a_slash_is_looked_for_along_the_path() {
-        assert_eq!(
-            candidates("sh", "/usr/bin:bin::/bin/"),
-            ["/usr/bin/sh", "/bin/sh"]
-        );
-        assert_eq!(candidates("./sh", "/usr/bin"), ["./sh"]);
-        assert_eq!(candidates("/bin/sh", "/usr/bin"), ["/bin/sh"]);
     }
 }

@@ -1,75 +1,23 @@
-//! A program under construction: steps of the wire format, appended one by one.
+//! What the steps of a program under construction refer to: texts, and descriptors that are handed over.
 
 use std::ffi::CString;
 
-use hoist_init::wire::{List, Operand, Program, Sink, Slot, Step};
+use hoist_init::wire::Slot;
+
+pub(crate) use hoist_init::steps::{ListBytes, Steps};
 
 use super::{IdMaps, PlanError};
 
-/// Encoded steps. Printing a plan decodes them again, so there is one list of steps and not two.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Steps {
-    bytes: Vec<u8>,
-}
-
-impl Steps {
-    /// Appends a step.
-    pub(crate) fn push(&mut self, step: Step<'_>) {
-        step.encode(&mut Bytes(&mut self.bytes));
+/// The list of these strings.
+pub(crate) fn list_of_texts<T: AsRef<str>>(
+    what: &str,
+    texts: impl IntoIterator<Item = T>,
+) -> Result<ListBytes, PlanError> {
+    let mut list = ListBytes::default();
+    for text in texts {
+        list.push(c_string(what, text.as_ref())?.as_c_str());
     }
-
-    /// The steps, in order.
-    pub(crate) fn iter(&self) -> Program<'_> {
-        Program(&self.bytes)
-    }
-
-    /// The encoding, as the helper reads it.
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-}
-
-struct Bytes<'a>(&'a mut Vec<u8>);
-
-impl Sink for Bytes<'_> {
-    fn put(&mut self, bytes: &[u8]) {
-        self.0.extend_from_slice(bytes);
-    }
-}
-
-/// A list operand under construction.
-#[derive(Default)]
-pub(crate) struct ListBytes {
-    count: u32,
-    bytes: Vec<u8>,
-}
-
-impl ListBytes {
-    /// Appends an element.
-    pub(crate) fn push<'a>(&mut self, element: impl Operand<'a>) {
-        element.encode(&mut Bytes(&mut self.bytes));
-        self.count += 1;
-    }
-
-    /// The list of these strings.
-    pub(crate) fn of_texts<T: AsRef<str>>(
-        what: &str,
-        texts: impl IntoIterator<Item = T>,
-    ) -> Result<Self, PlanError> {
-        let mut list = Self::default();
-        for text in texts {
-            list.push(c_string(what, text.as_ref())?.as_c_str());
-        }
-        Ok(list)
-    }
-
-    /// The list as an operand.
-    pub(crate) fn as_list(&self) -> List<'_> {
-        List {
-            count: self.count,
-            bytes: &self.bytes,
-        }
-    }
+    Ok(list)
 }
 
 /// `text` as the kernel takes it. A NUL in it is the requester's fault, in what `what` names.

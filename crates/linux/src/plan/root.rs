@@ -7,7 +7,7 @@ use hoist_init::wire::{Slot, Step};
 use hoist_spec::{RootSource, WritableLayer};
 
 use super::constants::attribute;
-use super::program::{ListBytes, Steps, c_string};
+use super::program::{Steps, c_string, list_of_texts};
 use super::served::{self, Servers};
 use super::{Context, PlanError};
 use crate::features::LayerMethod;
@@ -98,7 +98,7 @@ fn layered(
         (LayerMethod::Copy, WritableLayer::Ephemeral) => {
             make_memory_root(steps)?;
             steps.push(Step::CopyLayers {
-                layers: ListBytes::of_texts("layer", layers)?.as_list(),
+                layers: list_of_texts("layer", layers)?.as_list(),
                 tree: Slot::ROOT,
                 name: c"",
             });
@@ -108,7 +108,7 @@ fn layered(
             open_writable(steps, writable)?;
             let written = folder.join(UPPER).display().to_string();
             let written = (context.facts.kept_layer == Some(KeptLayer::Upper)).then_some(&written);
-            let all = ListBytes::of_texts("layer", written.into_iter().chain(layers))?;
+            let all = list_of_texts("layer", written.into_iter().chain(layers))?;
             steps.push(Step::CopyLayers {
                 layers: all.as_list(),
                 tree: Slot::SCRATCH,
@@ -164,7 +164,7 @@ fn make_memory(
     options: [&str; 2],
     out: Slot,
 ) -> Result<(), PlanError> {
-    let options = ListBytes::of_texts("option", options)?;
+    let options = list_of_texts("option", options)?;
     steps.push(Step::NewFilesystem {
         kind: c"tmpfs",
         source,
@@ -195,7 +195,7 @@ fn overlay_in(
     context: &Context<'_>,
 ) -> Result<(), PlanError> {
     make_writable(steps, upper, work)?;
-    let layers = ListBytes::of_texts("layer", layers)?;
+    let layers = list_of_texts("layer", layers)?;
     steps.push(Step::NewOverlay {
         layers: layers.as_list(),
         upper: Slot::UPPER,

@@ -12,7 +12,7 @@ use hoist_spec::WritableLayer;
 
 use super::added::operation;
 use super::constants::{namespace, propagation};
-use super::program::{Descriptor, Descriptors, ListBytes, Steps, c_string};
+use super::program::{Descriptor, Descriptors, Steps, c_string, list_of_texts};
 use super::root::{
     UPPER, WORK, close_layer_slots, make_detached_scratch, make_writable, open_folder,
 };
@@ -48,7 +48,7 @@ pub(super) fn show(
     })?;
     servers.push(server(program, layers, writable)?);
     steps.push(Step::NewServedLayers {
-        layers: ListBytes::of_texts("layer", layers)?.as_list(),
+        layers: list_of_texts("layer", layers)?.as_list(),
         server: number,
         // Where there is but one user inside, the owner, who is the same outside, may look at its files, too.
         everybody: context
@@ -133,8 +133,8 @@ fn server(program: &Path, layers: &[String], writable: &WritableLayer) -> Result
     let program = program.display().to_string();
     let arguments = [&program, "-f", "-o", &options, CONNECTION];
     steps.push(Step::Execute {
-        candidates: ListBytes::of_texts("fuse-overlayfs", [&program])?.as_list(),
-        arguments: ListBytes::of_texts("layer", arguments)?.as_list(),
+        candidates: list_of_texts("fuse-overlayfs", [&program])?.as_list(),
+        arguments: list_of_texts("layer", arguments)?.as_list(),
         environment: List::EMPTY,
         init: false,
     });
@@ -155,7 +155,7 @@ pub(crate) fn plan_lend(paths: &[&str]) -> Result<Plan, PlanError> {
     steps.push(Step::BecomeRoot {});
     steps.push(Step::LendFiles {
         tree,
-        paths: ListBytes::of_texts("path", paths)?.as_list(),
+        paths: list_of_texts("path", paths)?.as_list(),
     });
     Ok(operation(steps, descriptors))
 }
@@ -199,7 +199,7 @@ pub(crate) fn plan_lend_overlay(
     open_folder(&mut steps, folder)?;
     make_writable(&mut steps, UPPER, WORK)?;
     steps.push(Step::NewOverlay {
-        layers: ListBytes::of_texts("layer", layers)?.as_list(),
+        layers: list_of_texts("layer", layers)?.as_list(),
         upper: Slot::UPPER,
         work: Slot::WORK,
         user_attributes: true,

@@ -13,6 +13,7 @@ mod resources;
 mod security;
 mod settings;
 mod unisolated;
+mod unisolated_windows;
 mod validate;
 mod windows;
 
@@ -56,6 +57,9 @@ impl Command {
     pub fn validate_for(&self, platform: Platform) -> Result<(), Faults> {
         match platform {
             Platform::Linux => self.validate(),
+            Platform::Windows if self.isolation == Isolation::None => {
+                unisolated_windows::faults(self).into_result(())
+            }
             Platform::Windows => windows::command(self).into_result(()),
         }
     }

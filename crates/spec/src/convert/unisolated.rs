@@ -31,10 +31,26 @@ const REASON: &str = "needs isolation: leave it out, or the isolation none";
 
 /// Everything that needs isolation, by field.
 pub(super) fn faults(command: &Command) -> Faults {
+    let mut faults = wishes(command, &MEANT);
+    for (index, option) in command.security_opt.iter().enumerate() {
+        if !option.starts_with(NO_NEW_PRIVILEGES) {
+            faults.push(Fault::of_value(
+                format!("security_opt[{index}]"),
+                option,
+                REASON,
+            ));
+        }
+    }
+    faults.extend(validate::of_any(command));
+    faults
+}
+
+/// All but the fields that mean something, and networks.
+pub(super) fn wishes(command: &Command, meant: &[&str]) -> Faults {
     let mut faults = Faults::default();
     let value = serde_json::to_value(command).unwrap_or_default();
     let given = value.as_object().into_iter().flatten();
-    for (field, value) in given.filter(|(field, _)| !MEANT.contains(&field.as_str())) {
+    for (field, value) in given.filter(|(field, _)| !meant.contains(&field.as_str())) {
         match value {
             Value::Object(members) => {
                 for member in members.keys() {
@@ -56,16 +72,6 @@ pub(super) fn faults(command: &Command) -> Faults {
     {
         faults.push(Fault::new("network.mode", REASON));
     }
-    for (index, option) in command.security_opt.iter().enumerate() {
-        if !option.starts_with(NO_NEW_PRIVILEGES) {
-            faults.push(Fault::of_value(
-                format!("security_opt[{index}]"),
-                option,
-                REASON,
-            ));
-        }
-    }
-    faults.extend(validate::of_any(command));
     faults
 }
 

@@ -7,9 +7,11 @@ use std::collections::HashSet;
 use oci_spec::runtime::{Process, Spec};
 use serde_json::{Map, Value, json};
 
-use super::{OCI_VERSION, environment, process as linux_process, validate::check};
+use super::{
+    OCI_VERSION, environment, process as linux_process, unisolated_windows, validate::check,
+};
 use crate::{
-    Command, ContainerSpec, Fault, Faults, Isolation, Mount, NetworkMode, ProcessConfig,
+    Command, ContainerSpec, Fault, Faults, Isolation, Mount, NetworkMode, Platform, ProcessConfig,
     ProcessSpec, RootSource, SeccompPolicy, StopPolicy,
     check::{self, Check},
 };
@@ -47,12 +49,6 @@ pub(super) fn command(command: &Command) -> Faults {
     root(command, &mut faults);
     if let Some(directory) = Some(&command.working_dir).filter(|text| !text.is_empty()) {
         check(&mut faults, "working_dir", directory, inside(directory));
-    }
-    if command.isolation == Isolation::None {
-        faults.push(Fault::new(
-            "isolation",
-            "asks for no isolation, which the host compute service cannot give",
-        ));
     }
     mounts(&command.mounts, &mut faults);
     if command.network.mode == Some(NetworkMode::Host) {
@@ -231,6 +227,18 @@ pub(crate) fn is_absolute(path: &str) -> bool {
     }
 }
 
+/// The faults of where a process of this machine begins.
+pub(super) fn begins_in(directory: &str) -> Faults {
+    let mut faults = Faults::default();
+    check(
+        &mut faults,
+        "working_dir",
+        directory,
+        of_this_machine(directory),
+    );
+    faults
+}
+
 fn of_this_machine(path: &str) -> Check {
     check::one_line(path)?;
     if !is_absolute(path) {
@@ -254,12 +262,15 @@ impl Command {
     /// # Errors
     /// Everything that is wrong or that Windows does not have, by field.
     pub fn to_windows_container_spec(&self) -> Result<ContainerSpec, Faults> {
-        command(self).into_result(())?;
+        self.validate_for(Platform::Windows)?;
         let unreadable = |error: serde_json::Error| {
             let mut faults = Faults::default();
             faults.push(Fault::new("command", error.to_string()));
             faults
         };
+        if self.isolation == Isolation::None {
+            return unisolated_windows::spec(self).map_err(unreadable);
+        }
         let oci: Spec = serde_json::from_value(self.windows_document()).map_err(unreadable)?;
         let stop = StopPolicy::default();
         Ok(ContainerSpec {
@@ -310,7 +321,7 @@ impl Command {
         })
     }
 
-    fn windows_process(&self) -> Value {
+    pub(super) fn windows_process(&self) -> Value {
         let config = &self.process_config;
         let words = std::iter::once(&config.entrypoint).chain(&config.arguments);
         let words: Vec<&str> = words.map(String::as_str).collect();
@@ -339,9 +350,13 @@ pub(super) fn further(
     process(config, "").into_result(())?;
     let first = container.oci.process().as_ref();
     let inherited = first.and_then(|first| first.env().as_deref());
+    let mut directory = config.working_dir.clone().into();
+    if config.working_dir.is_empty() && container.root == RootSource::Unisolated {
+        directory = first.map(|first| first.cwd().clone()).unwrap_or_default();
+    }
     let mut further = Process::default();
     further
-        .set_cwd(config.working_dir.clone().into())
+        .set_cwd(directory)
         .set_env(Some(environment::merged(
             inherited.unwrap_or_default(),
             &config.env,

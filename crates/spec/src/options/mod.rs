@@ -127,7 +127,7 @@ pub struct RunOptions {
     pub label: Vec<String>,
     /// `--layer-folder DIR` (Hoist's own): what the container writes over its layers is kept there.
     pub layer_folder: Option<String>,
-    /// `--isolation default|process|none`; `none` is Hoist's own on Linux.
+    /// `--isolation default|process|none`; `none` is Hoist's own.
     pub isolation: Option<String>,
     /// `--network none|host`
     pub network: Option<String>,

@@ -19,7 +19,10 @@ use hoist_compute::{
 use hoist_spec::{ContainerSpec, ProcessSpec, RootSource, SeccompPolicy, StopPolicy};
 use libtest_mimic::{Arguments, Completion, Trial};
 use serde_json::{Value, json};
-use windows_sys::Win32::{Foundation::WAIT_OBJECT_0, System::Threading::WaitForSingleObject};
+use windows_sys::Win32::{
+    Foundation::WAIT_OBJECT_0,
+    System::Threading::{GetCurrentProcess, GetProcessHandleCount, WaitForSingleObject},
+};
 
 use super::probe;
 use crate::{full, hangs_after};
@@ -40,6 +43,10 @@ pub struct Backend {
     pub missing: fn() -> Option<String>,
     /// What is open and alive: the same before and after each behaviour.
     pub left: fn() -> Value,
+    /// Where below its folder it keeps its records.
+    pub records: &'static str,
+    /// Its containers are isolated: they have a root, and layers.
+    pub is_isolated: bool,
 }
 
 /// Runs every behaviour; one that needs an ability which the backend lacks is ignored.
@@ -99,8 +106,9 @@ pub fn main(backend: Backend) -> ExitCode {
 }
 
 fn left(backend: Backend, folder: &Path) -> (Value, usize) {
+    let records = folder.join("records").join(backend.records);
     let records = ["containers", "removed"]
-        .map(|name| fs::read_dir(folder.join("records").join(name)).map_or(0, Iterator::count));
+        .map(|name| fs::read_dir(records.join(name)).map_or(0, Iterator::count));
     ((backend.left)(), records.iter().sum())
 }
 
@@ -116,6 +124,14 @@ fn nothing_left(backend: Backend, folder: &Path, before: &(Value, usize)) -> Res
         }
         thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// How many handles this process has open.
+pub fn handles() -> u32 {
+    let mut count = 0;
+    // SAFETY: the handle is this process's own, and the place outlives the call.
+    unsafe { GetProcessHandleCount(GetCurrentProcess(), &raw mut count) };
+    count
 }
 
 /// An error with its causes.
@@ -192,15 +208,19 @@ impl Fixture for Place {
     }
 
     fn spec(&self, probe: &[&str]) -> ContainerSpec {
-        let oci = json!({
+        let mut oci = json!({
             "ociVersion": "1.2.0",
-            "root": {"path": self.root},
             "process": self.process_json(probe),
-            "windows": {"layerFolders": [self.root]},
         });
+        let mut root = RootSource::Unisolated;
+        if self.backend.is_isolated {
+            oci["root"] = json!({"path": self.root});
+            oci["windows"] = json!({"layerFolders": [self.root]});
+            root = RootSource::Directory(PathBuf::from(&self.root));
+        }
         ContainerSpec {
             oci: serde_json::from_value(oci).unwrap(),
-            root: RootSource::Directory(PathBuf::from(&self.root)),
+            root,
             user: None,
             groups: Vec::new(),
             seccomp: SeccompPolicy::Unconfined,

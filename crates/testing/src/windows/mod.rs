@@ -4,6 +4,6 @@ mod conformance;
 mod double;
 mod probe;
 
-pub use conformance::{Backend, main};
+pub use conformance::{Backend, handles, main};
 pub use double::Double;
 pub use probe::main_if_asked as probe_if_asked;

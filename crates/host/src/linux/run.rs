@@ -7,19 +7,21 @@ use std::time::{Duration, Instant};
 
 use hoist_compute::{Error, ErrorKind, ExitStatus, Phase, Result, Timestamp};
 use hoist_init::owner::proc_pid::{self, ProcessIdentity};
+use hoist_init::owner::signal::{self, TERMINATE};
+use hoist_init::owner::wait::until_ready;
 use hoist_init::owner::whole_file;
 use hoist_init::wire::KeptEnd;
 use hoist_spec::Signal;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::pidfd_send_signal;
 
-use crate::record::{self, Folder, Released, failed, optional, system};
-use crate::tree;
+use super::record::{self, Folder, Released, failed, optional, system};
+use super::tree;
 
 const PROCESS: &str = "process.json";
 const END: &str = "end";
 const LOST: &str = "lost.json";
 const PAUSED: &str = "paused.json";
+
+const ESRCH: i32 = 3;
 
 /// How long an end by force may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -194,11 +196,11 @@ impl Run {
         let Some(pidfd) = open(&released, released.process)? else {
             return Err(not_running());
         };
-        match hoist_init::owner::signal::send(pidfd.as_fd(), signal.number()) {
+        match signal::send(pidfd.as_fd(), signal.number()) {
             Ok(()) => Ok(()),
             Err(error)
                 if error.kind() == std::io::ErrorKind::NotFound
-                    || error.raw_os_error() == Some(3) =>
+                    || error.raw_os_error() == Some(ESRCH) =>
             {
                 Err(not_running())
             }
@@ -212,14 +214,16 @@ pub(crate) fn end_keeper(keeper: ProcessIdentity) -> Result<()> {
     let Some(pidfd) = open_exactly(keeper)? else {
         return Ok(());
     };
-    match pidfd_send_signal(&pidfd, rustix::process::Signal::TERM) {
-        Ok(()) | Err(rustix::io::Errno::SRCH) => {}
-        Err(errno) => return Err(system("end the processes", errno.into())),
+    match signal::send(pidfd.as_fd(), TERMINATE) {
+        Err(error) if error.raw_os_error() != Some(ESRCH) => {
+            return Err(system("end the processes", error));
+        }
+        _ => {}
     }
     if wait_for(pidfd.as_fd(), Some(PATIENCE))? {
         return Ok(());
     }
-    let left: Vec<String> = tree::below(&[keeper.pid])
+    let left: Vec<String> = tree::below(&[keeper.pid])?
         .into_iter()
         .filter_map(|pid| proc_pid::entry(pid).ok().flatten())
         .map(|entry| format!("{} ({}, user {})", entry.pid, entry.command, entry.uid))
@@ -263,7 +267,7 @@ pub(crate) fn open(released: &Released, process: ProcessIdentity) -> Result<Opti
     }
 }
 
-fn open_exactly(process: ProcessIdentity) -> Result<Option<OwnedFd>> {
+pub(crate) fn open_exactly(process: ProcessIdentity) -> Result<Option<OwnedFd>> {
     let pidfd = proc_pid::open(process.pid).map_err(|error| system("open the process", error))?;
     // Only now is it certain whose process this is: the descriptor holds it fast.
     Ok(pidfd.filter(|_| process.exists()))
@@ -271,23 +275,7 @@ fn open_exactly(process: ProcessIdentity) -> Result<Option<OwnedFd>> {
 
 /// Waits until a descriptor is ready; false where the time runs out first.
 pub(crate) fn wait_for(descriptor: BorrowedFd<'_>, timeout: Option<Duration>) -> Result<bool> {
-    let deadline = timeout.map(|timeout| Instant::now() + timeout);
-    loop {
-        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        let left = left.map(|left| Timespec {
-            tv_sec: left.as_secs() as i64,
-            tv_nsec: left.subsec_nanos().into(),
-        });
-        match poll(
-            &mut [PollFd::new(&descriptor, PollFlags::IN)],
-            left.as_ref(),
-        ) {
-            Ok(0) => return Ok(false),
-            Ok(_) => return Ok(true),
-            Err(rustix::io::Errno::INTR) => {}
-            Err(errno) => return Err(system("wait for the process", errno.into())),
-        }
-    }
+    until_ready(descriptor, timeout).map_err(|error| system("wait for the process", error))
 }
 
 /// Which run of the machine this is.

@@ -1,4 +1,8 @@
 //! Locks on single bytes of a file, which need not be there: one file holds the locks of any number of things.
+#![allow(
+    unsafe_code,
+    reason = "LockFileEx has no safe interface for parts of a file"
+)]
 
 use std::{fs::File, io, os::windows::io::AsRawHandle};
 

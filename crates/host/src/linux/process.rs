@@ -8,9 +8,9 @@ use hoist_compute::{Error, ErrorKind, ExitStatus, Phase, Process, Readiness, Res
 use hoist_init::wire::KeptEnd;
 use hoist_spec::{ConsoleSize, Signal};
 
-use crate::launch::{Launched, set_size};
-use crate::record::{Released, system};
-use crate::run::{self, Run, Seen, timed_out, wait_for};
+use super::launch::{Launched, set_size};
+use super::record::{Released, system};
+use super::run::{self, Run, Seen, timed_out, wait_for};
 
 /// The contract's process.
 pub(crate) struct HostProcess {

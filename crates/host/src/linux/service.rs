@@ -13,10 +13,10 @@ use hoist_spec::oci::User;
 use hoist_spec::user::UserRequest;
 use hoist_spec::{ContainerId, ContainerSpec, accounts};
 
-use crate::plan::{self, Facts};
-use crate::record::{Config, Folder, clean_up, failed, optional};
-use crate::run::gone;
-use crate::system::HostSystem;
+use super::record::{Config, Folder, clean_up, failed, optional};
+use super::run::gone;
+use super::system::HostSystem;
+use crate::plan::linux::{self as plan, Facts};
 
 /// How often a container is made anew because the folder of all was removed in between.
 const MOST_TRIES: u32 = 100;
@@ -76,14 +76,6 @@ impl HostService {
     pub fn plan(&self, spec: &ContainerSpec) -> Result<plan::Plan> {
         plan::plan(spec, &self.0.facts_of(spec)?)
     }
-}
-
-/// As [`HostService::plan`], for the caller on this machine.
-///
-/// # Errors
-/// As there.
-pub fn plan_here(spec: &ContainerSpec) -> Result<plan::Plan> {
-    HostService::new(PathBuf::new()).plan(spec)
 }
 
 impl Shared {
@@ -230,11 +222,7 @@ impl ComputeService for HostService {
         let features = vec![
             keeper,
             lacking(
-                "isolation",
-                "a process without isolation has this machine's files, network and users",
-            ),
-            lacking(
-                "limits",
+                "limits without isolation",
                 "without a cgroup of its own nothing is limited or accounted for",
             ),
         ];

@@ -9,9 +9,9 @@ use hoist_compute::{
 use hoist_spec::{ExecId, Signal};
 use serde::{Deserialize, Serialize};
 
-use crate::record::{Folder, VERSION, optional};
-use crate::run::{Run, Seen, end_keeper, gone, invalid_state, of_exec};
-use crate::system::{HostSystem, exec_folder, properties};
+use super::record::{Folder, VERSION, optional};
+use super::run::{Run, Seen, end_keeper, gone, invalid_state, of_exec};
+use super::system::{HostSystem, exec_folder, properties};
 
 /// `config.json` of an exec.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -123,7 +123,7 @@ impl Exec for HostExec {
         let process = Some(&self.config.spec.process.oci);
         let created_at = self.config.created_at;
         let summary = HostSystem::summary_of(self.id.clone(), process, created_at, (state, seen));
-        Ok(properties(summary, &keepers, query))
+        properties(summary, &keepers, query)
     }
 
     fn signal(&self, signal: Signal) -> Result<()> {

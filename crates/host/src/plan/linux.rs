@@ -1,27 +1,23 @@
-//! What starting a process without isolation takes, as a value: pure, so on any platform.
-#![cfg_attr(
-    not(target_os = "linux"),
-    allow(dead_code, reason = "only Linux carries such plans out so far")
-)]
+//! What starting a process under a keeper takes, as a value.
 
 use std::{ffi::CString, fmt};
 
-use hoist_compute::{Error, ErrorKind, Phase};
-use hoist_init::wire::{List, Operand, Program, Sink, Slot, Step};
+use hoist_compute::Error;
+use hoist_init::steps::{ListBytes, Steps};
+use hoist_init::wire::{List, Slot, Step};
 use hoist_spec::{
-    ContainerSpec, Fault, Faults, RootSource, SeccompPolicy,
+    ContainerSpec, Fault, Faults,
     accounts::{GroupEntry, PasswdEntry},
-    oci::{PosixRlimitType, Process, User},
+    oci::{Process, User},
+    program,
     user::{self, Identity},
 };
-use serde::Serialize;
 
-/// `$PATH` where the environment has none, as docker has it.
-const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+use super::{PlannedStep, finish, others, refuse_isolation};
+
 /// What new files are not where the spec does not say, as docker has it.
 const UMASK: u32 = 0o022;
-/// Members of the OCI spec and of its process that a process without isolation can have.
-const SPEC: [&str; 3] = ["ociVersion", "process", "annotations"];
+/// Members of the OCI process that a process without isolation can have.
 const PROCESS: [&str; 9] = [
     "args",
     "consoleSize",
@@ -69,19 +65,8 @@ pub(crate) struct Kind {
 /// The steps that make a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    bytes: Vec<u8>,
+    steps: Steps,
     pub(crate) oom_score_adj: Option<i32>,
-}
-
-/// One step of a plan, for people and tools.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct PlannedStep {
-    /// Who carries it out: the keeper or the process.
-    pub lane: &'static str,
-    /// What sort of step it is.
-    pub name: &'static str,
-    /// It in words.
-    pub words: String,
 }
 
 /// The plan of a container's first process.
@@ -129,60 +114,6 @@ pub(crate) fn further(
     finish(planned, faults)
 }
 
-fn finish(planned: Option<Plan>, faults: Faults) -> Result<Plan, Error> {
-    match planned {
-        Some(plan) if faults.is_empty() => Ok(plan),
-        _ => Err(Error::new(
-            ErrorKind::InvalidSpec,
-            Phase::Plan,
-            format!("plan a process without isolation: {faults}"),
-        )
-        .remedy("leave out what needs isolation, or run it isolated")),
-    }
-}
-
-fn refuse_isolation(spec: &ContainerSpec, faults: &mut Faults) {
-    match &spec.root {
-        RootSource::Unisolated => {}
-        RootSource::Directory(path) => faults.push(Fault::of_value(
-            "root",
-            path.display().to_string(),
-            "needs isolation: without it a process has this machine's root",
-        )),
-        RootSource::Layers { .. } | RootSource::Host => {
-            faults.push(Fault::new(
-                "root",
-                "needs isolation: without it a process has this machine's root",
-            ));
-        }
-    }
-    if spec.init {
-        faults.push(Fault::new(
-            "init",
-            "needs a process id namespace; without isolation orphans are looked after anyway",
-        ));
-    }
-    if spec.seccomp == SeccompPolicy::Default {
-        faults.push(Fault::new("seccomp", "needs isolation"));
-    }
-    let value = serde_json::to_value(&spec.oci).unwrap_or_default();
-    others(&value, "", &SPEC, faults);
-}
-
-/// Refuses every member of an object that is not known; of the spec's own `linux` and the like, each by its name.
-fn others(value: &serde_json::Value, prefix: &str, known: &[&str], faults: &mut Faults) {
-    let members = value.as_object().into_iter().flatten();
-    for (name, value) in members.filter(|(name, _)| !known.contains(&name.as_str())) {
-        match value {
-            serde_json::Value::Null => {}
-            serde_json::Value::Object(members) if prefix.is_empty() && !members.is_empty() => {
-                others(value, &format!("{name}."), &[], faults);
-            }
-            _ => faults.push(Fault::new(format!("{prefix}{name}"), "needs isolation")),
-        }
-    }
-}
-
 fn build(
     process: &Process,
     user: Option<&str>,
@@ -209,20 +140,13 @@ fn build(
         ));
     }
     let arguments = process.args().clone().unwrap_or_default();
-    let program = arguments.first().filter(|program| !program.is_empty());
-    if program.is_none() {
+    let name = arguments.first().filter(|name| !name.is_empty());
+    if name.is_none() {
         faults.push(Fault::new("process.args", "no program is named"));
     }
-    let (identity, program) = (identity?, program?);
-    let mut environment = process.env().clone().unwrap_or_default();
-    if !environment.iter().any(|entry| entry.starts_with("HOME=")) {
-        environment.push(format!("HOME={}", identity.home));
-    }
-    let path = environment
-        .iter()
-        .rev()
-        .find_map(|entry| entry.strip_prefix("PATH="));
-    let candidates = candidates(program, path.unwrap_or(DEFAULT_PATH));
+    let (identity, name) = (identity?, name?);
+    let environment = program::environment(process, &identity);
+    let candidates = program::candidates(name, &environment);
     let texts = [
         ("process.args", &candidates),
         ("process.args", &arguments),
@@ -239,29 +163,29 @@ fn build(
     });
     let directory = c_string("process.cwd", &directory, faults)?;
     let mut plan = Plan {
-        bytes: Vec::new(),
+        steps: Steps::default(),
         oom_score_adj: process.oom_score_adj(),
     };
-    plan.push(Step::Keep {
+    plan.steps.push(Step::Keep {
         folder: FOLDER,
         told: TOLD,
         with: if kind.has_companion { WITH } else { Slot::NONE },
         whole: kind.is_first,
         timeout: kind.timeout,
     });
-    plan.push(Step::NewSession {});
+    plan.steps.push(Step::NewSession {});
     for limit in process.rlimits().iter().flatten() {
-        plan.push(Step::SetLimit {
-            resource: resource(limit.typ()),
+        plan.steps.push(Step::SetLimit {
+            resource: program::rlimit_number(limit.typ()),
             soft: limit.soft(),
             hard: limit.hard(),
         });
     }
     if kind.has_console {
-        plan.push(Step::TakeTerminal { uid: identity.uid });
+        plan.steps.push(Step::TakeTerminal { uid: identity.uid });
     }
-    plan.push(Step::ChangeDirectory { path: &directory });
-    plan.push(Step::SetUmask {
+    plan.steps.push(Step::ChangeDirectory { path: &directory });
+    plan.steps.push(Step::SetUmask {
         mask: process.user().umask().unwrap_or(UMASK) as u16,
     });
     let mut group_ids = ListBytes::default();
@@ -269,7 +193,7 @@ fn build(
         .groups
         .iter()
         .for_each(|group| group_ids.push(*group));
-    plan.push(Step::SetIdentity {
+    plan.steps.push(Step::SetIdentity {
         uid: identity.uid,
         gid: identity.gid,
         groups: group_ids.as_list(),
@@ -277,12 +201,12 @@ fn build(
         bounding: !0,
         no_new_privileges: process.no_new_privileges() == Some(true),
     });
-    plan.push(Step::AwaitRelease {});
-    plan.push(Step::CloseDescriptors {
+    plan.steps.push(Step::AwaitRelease {});
+    plan.steps.push(Step::CloseDescriptors {
         keep_control: false,
         preserved: 0,
     });
-    plan.push(Step::Execute {
+    plan.steps.push(Step::Execute {
         candidates: candidates.as_list(),
         arguments: arguments.as_list(),
         environment: environment.as_list(),
@@ -327,94 +251,28 @@ fn identity(
     Ok(identity)
 }
 
-/// The paths to try for a program: its own where it has a slash, else one per absolute directory of `path`.
-fn candidates(program: &str, path: &str) -> Vec<String> {
-    if program.contains('/') {
-        return vec![program.to_owned()];
-    }
-    path.split(':')
-        .filter(|directory| directory.starts_with('/'))
-        .map(|directory| format!("{}/{program}", directory.trim_end_matches('/')))
-        .collect()
-}
-
 fn c_string(field: &str, text: &str, faults: &mut Faults) -> Option<CString> {
     CString::new(text)
         .map_err(|_| faults.push(Fault::of_value(field, text, "contains a NUL character")))
         .ok()
 }
 
-/// `RLIMIT_*` (getrlimit(2), x86 and ARM numbering): the order of the kinds.
-fn resource(kind: PosixRlimitType) -> u32 {
-    use PosixRlimitType as Kind;
-    match kind {
-        Kind::RlimitCpu => 0,
-        Kind::RlimitFsize => 1,
-        Kind::RlimitData => 2,
-        Kind::RlimitStack => 3,
-        Kind::RlimitCore => 4,
-        Kind::RlimitRss => 5,
-        Kind::RlimitNproc => 6,
-        Kind::RlimitNofile => 7,
-        Kind::RlimitMemlock => 8,
-        Kind::RlimitAs => 9,
-        Kind::RlimitLocks => 10,
-        Kind::RlimitSigpending => 11,
-        Kind::RlimitMsgqueue => 12,
-        Kind::RlimitNice => 13,
-        Kind::RlimitRtprio => 14,
-        Kind::RlimitRttime => 15,
-    }
-}
-
-struct Bytes<'a>(&'a mut Vec<u8>);
-
-impl Sink for Bytes<'_> {
-    fn put(&mut self, bytes: &[u8]) {
-        self.0.extend_from_slice(bytes);
-    }
-}
-
-/// A list operand under construction.
-#[derive(Default)]
-struct ListBytes {
-    count: u32,
-    bytes: Vec<u8>,
-}
-
-impl ListBytes {
-    fn push<'a>(&mut self, element: impl Operand<'a>) {
-        element.encode(&mut Bytes(&mut self.bytes));
-        self.count += 1;
-    }
-
-    fn as_list(&self) -> List<'_> {
-        List {
-            count: self.count,
-            bytes: &self.bytes,
-        }
-    }
-}
-
 impl Plan {
-    fn push(&mut self, step: Step<'_>) {
-        step.encode(&mut Bytes(&mut self.bytes));
-    }
-
     /// The encoding, as the keeper reads it.
     pub(crate) fn as_bytes(&self) -> &[u8] {
-        &self.bytes
+        self.steps.as_bytes()
     }
 
     /// The step of an index.
     pub(crate) fn step(&self, index: u32) -> Option<Step<'_>> {
-        Program(&self.bytes).nth(index as usize)
+        self.steps.iter().nth(index as usize)
     }
 
     /// What is done, in order.
     pub fn steps(&self) -> Vec<PlannedStep> {
         let mut lane = "keeper";
-        Program(&self.bytes)
+        self.steps
+            .iter()
             .map(|step| {
                 let planned = PlannedStep {
                     lane,
@@ -485,13 +343,13 @@ pub(crate) fn words(step: &Step<'_>) -> String {
         ),
         Step::AwaitRelease {} => "wait until it is recorded".to_owned(),
         Step::CloseDescriptors { .. } => "close every other descriptor at execve".to_owned(),
-        Step::Execute { arguments, .. } => format!("execute {}", program(*arguments)),
+        Step::Execute { arguments, .. } => format!("execute {}", program_name(*arguments)),
         other => other.name().to_owned(),
     }
 }
 
 /// The program's name, as it was given.
-pub(crate) fn program(arguments: List<'_>) -> String {
+pub(crate) fn program_name(arguments: List<'_>) -> String {
     arguments
         .iter::<&std::ffi::CStr>()
         .next()

@@ -14,14 +14,14 @@ use hoist_spec::oci::LinuxResources;
 use hoist_spec::{ContainerId, ContainerSpec, ExecId, ProcessSpec, Signal};
 use rustix::process::{PidfdFlags, getpid, pidfd_open};
 
-use crate::exec::HostExec;
-use crate::launch::Launch;
-use crate::plan::{self, Kind};
-use crate::process::HostProcess;
-use crate::record::{Config, Folder, Released, entries, optional, system};
-use crate::run::{Run, Seen, end_keeper, gone, invalid_state, of_exec, open};
-use crate::service::Shared;
-use crate::tree;
+use super::exec::HostExec;
+use super::launch::Launch;
+use super::process::HostProcess;
+use super::record::{Config, Folder, Released, entries, optional, system};
+use super::run::{Run, Seen, end_keeper, gone, invalid_state, of_exec, open};
+use super::service::Shared;
+use super::tree;
+use crate::plan::linux::{self as plan, Kind};
 
 /// The contract's container.
 #[derive(Clone)]
@@ -30,15 +30,6 @@ pub(crate) struct HostSystem {
     id: ContainerId,
     config: Config,
     pub(crate) folder: Folder,
-}
-
-fn word(state: State) -> &'static str {
-    match state {
-        State::Created => "created",
-        State::Running => "running",
-        State::Paused => "paused",
-        State::Stopped => "stopped",
-    }
 }
 
 impl HostSystem {
@@ -65,11 +56,8 @@ impl HostSystem {
     }
 
     fn wrong_state(&self, verb: &str, state: State) -> Error {
-        invalid_state(
-            format!("{verb} {}", self.what()),
-            &format!("it is {}", word(state)),
-        )
-        .about(self.id.as_str())
+        invalid_state(format!("{verb} {}", self.what()), &format!("it is {state}"))
+            .about(self.id.as_str())
     }
 
     /// The present run and its number.
@@ -269,23 +257,23 @@ pub(crate) fn refuse_limits(confinement: &Confinement) -> Result<()> {
 }
 
 /// What is known of the processes below keepers.
-pub(crate) fn properties(summary: Summary, keepers: &[u32], query: Query) -> Properties {
+pub(crate) fn properties(summary: Summary, keepers: &[u32], query: Query) -> Result<Properties> {
     let pids = match query.processes || query.statistics {
-        true => tree::below(keepers),
+        true => tree::below(keepers)?,
         false => Vec::new(),
     };
     let listed = || {
         pids.iter()
             .filter_map(|pid| proc_pid::entry(*pid).ok().flatten())
     };
-    Properties {
+    Ok(Properties {
         summary,
         processes: query.processes.then(|| listed().collect()),
         statistics: query.statistics.then(|| Statistics {
             pids: Some(pids.len() as u64),
             ..Statistics::default()
         }),
-    }
+    })
 }
 
 impl ComputeSystem for HostSystem {
@@ -381,7 +369,7 @@ impl ComputeSystem for HostSystem {
         }
         // Before it is looked who there is: what is started from now on is refused.
         run.write_paused(&[])?;
-        let stopped = self.keeper_ids().and_then(|keepers| tree::stop(&keepers));
+        let stopped = self.keepers().and_then(|keepers| tree::stop(&keepers));
         match stopped.and_then(|stopped| run.write_paused(&stopped)) {
             Ok(()) => Ok(()),
             Err(error) => {
@@ -403,7 +391,7 @@ impl ComputeSystem for HostSystem {
         let mut stopped = run.read_paused()?;
         if stopped.is_empty() {
             // Whoever paused it came no further: all go on.
-            let all = tree::below(&self.keeper_ids()?);
+            let all = tree::below(&self.keeper_ids()?)?;
             stopped = all
                 .into_iter()
                 .filter_map(|pid| proc_pid::ProcessIdentity::of(pid).ok())
@@ -440,7 +428,7 @@ impl ComputeSystem for HostSystem {
             _ => Vec::new(),
         };
         let summary = Self::summary_of(self.id.clone(), process, created_at, (state, seen));
-        Ok(properties(summary, &keepers, query))
+        properties(summary, &keepers, query)
     }
 
     fn signal(&self, signal: Signal) -> Result<()> {

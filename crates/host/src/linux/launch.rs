@@ -15,8 +15,8 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
-use crate::plan::{Plan, program, words};
-use crate::record::{Released, VERSION};
+use super::record::{Released, VERSION};
+use crate::plan::linux::{Plan, program_name, words};
 
 const ENOENT: i32 = 2;
 const EACCES: i32 = 13;
@@ -87,7 +87,7 @@ impl Launch<'_> {
             }),
             (Err(error), Some(released)) => {
                 // The start's own error is what is told.
-                let _ = crate::run::end_keeper(released.keeper);
+                let _ = super::run::end_keeper(released.keeper);
                 Err(error)
             }
             (Err(error), None) => Err(error),
@@ -148,7 +148,7 @@ impl Launch<'_> {
             error = error.call(call.name());
         }
         match step {
-            Step::Execute { arguments, .. } => error.about(program(arguments)),
+            Step::Execute { arguments, .. } => error.about(program_name(arguments)),
             Step::Keep { .. } if message.errno == ENOENT => {
                 error.remedy("it needs /proc, and a kernel with CONFIG_PROC_CHILDREN")
             }
@@ -163,7 +163,7 @@ fn of_message(message: &Message) -> Result<Released> {
         |pid: u64| ProcessIdentity::of(pid as u32).map_err(|error| died().because(error));
     Ok(Released {
         version: VERSION,
-        boot_id: crate::run::boot_id()?,
+        boot_id: super::run::boot_id()?,
         started_at: Timestamp::now(),
         process: identity(message.value & u64::from(u32::MAX))?,
         keeper: identity(message.value >> 32)?,

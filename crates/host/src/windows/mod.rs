@@ -1,0 +1,18 @@
+//! On Windows: a job for each container.
+//!
+//! - Every process of a container is in its job from before its first instruction, and there is no way out (no breakaway is allowed). An
+//!   exec that is confined has a job of its own within it.
+//! - The job ends all its processes with its last handle. Its owner has one, and so has the first process, which can do nothing with
+//!   it: so a container outlives its owner, and what its first process leaves behind ends with that, whoever is there to see it.
+//! - Whoever starts or opens a process holds it by its handle; ends are heard of by waits of the system's pool.
+//! - Records are `hoist_windows::records`. A first process whose owner was lost has an exit code that is known to whoever waited for it
+//!   by then; else it is told as unknown.
+
+mod process;
+mod record;
+mod service;
+mod streams;
+mod sys;
+mod system;
+
+pub use service::HostService;

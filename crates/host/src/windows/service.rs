@@ -1,0 +1,134 @@
+//! Where containers without isolation are kept, made, opened and listed.
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, Weak},
+};
+
+use hoist_compute::{
+    ComputeService, ComputeSystem, Error, ErrorKind, Feature, Features, Phase, Result, Summary,
+};
+use hoist_spec::{ContainerId, ContainerSpec};
+use hoist_windows::records::{Record, Records};
+
+use super::{process::Watched, record::Config, system::HostSystem};
+use crate::plan::windows::{self as plan, Facts};
+
+/// Containers without isolation that are recorded below one directory.
+pub struct HostService(Arc<Shared>);
+
+/// What all handles of one service share.
+pub(super) struct Shared {
+    pub(super) records: Records,
+    /// First processes whose ends this program sees to, by container and run.
+    pub(super) firsts: Mutex<HashMap<(ContainerId, u64), Weak<Watched>>>,
+}
+
+impl HostService {
+    /// The containers below `state_root/unisolated`, which is made where it is not there yet.
+    ///
+    /// # Errors
+    /// The folder cannot be used.
+    pub fn new(state_root: PathBuf) -> Result<Self> {
+        Ok(Self(Arc::new(Shared {
+            records: Records::new(state_root.join("unisolated"))?,
+            firsts: Mutex::default(),
+        })))
+    }
+
+    /// Whether there is such a container.
+    pub fn has(&self, id: &ContainerId) -> bool {
+        self.0.records.of(id).is_made()
+    }
+
+    fn system(&self, record: Record, config: Config) -> HostSystem {
+        HostSystem {
+            shared: Arc::clone(&self.0),
+            record,
+            config,
+        }
+    }
+}
+
+impl ComputeService for HostService {
+    fn create(&self, id: &ContainerId, spec: &ContainerSpec) -> Result<Box<dyn ComputeSystem>> {
+        plan::plan(spec, &Facts::here())?;
+        let records = &self.0.records;
+        let _locked = records.lock(id)?;
+        let record = records.of(id);
+        if record.is_made() {
+            return Err(Error::new(
+                ErrorKind::AlreadyExists,
+                Phase::Create,
+                format!("create container {id}: the id is in use"),
+            )
+            .about(id.as_str())
+            .remedy("choose another, or remove that container"));
+        }
+        if record.exists() {
+            // What a crash has left of one that was not made.
+            records.remove(&record)?;
+        }
+        record.begin()?;
+        let config = Config::new(spec.clone());
+        if let Err(error) = record.write_config(&config) {
+            // Why it could not be made matters more; the next who makes it removes what is left.
+            let _ = records.remove(&record);
+            return Err(error);
+        }
+        Ok(Box::new(self.system(record, config)))
+    }
+
+    fn open(&self, id: &ContainerId) -> Result<Box<dyn ComputeSystem>> {
+        let record = self.0.records.of(id);
+        let config = record.config()?;
+        Ok(Box::new(self.system(record, config)))
+    }
+
+    fn enumerate(&self) -> Result<Vec<Summary>> {
+        let mut list = Vec::new();
+        for record in self.0.records.all()? {
+            if !record.is_made() {
+                continue;
+            }
+            let config = record.config::<Config>();
+            match config.and_then(|config| self.system(record, config).summary()) {
+                Ok(summary) => list.push(summary),
+                // Deleted meanwhile.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(list)
+    }
+
+    fn features(&self) -> Features {
+        let feature = |name, available, detail: &str| Feature {
+            name,
+            available,
+            detail: detail.to_owned(),
+            remedy: None,
+        };
+        Features {
+            backend: "host",
+            features: vec![
+                feature(
+                    "processes without isolation",
+                    true,
+                    "a job object keeps all that a process starts",
+                ),
+                feature(
+                    "limits without isolation",
+                    true,
+                    "of a job: memory, processor time, number of processes",
+                ),
+                feature(
+                    "consoles without isolation",
+                    false,
+                    "a process has the caller's own console, or streams",
+                ),
+            ],
+        }
+    }
+}

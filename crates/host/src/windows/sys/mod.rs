@@ -1,0 +1,60 @@
+//! Jobs, processes and waits of Windows, as owned types; nothing here decides anything.
+
+#![allow(
+    unsafe_code,
+    reason = "jobs, suspended processes and registered waits have no safe interface"
+)]
+
+mod job;
+mod pipe;
+mod process;
+mod snapshot;
+mod start;
+mod watch;
+
+pub(crate) use job::{Job, KILLED};
+pub(crate) use pipe::pipe;
+pub(crate) use process::{Process, Times};
+pub(crate) use snapshot::listed;
+pub(crate) use start::{Start, start};
+pub(crate) use watch::{Watch, Woken};
+
+use std::{
+    io,
+    os::windows::io::{FromRawHandle, OwnedHandle},
+    time::Duration,
+};
+
+use windows_sys::Win32::{Foundation::HANDLE, System::Threading::INFINITE};
+
+/// A text with its NUL.
+fn wide(text: &str) -> Vec<u16> {
+    text.encode_utf16().chain([0]).collect()
+}
+
+/// What a call has answered that gives 0 where it fails.
+fn done(answer: i32) -> io::Result<()> {
+    match answer {
+        0 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
+/// A handle that a call has just given; null where it failed.
+fn owned(handle: HANDLE) -> io::Result<OwnedHandle> {
+    if handle.is_null() {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the handle is new, and nobody else's.
+    Ok(unsafe { OwnedHandle::from_raw_handle(handle) })
+}
+
+/// A time to wait, rounded up so that no wait is shorter than was asked for.
+fn milliseconds(limit: Option<Duration>) -> u32 {
+    limit.map_or(INFINITE, |limit| {
+        let rounded = limit.as_nanos().div_ceil(1_000_000);
+        u32::try_from(rounded)
+            .unwrap_or(INFINITE - 1)
+            .min(INFINITE - 1)
+    })
+}

@@ -1,0 +1,461 @@
+//! What other processes must know of a container, on disk: a folder each, files that are written once, by rename.
+//!
+//! `config.json` is there when the container is made; a folder without it is what a crash left of one that was not. A run has a number, which
+//! a reset raises; `begun-N` is written before the system is started, `process-N.json` when its first process runs, `forced-N` before it
+//! is ended by force, `paused-N` while it is paused by its owner, and `exit-N.json` by whoever learns of the end first.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use hoist_compute::{Error, ErrorKind, ExitStatus, Phase, Result};
+use hoist_spec::ContainerId;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::error::system;
+
+/// The form of these files.
+pub const VERSION: u32 = 1;
+
+/// For so long a file that another process has open may be in the way of a removal.
+const IN_THE_WAY: Duration = Duration::from_secs(5);
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RunNumber {
+    version: u32,
+    number: u64,
+}
+
+/// The only part of a file that every version of it has.
+#[derive(Deserialize)]
+struct AnyVersion {
+    version: u32,
+}
+
+/// The folder of all containers.
+#[derive(Debug)]
+pub struct Records {
+    root: PathBuf,
+}
+
+/// One container's folder.
+#[derive(Clone, Debug)]
+pub struct Record {
+    id: ContainerId,
+    folder: PathBuf,
+}
+
+/// A container's lock, held until this is dropped: against creating, starting, resetting and deleting it at the same time.
+pub struct Locked {
+    _file: fs::File,
+}
+
+fn failed(phase: Phase, what: &str, path: &Path, error: io::Error) -> Error {
+    system(phase, format!("{what} {}", path.display()), error)
+}
+
+fn not_found(id: &ContainerId) -> Error {
+    Error::new(
+        ErrorKind::NotFound,
+        Phase::Operate,
+        format!("find container {id}"),
+    )
+    .about(id.as_str())
+}
+
+impl Records {
+    /// The records below `root`, which is made where it is not there yet.
+    ///
+    /// # Errors
+    /// The folder cannot be used.
+    pub fn new(root: PathBuf) -> Result<Self> {
+        for folder in [root.join("containers"), root.join("removed")] {
+            fs::create_dir_all(&folder)
+                .map_err(|error| failed(Phase::Plan, "make the folder", &folder, error))?;
+        }
+        let records = Self { root };
+        records.lock_file()?;
+        Ok(records)
+    }
+
+    fn lock_file(&self) -> Result<fs::File> {
+        let path = self.root.join("lock");
+        fs::File::options()
+            .create(true)
+            .read(true)
+            .write(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(|error| failed(Phase::Plan, "open", &path, error))
+    }
+
+    /// Waits for a container's lock and takes it.
+    ///
+    /// # Errors
+    /// The file of locks cannot be used.
+    pub fn lock(&self, id: &ContainerId) -> Result<Locked> {
+        let file = self.lock_file()?;
+        // FNV-1a: of two ids that share a number one waits for the other, and no more.
+        let number = id
+            .as_str()
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+            });
+        lock_byte(&file, number >> 2)
+            .map_err(|error| failed(Phase::Operate, "lock", &self.root.join("lock"), error))?;
+        Ok(Locked { _file: file })
+    }
+
+    /// The record of a container, whether or not there is any.
+    pub fn of(&self, id: &ContainerId) -> Record {
+        Record {
+            id: id.clone(),
+            folder: self.root.join("containers").join(id.as_str()),
+        }
+    }
+
+    /// The records of all containers, by id.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn all(&self) -> Result<Vec<Record>> {
+        let folder = self.root.join("containers");
+        let unreadable = |error| failed(Phase::Operate, "read the folder", &folder, error);
+        let mut records = Vec::new();
+        for entry in fs::read_dir(&folder).map_err(unreadable)? {
+            let name = entry.map_err(unreadable)?.file_name();
+            if let Some(id) = name.to_str().and_then(|name| name.parse().ok()) {
+                records.push(self.of(&id));
+            }
+        }
+        records.sort_by(|one, other| one.id.cmp(&other.id));
+        Ok(records)
+    }
+
+    /// Frees the id at once, then removes what is left.
+    pub fn remove(&self, record: &Record) -> Result<()> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let unique = format!(
+            "{}.{}.{}",
+            record.id,
+            std::process::id(),
+            NEXT.fetch_add(1, Ordering::Relaxed)
+        );
+        let aside = self.root.join("removed").join(unique);
+        let result = patiently(|| fs::rename(&record.folder, &aside))
+            .and_then(|()| patiently(|| fs::remove_dir_all(&aside)));
+        match result {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(
+                Phase::Delete,
+                "remove the folder",
+                &record.folder,
+                error,
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(windows)]
+use crate::lock::lock_byte;
+
+/// Where the service is only a test's, containers wait for one another.
+#[cfg(not(windows))]
+fn lock_byte(file: &fs::File, _at: u64) -> io::Result<()> {
+    file.lock()
+}
+
+/// Windows neither moves nor removes a folder in which somebody reads a file at the moment.
+fn patiently(mut work: impl FnMut() -> io::Result<()>) -> io::Result<()> {
+    let deadline = Instant::now() + IN_THE_WAY;
+    loop {
+        match work() {
+            Err(error)
+                if cfg!(windows)
+                    && error.kind() != io::ErrorKind::NotFound
+                    && Instant::now() < deadline =>
+            {
+                thread::sleep(Duration::from_millis(5));
+            }
+            done => return done,
+        }
+    }
+}
+
+impl Record {
+    /// Whose it is.
+    pub fn id(&self) -> &ContainerId {
+        &self.id
+    }
+
+    /// Whether there is a folder.
+    pub fn exists(&self) -> bool {
+        self.folder.exists()
+    }
+
+    /// Whether the container was made.
+    pub fn is_made(&self) -> bool {
+        self.folder.join("config.json").exists()
+    }
+
+    /// Makes the folder.
+    ///
+    /// # Errors
+    /// It is there already, or cannot be made.
+    pub fn begin(&self) -> Result<()> {
+        fs::create_dir(&self.folder)
+            .map_err(|error| failed(Phase::Create, "make the folder", &self.folder, error))
+    }
+
+    /// Records what was asked for: from now on the container is made.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write_config(&self, config: &impl Serialize) -> Result<()> {
+        self.put("config.json", config, Phase::Create)
+    }
+
+    /// What was asked for.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no container; the file is damaged, or of a newer version.
+    pub fn config<C: DeserializeOwned>(&self) -> Result<C> {
+        self.get("config.json")?.ok_or_else(|| not_found(&self.id))
+    }
+
+    /// The number of the present run.
+    ///
+    /// # Errors
+    /// The file is damaged, or of a newer version.
+    pub fn run(&self) -> Result<u64> {
+        let run = self.get::<RunNumber>("run.json")?;
+        Ok(run.map_or(0, |run| run.number))
+    }
+
+    /// Begins to count anew, and forgets the run before the one that has ended.
+    pub fn next_run(&self, ended: u64) -> Result<()> {
+        let next = RunNumber {
+            version: VERSION,
+            number: ended + 1,
+        };
+        self.put("run.json", &next, Phase::Operate)?;
+        if let Some(older) = ended.checked_sub(1) {
+            for name in names(older) {
+                // What stays of it is never read again.
+                let _ = fs::remove_file(self.folder.join(name));
+            }
+        }
+        Ok(())
+    }
+
+    /// The first process of a run, where that was started.
+    ///
+    /// # Errors
+    /// The file is damaged, or of a newer version.
+    pub fn started<S: DeserializeOwned>(&self, run: u64) -> Result<Option<S>> {
+        self.get(&format!("process-{run}.json"))
+    }
+
+    /// Records the first process of a run.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write_started(&self, run: u64, started: &impl Serialize) -> Result<()> {
+        self.put(&format!("process-{run}.json"), started, Phase::Start)
+    }
+
+    /// A start that failed after its process was recorded has started nothing.
+    pub fn forget_started(&self, run: u64) -> Result<()> {
+        let path = self.folder.join(format!("process-{run}.json"));
+        match patiently(|| fs::remove_file(&path)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(failed(Phase::Start, "remove", &path, error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// How a run has ended, where that is recorded.
+    ///
+    /// # Errors
+    /// The file is damaged, or of a newer version.
+    pub fn exit(&self, run: u64) -> Result<Option<ExitStatus>> {
+        self.get(&format!("exit-{run}.json"))
+    }
+
+    /// Records an end; what was recorded before stays, and is what counts.
+    pub fn write_exit(&self, run: u64, status: &ExitStatus) -> Result<ExitStatus> {
+        let name = format!("exit-{run}.json");
+        let path = self.folder.join(&name);
+        let draft = self.draft(&name, status, Phase::Operate)?;
+        let linked = fs::hard_link(&draft, &path);
+        // Nobody else knows its name.
+        let _ = fs::remove_file(&draft);
+        match linked {
+            Ok(()) => Ok(status.clone()),
+            Err(error) => match self.exit(run)? {
+                Some(earlier) => Ok(earlier),
+                None => Err(failed(Phase::Operate, "write", &path, error)),
+            },
+        }
+    }
+
+    /// Marks a run.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn mark(&self, what: &str, run: u64) -> Result<()> {
+        let path = self.folder.join(format!("{what}-{run}"));
+        fs::write(&path, []).map_err(|error| failed(Phase::Operate, "write", &path, error))
+    }
+
+    /// Whether a run is marked.
+    pub fn is_marked(&self, what: &str, run: u64) -> bool {
+        self.folder.join(format!("{what}-{run}")).exists()
+    }
+
+    /// Takes a mark away.
+    pub fn unmark(&self, what: &str, run: u64) {
+        // It fails only where the folder is damaged or being removed: what is done there next says so.
+        let _ = fs::remove_file(self.folder.join(format!("{what}-{run}")));
+    }
+
+    fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
+        let path = self.folder.join(name);
+        let text = match read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed(Phase::Operate, "read", &path, error)),
+        };
+        let failure = || {
+            let operation = format!("read {}", path.display());
+            Error::new(ErrorKind::InvalidState, Phase::Operate, operation).about(self.id.as_str())
+        };
+        if serde_json::from_str::<AnyVersion>(&text).is_ok_and(|found| found.version > VERSION) {
+            return Err(failure().remedy("a newer hoist has written it: use that one"));
+        }
+        serde_json::from_str(&text).map(Some).map_err(|error| {
+            failure()
+                .because(error)
+                .remedy("the file is damaged, or another program's: restore or remove it")
+        })
+    }
+
+    fn draft<T: Serialize>(&self, name: &str, value: &T, phase: Phase) -> Result<PathBuf> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = self
+            .folder
+            .join(format!("{name}.{}.{number}", std::process::id()));
+        let text = serde_json::to_string(value)
+            .map_err(io::Error::from)
+            .and_then(|text| fs::write(&path, text));
+        text.map_err(|error| failed(phase, "write", &path, error))?;
+        Ok(path)
+    }
+
+    fn put<T: Serialize>(&self, name: &str, value: &T, phase: Phase) -> Result<()> {
+        let draft = self.draft(name, value, phase)?;
+        let path = self.folder.join(name);
+        patiently(|| fs::rename(&draft, &path))
+            .map_err(|error| failed(phase, "write", &path, error))
+    }
+}
+
+/// A file that is being removed is not there any more, though Windows says so in another way.
+fn read(path: &Path) -> io::Result<String> {
+    const DELETE_PENDING: i32 = 303;
+    match fs::read_to_string(path) {
+        Err(error)
+            if cfg!(windows)
+                && (error.raw_os_error() == Some(DELETE_PENDING)
+                    || (error.kind() == io::ErrorKind::PermissionDenied && !path.exists())) =>
+        {
+            Err(io::ErrorKind::NotFound.into())
+        }
+        read => read,
+    }
+}
+
+/// The files of a run.
+fn names(run: u64) -> [String; 5] {
+    [
+        format!("process-{run}.json"),
+        format!("exit-{run}.json"),
+        format!("forced-{run}"),
+        format!("begun-{run}"),
+        format!("paused-{run}"),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Serialize, Deserialize)]
+    struct Config {
+        version: u32,
+    }
+
+    fn record() -> (tempfile::TempDir, Records, Record) {
+        let folder = tempfile::tempdir().unwrap();
+        let records = Records::new(folder.path().to_owned()).unwrap();
+        let record = records.of(&"c1".parse().unwrap());
+        record.begin().unwrap();
+        record.write_config(&Config { version: VERSION }).unwrap();
+        (folder, records, record)
+    }
+
+    #[test]
+    fn the_first_end_that_is_recorded_is_the_one_that_counts() {
+        let (_folder, _, record) = record();
+        let first = ExitStatus::exited(7);
+        assert_eq!(record.write_exit(0, &first).unwrap(), first);
+        let second = record.write_exit(0, &ExitStatus::exited(8)).unwrap();
+        assert_eq!(second, first);
+        assert_eq!(record.exit(0).unwrap(), Some(first));
+    }
+
+    #[test]
+    fn a_reset_keeps_the_end_of_the_last_run_and_no_older_one() {
+        let (_folder, _, record) = record();
+        for run in 0..3 {
+            assert_eq!(record.run().unwrap(), run);
+            record.write_exit(run, &ExitStatus::exited(1)).unwrap();
+            record.next_run(run).unwrap();
+        }
+        assert!(record.exit(2).unwrap().is_some());
+        assert!(record.exit(0).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_file_that_is_torn_or_of_a_newer_version_is_an_error_and_stays() {
+        let (_folder, _, record) = record();
+        let path = record.folder.join("config.json");
+        for (text, remedy) in [("{\"ver", "damaged"), ("{\"version\":2,\"x\":1}", "newer")] {
+            fs::write(&path, text).unwrap();
+            let error = record.config::<Config>().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidState);
+            assert!(error.what_to_do().unwrap().contains(remedy), "{error:?}");
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn what_is_removed_leaves_its_id_free_and_no_file_behind() {
+        let (folder, records, record) = record();
+        records.remove(&record).unwrap();
+        records.remove(&record).unwrap();
+        assert!(!record.exists() && records.all().unwrap().is_empty());
+        let left = fs::read_dir(folder.path().join("removed")).unwrap().count();
+        assert_eq!(left, 0);
+        record.begin().unwrap();
+        assert!(!record.is_made());
+    }
+}
