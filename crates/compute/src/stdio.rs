@@ -62,6 +62,7 @@ pub struct Streams {
     /// Where standard error was [`Stream::Pipe`].
     pub stderr: Option<File>,
     /// With [`Stdio::Console`]: the console's controlling side, to read and to write. On Linux the end of output
-    /// reads as `EIO`.
+    /// reads as `EIO`. On Windows, where no handle is read and written at once, there are [`Streams::stdin`] and
+    /// [`Streams::stdout`] instead, one for each direction.
     pub console: Option<File>,
 }

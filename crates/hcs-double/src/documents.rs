@@ -68,6 +68,10 @@ pub struct Process {
     pub create_std_in_pipe: bool,
     pub create_std_out_pipe: bool,
     pub create_std_err_pipe: bool,
+    /// Names of the client's pipes, as clients before Docker 1.9 gave them.
+    pub std_in_pipe: String,
+    pub std_out_pipe: String,
+    pub std_err_pipe: String,
     pub console_size: [u16; 2],
 }
 
@@ -78,9 +82,26 @@ pub struct Process {
 pub struct Modify {
     pub operation: String,
     #[serde(default)]
-    pub console_size: Option<Value>,
+    pub console_size: Option<ConsoleSize>,
     #[serde(default)]
-    pub close_handle: Option<Value>,
+    pub close_handle: Option<CloseHandle>,
+}
+
+/// A console's new size.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "PascalCase")]
+#[allow(missing_docs, reason = "the fields are the service's own")]
+pub struct ConsoleSize {
+    pub height: u16,
+    pub width: u16,
+}
+
+/// A stream that ends.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "PascalCase")]
+#[allow(missing_docs, reason = "the fields are the service's own")]
+pub struct CloseHandle {
+    pub handle: String,
 }
 
 /// Options of a signal.
@@ -139,7 +160,26 @@ macro_rules! read_plainly {
     )*};
 }
 
-read_plainly! { Modify ModifySystem PropertyQuery Signal SystemQuery }
+read_plainly! { ModifySystem PropertyQuery Signal SystemQuery }
+
+impl Modify {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// What is wrong, in words: also an operation without what it is about, or with something else.
+    pub fn read(text: &str) -> Result<Self, String> {
+        let document: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        match (
+            document.operation.as_str(),
+            &document.console_size,
+            &document.close_handle,
+        ) {
+            ("ConsoleSize", Some(_), None) => Ok(document),
+            ("CloseHandle", None, Some(close)) if close.handle == "StdIn" => Ok(document),
+            (operation, ..) => Err(format!("{operation} has no such settings")),
+        }
+    }
+}
 
 impl Container {
     /// Reads it, and checks what the service would.
@@ -154,8 +194,33 @@ impl Container {
         if document.name.is_empty() {
             return Err("Name is empty".to_owned());
         }
+        for layer in document.layers.iter().flatten() {
+            let name = layer.path.rsplit(['\\', '/']).next().unwrap_or_default();
+            if !layer.id.eq_ignore_ascii_case(&written(layer_id(name))) {
+                return Err(format!("{} is not the id of {}", layer.id, layer.path));
+            }
+        }
         Ok(document)
     }
+}
+
+/// The id of a layer's name. Not the one that Windows gives, which clients are not to know by themselves: another for each name, and always
+/// the same (FNV-1a, twice).
+pub fn layer_id(name: &str) -> u128 {
+    let half = |basis: u64| {
+        name.bytes().fold(basis, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        })
+    };
+    let (high, low) = (half(0xcbf2_9ce4_8422_2325), half(0x9e37_79b9_7f4a_7c15));
+    u128::from(high) << 64 | u128::from(low)
+}
+
+/// It as documents write it.
+fn written(id: u128) -> String {
+    let digits = format!("{id:032x}");
+    let parts = [0..8, 8..12, 12..16, 16..20, 20..32].map(|part| &digits[part]);
+    parts.join("-")
 }
 
 impl Process {
@@ -183,12 +248,24 @@ mod tests {
             Container::read(r#"{"SystemType":"Container","Name":"c","Hostname":"h"}"#).is_err()
         );
         assert!(Container::read(r#"{"SystemType":"VirtualMachine","Name":"c"}"#).is_err());
+        let layered = |id: &str| {
+            Container::read(&format!(
+                r#"{{"SystemType":"Container","Name":"c","Layers":[{{"ID":"{id}","Path":"C:/l/base"}}]}}"#
+            ))
+        };
+        assert!(layered(&written(layer_id("base"))).is_ok());
+        assert!(layered(&written(layer_id("other"))).is_err());
         assert!(Process::read(r#"{"CommandLine":"cmd","ConsoleSize":[0,0]}"#).is_ok());
         assert!(Process::read(r#"{"Commandline":"cmd"}"#).is_err());
         assert!(
             Modify::read(r#"{"Operation":"CloseHandle","CloseHandle":{"Handle":"StdIn"}}"#).is_ok()
         );
         assert!(Modify::read(r#"{"operation":"x"}"#).is_err());
+        let resize = |size| Modify::read(&format!(r#"{{"Operation":"ConsoleSize",{size}}}"#));
+        assert!(resize(r#""ConsoleSize":{"Height":24,"Width":80}"#).is_ok());
+        assert!(resize(r#""ConsoleSize":{"Height":24}"#).is_err());
+        assert!(resize(r#""ConsoleSize":{"Height":24,"Width":65536}"#).is_err());
+        assert!(resize(r#""CloseHandle":{"Handle":"StdIn"}"#).is_err());
         assert!(PropertyQuery::read("{}").is_ok());
         assert!(PropertyQuery::read(r#"{"PropertyType":["Statistics"]}"#).is_err());
         assert!(Signal::read(r#"{"Signal":"CtrlC"}"#).is_ok() && Signal::read("{}").is_err());

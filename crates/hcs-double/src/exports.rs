@@ -9,9 +9,10 @@
 
 use std::ffi::c_void;
 
-use windows_sys::Win32::System::Com::CoTaskMemAlloc;
+use windows_sys::{Win32::System::Com::CoTaskMemAlloc, core::GUID};
 
 use crate::{
+    documents,
     link::{self, Function},
     protocol::{Reply, Request},
 };
@@ -149,6 +150,12 @@ macro_rules! with_callback {
 with_callback! {
     HcsRegisterComputeSystemCallback HcsUnregisterComputeSystemCallback
     HcsRegisterProcessCallback HcsUnregisterProcessCallback
+}
+
+#[unsafe(no_mangle)]
+extern "system" fn NameToGuid(name: *const u16, place: *mut GUID) -> i32 {
+    set(place, GUID::from_u128(documents::layer_id(&text(name))));
+    0
 }
 
 #[unsafe(no_mangle)]

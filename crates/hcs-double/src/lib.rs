@@ -10,6 +10,8 @@ pub mod documents;
 pub mod faults;
 
 #[cfg(windows)]
+mod console;
+#[cfg(windows)]
 mod exports;
 #[cfg(windows)]
 mod link;

@@ -6,6 +6,7 @@
 )]
 
 use std::{
+    fs::File,
     io,
     os::windows::{
         io::{AsHandle, AsRawHandle, FromRawHandle, IntoRawHandle, OwnedHandle},
@@ -26,7 +27,7 @@ use windows_sys::Win32::{
     },
 };
 
-use crate::documents;
+use crate::{console::Console, documents};
 
 /// What the processes of a system that is ended by force end with (`ERROR_PROCESS_ABORTED`).
 const KILLED: u32 = 1067;
@@ -72,23 +73,35 @@ impl Job {
     }
 
     /// Starts a process in it.
-    pub(crate) fn start(&self, document: &documents::Process) -> io::Result<(Child, OwnedHandle)> {
+    pub(crate) fn start(&self, document: &documents::Process) -> io::Result<Started> {
         /// `ERROR_INTERNAL_ERROR`: Wine now and then loses a process while it starts.
         const LOST: i32 = 1359;
         const TRIES: u32 = 5;
+        let pipes = named_pipes(document)?;
         for _ in 1..TRIES {
-            match self.try_to_start(document) {
+            match self.try_to_start(document, &pipes) {
                 Err(error) if error.raw_os_error() == Some(LOST) => {}
                 started => return started,
             }
         }
-        self.try_to_start(document)
+        self.try_to_start(document, &pipes)
     }
 
-    fn try_to_start(&self, document: &documents::Process) -> io::Result<(Child, OwnedHandle)> {
-        let mut child = command(document)?
+    fn try_to_start(
+        &self,
+        document: &documents::Process,
+        pipes: &[Option<File>; 3],
+    ) -> io::Result<Started> {
+        let mut command = command(document, pipes)?;
+        let console = document
+            .emulate_console
+            .then(|| Console::of(&mut command, document.console_size))
+            .transpose()?;
+        let mut child = command
             .creation_flags(CREATE_SUSPENDED | CREATE_NO_WINDOW)
             .spawn()?;
+        // With it go this side's copies of what the process has.
+        drop(command);
         let process = child.as_raw_handle();
         // SAFETY: both handles are open; the process runs nothing yet.
         let done = unsafe {
@@ -96,16 +109,47 @@ impl Job {
                 && NtResumeProcess(process) >= 0
         };
         let handle = child.as_handle().try_clone_to_owned();
-        match handle {
-            Ok(handle) if done => Ok((child, handle)),
-            failed => {
-                let error = failed.err().unwrap_or_else(io::Error::last_os_error);
+        let (handle, for_console) = match (handle, child.as_handle().try_clone_to_owned()) {
+            (Ok(handle), Ok(for_console)) if done => (handle, for_console),
+            (failed, other) => {
+                let error = failed.and(other).err();
+                let error = error.unwrap_or_else(io::Error::last_os_error);
                 // It is of no use.
                 let _ = child.kill();
-                Err(error)
+                return Err(error);
             }
-        }
+        };
+        let (streams, console) = match console {
+            Some((console, ends)) => {
+                let (input, output) = console.connect(ends, for_console)?;
+                let streams = [Some(input.into()), Some(output.into()), None];
+                (streams, Some(console))
+            }
+            None => {
+                let streams = [
+                    child.stdin.take().map(OwnedHandle::from),
+                    child.stdout.take().map(OwnedHandle::from),
+                    child.stderr.take().map(OwnedHandle::from),
+                ];
+                (streams, None)
+            }
+        };
+        Ok(Started {
+            child,
+            handle,
+            streams,
+            console,
+        })
     }
+}
+
+/// A process that runs.
+pub(crate) struct Started {
+    pub(crate) child: Child,
+    pub(crate) handle: OwnedHandle,
+    /// The client's ends of its input, output and errors.
+    pub(crate) streams: [Option<OwnedHandle>; 3],
+    pub(crate) console: Option<Console>,
 }
 
 /// Ends a process.
@@ -128,11 +172,10 @@ pub(crate) fn freeze(process: &OwnedHandle, frozen: bool) {
 }
 
 /// Hands a pipe's end over to a client: the number under which it has it.
-pub(crate) fn hand_over(end: Option<impl Into<OwnedHandle>>, client: u32) -> usize {
+pub(crate) fn hand_over(end: Option<OwnedHandle>, client: u32) -> usize {
     let Some(end) = end else {
         return 0;
     };
-    let end: OwnedHandle = end.into();
     if client == std::process::id() {
         return end.into_raw_handle().addr();
     }
@@ -159,19 +202,32 @@ pub(crate) fn hand_over(end: Option<impl Into<OwnedHandle>>, client: u32) -> usi
     there.addr()
 }
 
-fn command(document: &documents::Process) -> io::Result<Command> {
+/// Connects to the client's own pipes, where it names some.
+fn named_pipes(document: &documents::Process) -> io::Result<[Option<File>; 3]> {
+    let connect = |name: &str, read: bool| {
+        (!name.is_empty())
+            .then(|| File::options().read(read).write(!read).open(name))
+            .transpose()
+    };
+    Ok([
+        connect(&document.std_in_pipe, true)?,
+        connect(&document.std_out_pipe, false)?,
+        connect(&document.std_err_pipe, false)?,
+    ])
+}
+
+fn command(document: &documents::Process, pipes: &[Option<File>; 3]) -> io::Result<Command> {
     let line = document.command_line.trim_start();
     let (program, arguments) = match line.strip_prefix('"') {
         Some(rest) => rest.split_once('"').unwrap_or((rest, "")),
         None => line.split_once(' ').unwrap_or((line, "")),
     };
-    let piped = |wanted| {
-        if wanted {
-            Stdio::piped()
-        } else {
-            Stdio::null()
-        }
+    let stream = |pipe: &Option<File>, wanted: bool| match pipe {
+        Some(pipe) => pipe.try_clone().map(Stdio::from),
+        None if wanted => Ok(Stdio::piped()),
+        None => Ok(Stdio::null()),
     };
+    let [stdin, stdout, stderr] = pipes;
     if Path::new(program).is_dir() {
         return Err(io::Error::from_raw_os_error(ACCESS_DENIED));
     }
@@ -185,9 +241,9 @@ fn command(document: &documents::Process) -> io::Result<Command> {
                 .filter_map(|name| Some((name, std::env::var_os(name)?))),
         )
         .envs(&document.environment)
-        .stdin(piped(document.create_std_in_pipe))
-        .stdout(piped(document.create_std_out_pipe))
-        .stderr(piped(document.create_std_err_pipe));
+        .stdin(stream(stdin, document.create_std_in_pipe)?)
+        .stdout(stream(stdout, document.create_std_out_pipe)?)
+        .stderr(stream(stderr, document.create_std_err_pipe)?);
     let directory = document.working_directory.as_str();
     if !directory.is_empty() {
         if !Path::new(directory).is_dir() {

@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::{
     documents,
     faults::Faults,
-    processes::{self, Job},
+    processes::{self, Job, Started},
     protocol::{Notice, Reply, Request},
     state::{Callback, Object, Phase, Process, State, System, Tell},
 };
@@ -417,9 +417,6 @@ impl Service {
             Ok(document) => document,
             Err(words) => return explain(INVALID_JSON, &words),
         };
-        if document.emulate_console {
-            return explain(NOT_SUPPORTED, "the double gives no console");
-        }
         if !document.user.is_empty() {
             return explain(NOT_SUPPORTED, "the double knows no users");
         }
@@ -434,7 +431,12 @@ impl Service {
                 return explain(INVALID_STATE, "the system does not run");
             }
         }
-        let (mut child, handle) = match system.job.start(&document) {
+        let Started {
+            mut child,
+            handle,
+            streams,
+            console,
+        } = match system.job.start(&document) {
             Ok(started) => started,
             Err(error) => {
                 let number = error.raw_os_error().unwrap_or(2) & 0xFFFF;
@@ -442,11 +444,7 @@ impl Service {
             }
         };
         let pid = child.id();
-        let streams = [
-            processes::hand_over(child.stdin.take(), request.client),
-            processes::hand_over(child.stdout.take(), request.client),
-            processes::hand_over(child.stderr.take(), request.client),
-        ];
+        let streams = streams.map(|end| processes::hand_over(end, request.client));
         let process = state.number();
         state.processes.insert(
             process,
@@ -454,6 +452,7 @@ impl Service {
                 system: key,
                 pid,
                 handle,
+                console,
                 code: None,
             },
         );
@@ -545,11 +544,26 @@ impl Service {
     }
 
     fn modify_process(&self, request: &Request, settings: &str) -> Reply {
-        if let Err(words) = documents::Modify::read(settings) {
-            return explain(INVALID_JSON, &words);
-        }
+        let settings = match documents::Modify::read(settings) {
+            Ok(settings) => settings,
+            Err(words) => return explain(INVALID_JSON, &words),
+        };
         match self.state().process(request.handle) {
-            Some(process) if process.code.is_none() => code(OK),
+            Some(process) if process.code.is_none() => {
+                match (&process.console, settings.console_size) {
+                    (_, None) => code(OK),
+                    (None, Some(_)) => explain(INVALID_STATE, "the process has no console"),
+                    (Some(console), Some(size)) => {
+                        match console.resize([size.height, size.width]) {
+                            Ok(()) => code(OK),
+                            Err(error) => explain(
+                                0x8007_05AA_u32.cast_signed(),
+                                &format!("the console cannot be resized: {error}"),
+                            ),
+                        }
+                    }
+                }
+            }
             Some(_) => explain(PROCESS_STOPPED, "the process has ended"),
             None => explain(GONE, "no such process"),
         }

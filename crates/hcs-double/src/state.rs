@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, os::windows::io::OwnedHandle, sync::Arc};
 
-use crate::{processes::Job, protocol::Notice};
+use crate::{console::Console, processes::Job, protocol::Notice};
 
 /// How a client is told of notifications.
 pub(crate) type Tell = Arc<dyn Fn(Notice) + Send + Sync>;
@@ -28,6 +28,7 @@ pub(crate) struct Process {
     pub(crate) system: usize,
     pub(crate) pid: u32,
     pub(crate) handle: OwnedHandle,
+    pub(crate) console: Option<Console>,
     pub(crate) code: Option<u32>,
 }
 

@@ -19,6 +19,7 @@ mod guid;
 mod hresult;
 pub mod lower;
 mod path;
+pub mod pipe_names;
 mod plan;
 pub mod request;
 pub mod service;

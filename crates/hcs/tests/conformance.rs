@@ -1,5 +1,6 @@
 //! The contract's behaviours on the Host Compute Service: over the double of `vmcompute.dll` that `HOIST_TEST_HCS_DOUBLE` names, which
-//! is a service of its own process here. There are cases on Windows alone, and under Wine.
+//! is a service of its own process here; or on Windows, with `HOIST_TEST_REAL_HCS=1`, over the real one. There are cases on Windows alone, and
+//! under Wine.
 
 use std::process::ExitCode;
 
@@ -10,23 +11,22 @@ fn main() -> ExitCode {
 
 #[cfg(windows)]
 fn main() -> ExitCode {
-    hoist_testing::windows::Double::main(None)
-        .unwrap_or_else(|| hoist_testing::windows::main(on_windows::BACKEND))
+    on_windows::main()
 }
 
 #[cfg(windows)]
 mod on_windows {
-    use std::{path::PathBuf, sync::Arc};
+    use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
     use hoist_compute::{ComputeService, Error, ErrorKind, Phase, conformance::Ability};
     use hoist_hcs::{
         Dialect, HcsService, Patience, Settings,
-        calls::{HcsCalls, Limits},
+        calls::{Calls, HcsCalls, Limits},
         sys::Vmcompute,
     };
-    use hoist_testing::windows::{Backend, Double};
+    use hoist_testing::windows::{self, Backend, Double, Layers};
 
-    pub(super) const BACKEND: Backend = Backend {
+    const BACKEND: Backend = Backend {
         make,
         lacks,
         missing,
@@ -35,22 +35,55 @@ mod on_windows {
         is_isolated: true,
     };
 
+    pub(super) fn main() -> ExitCode {
+        if !Layers::are_asked_for() {
+            return Double::main(None).unwrap_or_else(|| windows::main(BACKEND));
+        }
+        match Layers::of_the_environment() {
+            Ok(layers) => windows::main_with(BACKEND, Some(layers)),
+            Err(words) => {
+                eprintln!("{words}");
+                ExitCode::FAILURE
+            }
+        }
+    }
+
+    /// The one place that chooses between the service and its double.
+    fn calls() -> hoist_compute::Result<HcsCalls<Vmcompute>> {
+        let missing = || Error::new(ErrorKind::NotFound, Phase::Plan, "load vmcompute.dll");
+        let dll = if Layers::are_asked_for() {
+            Vmcompute::load()
+        } else {
+            Vmcompute::load_double(&Double::path().ok_or_else(missing)?)
+        };
+        let dll = dll.map_err(|error| missing().because(error))?;
+        Ok(HcsCalls::new(dll, Dialect::Schema1, Limits::default()))
+    }
+
     fn make(folder: PathBuf) -> hoist_compute::Result<Arc<dyn ComputeService>> {
-        let no_double = || Error::new(ErrorKind::NotFound, Phase::Plan, "load the double");
-        let path = Double::path().ok_or_else(no_double)?;
-        let dll = Vmcompute::load_double(&path).map_err(|error| no_double().because(error))?;
-        let calls = HcsCalls::new(dll, Dialect::Schema1, Limits::default());
-        let service = HcsService::new(calls, folder, Settings::hoist(), Patience::default())?;
+        let service = HcsService::new(calls()?, folder, Settings::hoist(), Patience::default())?;
         Ok(Arc::new(service))
     }
 
     fn missing() -> Option<String> {
-        let named = Double::path().is_some();
+        let named = Layers::are_asked_for() || Double::path().is_some();
         (!named).then(|| "HOIST_TEST_HCS_DOUBLE names no double of vmcompute.dll".to_owned())
     }
 
     fn left() -> serde_json::Value {
-        Double::load().map_or_else(|error| error.to_string().into(), |double| double.report())
+        if !Layers::are_asked_for() {
+            return Double::load()
+                .map_or_else(|error| error.to_string().into(), |double| double.report());
+        }
+        // The real service tells of its systems alone.
+        let owned = format!(r#"{{"Owners":["{}"]}}"#, Settings::hoist().owner);
+        calls()
+            .map_err(|error| error.to_string())
+            .and_then(|calls| calls.enumerate(&owned).map_err(|error| error.to_string()))
+            .map_or_else(Into::into, |list| {
+                serde_json::from_str::<Vec<serde_json::Value>>(&list)
+                    .map_or_else(|error| error.to_string().into(), |list| list.len().into())
+            })
     }
 
     fn lacks(ability: Ability) -> Option<String> {
@@ -58,8 +91,9 @@ mod on_windows {
             Ability::Signals => {
                 "Windows has console events, which end a program; it has no signals to be caught"
             }
-            Ability::Console => "the double gives no console",
-            Ability::Users => "the double starts processes as its own user",
+            Ability::Users => {
+                "the double starts processes as its own user, and the probe asks for users in Linux' terms"
+            }
             Ability::Limits => "the double limits nothing and accounts for nothing",
             Ability::Trees => {
                 "the double knows the processes that it has started, and not what those start"
@@ -74,7 +108,7 @@ mod on_windows {
             Ability::Files => "the service gives nobody a container's files",
             Ability::Execs => "the service gives a process no id that outlives its owner",
             Ability::OwnRoot => "the service starts every process in the container's own root",
-            Ability::Pause | Ability::Reset => return None,
+            Ability::Console | Ability::Pause | Ability::Reset => return None,
         };
         Some(reason.to_owned())
     }

@@ -14,6 +14,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use hoist_hcs::{Dialect, Guid, Settings, lower, request::ContainerRequest};
+
 const SECTION: &str = "## Operations and edges";
 
 fn repository() -> PathBuf {
@@ -98,22 +100,9 @@ fn no_program_of_the_host_is_started() {
         "engine/src/foreground/windows",
         "cli/src/commands/platform/windows.rs",
     ];
-    let mut left: Vec<PathBuf> = folders
-        .iter()
-        .map(|folder| repository().join("crates").join(folder))
-        .collect();
-    let mut read = 0;
-    while let Some(path) = left.pop() {
-        if path.is_dir() {
-            left.extend(
-                fs::read_dir(path)
-                    .unwrap()
-                    .map(|entry| entry.unwrap().path()),
-            );
-            continue;
-        }
-        read += 1;
-        let text = fs::read_to_string(&path).unwrap().to_lowercase();
+    let files = sources(&folders);
+    assert!(files.len() > 40, "only {} files were read", files.len());
+    for (path, text) in files {
         for word in [
             "process::command",
             "createprocessw(",
@@ -123,5 +112,106 @@ fn no_program_of_the_host_is_started() {
             assert!(!text.contains(word), "{word} in {}", path.display());
         }
     }
-    assert!(read > 40, "only {read} files were read");
+}
+
+/// The files below these folders of `crates`, in small letters.
+fn sources(folders: &[&str]) -> Vec<(PathBuf, String)> {
+    let crates = repository().join("crates");
+    let mut left: Vec<PathBuf> = folders.iter().map(|folder| crates.join(folder)).collect();
+    let mut files = Vec::new();
+    while let Some(path) = left.pop() {
+        if path.is_dir() {
+            let entries = fs::read_dir(path).unwrap();
+            left.extend(entries.map(|entry| entry.unwrap().path()));
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap().to_lowercase();
+        files.push((path, text));
+    }
+    files
+}
+
+/// Of security.md, section 2d: CVE-2018-8115, code on the host by way of an image's import. Hoist takes layers that others have prepared and gives
+/// their paths to the service: it unpacks, imports and mounts none, and reads no file of one.
+#[test]
+fn no_layer_is_imported_or_written_to() {
+    let files = sources(&["hcs/src"]);
+    assert!(
+        files
+            .iter()
+            .any(|(_, text)| text.contains("layer_folder_path"))
+    );
+    for (path, text) in files {
+        for word in [
+            "importlayer",
+            "processbaseimage",
+            "backupwrite",
+            "createlayer",
+            "preparelayer",
+            "activatelayer",
+            "createsandboxlayer",
+            "createsymboliclink",
+        ] {
+            assert!(!text.contains(word), "{word} in {}", path.display());
+        }
+    }
+}
+
+/// Of security.md, section 2d: CVE-2026-53488, and annotations as arguments (CVE-2026-44210). Whatever an image says (its program, arguments, variables,
+/// user, names and annotations) chooses nothing of the host: no path, pipe, layer, device, credential or network.
+#[test]
+fn nothing_that_an_image_says_chooses_what_is_the_hosts() {
+    const MARK: &str = "from-the-image";
+    let spec = serde_json::json!({
+        "ociVersion": "1.2.0",
+        "root": {"path": r"\\?\Volume{1}\"},
+        "hostname": MARK,
+        "process": {
+            "args": [MARK, r"\\.\pipe\from-the-image"],
+            "env": [format!("LayerFolderPath={MARK}"), format!("{MARK}={MARK}")],
+            "cwd": format!("C:\\{MARK}"),
+            "user": {"uid": 0, "gid": 0, "username": MARK},
+        },
+        "annotations": {
+            "HostPath": MARK,
+            "LayerFolderPath": MARK,
+            "org.opencontainers.image.os.version": MARK,
+            "io.microsoft.virtualmachine.lcow.kirdbootoptions": MARK,
+        },
+        "windows": {"layerFolders": [r"C:\l1", r"C:\l2"], "hyperv": {}},
+    });
+    for dialect in [
+        Dialect::Docker110,
+        Dialect::Docker112,
+        Dialect::Schema1,
+        Dialect::Schema2,
+    ] {
+        let mut spec = spec.clone();
+        if dialect == Dialect::Schema2 {
+            spec["windows"].as_object_mut().unwrap().remove("hyperv");
+        }
+        // What a dialect does not have is refused; that is no choice either.
+        if dialect != Dialect::Schema1 && dialect != Dialect::Schema2 {
+            spec["process"]["user"]
+                .as_object_mut()
+                .unwrap()
+                .remove("username");
+        }
+        let oci = serde_json::from_value(spec).unwrap();
+        let settings = Settings::docker(dialect);
+        let request = ContainerRequest::from_spec("c1", &oci).unwrap();
+        let ids = vec![Guid::of_layer_name("l1"); request.layer_paths.len()];
+        let document = lower::configuration(&request, &ids, &[], &settings).unwrap();
+        let mut document: serde_json::Value = serde_json::from_str(&document).unwrap();
+        // The container's own name, which its processes see.
+        for place in ["/HostName", "/Container/GuestOs/HostName"] {
+            if let Some(name) = document.pointer_mut(place) {
+                assert_eq!(name.take(), MARK, "{dialect:?}");
+            }
+        }
+        assert!(
+            !document.to_string().contains(MARK),
+            "{dialect:?}: {document}"
+        );
+    }
 }

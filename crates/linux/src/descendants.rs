@@ -27,7 +27,8 @@ pub(crate) fn end(first: BorrowedFd<'_>, pid: u32) -> Result<()> {
     send(first, STOP);
     let mut below = Vec::new();
     let top = Top { pid, held: first };
-    let all_stopped = descendants::stop(&[top], &mut below, deadline);
+    let all_stopped = descendants::await_standstill(top, deadline)
+        .and_then(|_| descendants::stop(&[top], &mut below, deadline));
     let all = || below.iter().map(|one| one.held.as_fd()).chain([first]);
     all().for_each(|process| send(process, KILL));
     if !all_stopped.map_err(|error| system("end what the process has started", error))? {

@@ -112,10 +112,9 @@ pub(crate) fn is_running(record: &Record) -> Result<bool> {
 
 /// Whether a process is there and has not ended.
 fn is_alive(process: ProcessIdentity) -> Result<bool> {
-    let stat = proc_pid::stat(process.pid).map_err(|error| system("look at the process", error))?;
-    Ok(stat.is_some_and(|stat| {
-        stat.start_ticks == process.start_ticks && !matches!(stat.state, 'Z' | 'X')
-    }))
+    process
+        .is_alive()
+        .map_err(|error| system("look at the process", error))
 }
 
 /// The recorded process; none where it has ended and been reaped.

@@ -32,6 +32,18 @@ mod linux {
 
     const NEEDS: &[Need] = &[Need::Namespaces];
     const ROOT: &[Need] = &[Need::Root];
+    const COPIED: &[Need] = &[
+        Need::UserNamespaces,
+        Need::Tool("setpriv"),
+        Need::Tool("setarch"),
+    ];
+    const SERVED: &[Need] = &[
+        Need::UserNamespaces,
+        Need::Tool("setpriv"),
+        Need::Tool("setarch"),
+        Need::Tool("fuse-overlayfs"),
+    ];
+    const USER: u32 = 65534;
     /// Long enough for a slow machine and all the steps of a plan: only a hang takes so long.
     fn long() -> Duration {
         Duration::from_secs(if full() { 3600 } else { 300 })
@@ -48,6 +60,12 @@ mod linux {
             && first == "owner"
         {
             return owner(Path::new(place), kind, id, step);
+        }
+        if let [_, first, place, kind] = arguments.as_slice()
+            && first == "as-user"
+        {
+            at_every_step_of_layers(&Place(place.into()), kind);
+            return ExitCode::SUCCESS;
         }
 
         mount_for_ourselves();
@@ -119,6 +137,21 @@ mod linux {
                 NEEDS,
                 at(owner_of_a_further_process_is_lost),
             )
+            .test(
+                "a start with layers that fuse-overlayfs shows that fails, dies or loses its owner at any step leaves nothing, nor does the server's",
+                SERVED,
+                || hangs_after(3 * long(), || as_user("served")),
+            )
+            .test(
+                "a start with a copy of layers that fails, dies or loses its owner at any step leaves nothing",
+                COPIED,
+                || hangs_after(3 * long(), || as_user("copied")),
+            )
+            .test(
+                "a start with a copy of layers that is kept and fails at any step leaves a whole copy or none, and the next one starts",
+                COPIED,
+                || hangs_after(3 * long(), || as_user("kept")),
+            )
             .run()
     }
 
@@ -165,9 +198,20 @@ mod linux {
             let root = self.0.join("root");
             let program: &[&str] = match kind {
                 "whole" => &["exit", "0"],
+                "served" | "copied" | "kept" => &["exit", "7"],
                 _ => &["idle"],
             };
             let mut spec = spec::container(&root, tag, program);
+            if matches!(kind, "served" | "copied" | "kept") {
+                spec.root = hoist_spec::RootSource::Layers {
+                    layers: vec![root],
+                    writable: match kind {
+                        "kept" => hoist_spec::WritableLayer::Folder(self.0.join("kept")),
+                        _ => hoist_spec::WritableLayer::Ephemeral,
+                    },
+                };
+                return spec;
+            }
             if kind != "rich" {
                 return spec;
             }
@@ -516,6 +560,178 @@ mod linux {
         system.delete().unwrap();
         drop((system, first, stdout));
         leaks.assert_none();
+    }
+
+    /// Runs [`at_every_step_of_layers`] as an ordinary user for whom the kernel's overlayfs is not: on a kernel that calls itself an
+    /// old one (personality(2), `UNAME26`).
+    fn as_user(kind: &str) {
+        let folder = tempfile::Builder::new()
+            .prefix("faults-")
+            .tempdir()
+            .unwrap();
+        let at = |name: &str| folder.path().join(name);
+        root::minimal(&at("root")).unwrap();
+        for name in ["records", "kept", "no-programs"] {
+            std::fs::create_dir(at(name)).unwrap();
+        }
+        std::fs::copy(std::env::current_exe().unwrap(), at("faults")).unwrap();
+        let program = |name: &str| {
+            std::env::split_paths(&std::env::var_os("PATH").unwrap())
+                .map(|folder| folder.join(name))
+                .find(|path| path.is_file())
+                .unwrap()
+        };
+        let mut command = match rustix::process::geteuid().is_root() {
+            true => {
+                own(folder.path());
+                let mut command = Command::new(program("setpriv"));
+                let (uid, gid) = (format!("--reuid={USER}"), format!("--regid={USER}"));
+                command
+                    .args([&uid, &gid, "--clear-groups"])
+                    .arg(program("setarch"));
+                command
+            }
+            false => Command::new(program("setarch")),
+        };
+        command
+            .arg("--uname-2.6")
+            .arg(at("faults"))
+            .arg("as-user")
+            .arg(folder.path())
+            .arg(kind);
+        if kind != "served" {
+            command.env("PATH", at("no-programs"));
+        }
+        let ran = command.output().unwrap();
+        let (text, errors) = (
+            String::from_utf8_lossy(&ran.stdout),
+            String::from_utf8_lossy(&ran.stderr),
+        );
+        assert!(ran.status.success(), "{}: {text}{errors}", ran.status);
+        eprint!("{errors}");
+    }
+
+    /// Gives the user a tree.
+    fn own(path: &Path) {
+        std::os::unix::fs::lchown(path, Some(USER), Some(USER)).unwrap();
+        if path.is_dir() && !path.is_symlink() {
+            for entry in std::fs::read_dir(path).unwrap() {
+                own(&entry.unwrap().path());
+            }
+        }
+    }
+
+    /// The processes of fuse-overlayfs that show the root of this place.
+    fn servers(place: &Place) -> Vec<String> {
+        let root = place.0.join("root").display().to_string();
+        let entries = std::fs::read_dir("/proc").unwrap();
+        entries
+            .filter_map(|entry| std::fs::read_to_string(entry.ok()?.path().join("cmdline")).ok())
+            .filter(|words| words.contains("fuse-overlayfs") && words.contains(&root))
+            .collect()
+    }
+
+    /// The steps of a server are among them: the faults' numbers go on through its plan.
+    fn at_every_step_of_layers(place: &Place, kind: &str) {
+        let tag = tag(kind);
+        let kept = place.0.join("kept");
+        let nothing_is_left = |leaks: &Leaks, at: &str| {
+            leaks.after().unwrap_or_else(|left| panic!("{at}: {left}"));
+            let deadline = std::time::Instant::now() + PATIENCE;
+            while !servers(place).is_empty() {
+                let left = servers(place);
+                assert!(std::time::Instant::now() < deadline, "{at}: {left:?}");
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        };
+        let steps = place.steps(kind);
+        let what = match kind {
+            "served" => "new_served_layers",
+            _ => "copy_layers",
+        };
+        // It is the way to the root that is meant.
+        index_of(&steps, what);
+        let mut met = 0;
+        for fault in [Fault::Fail(EIO), Fault::Die] {
+            for index in 0.. {
+                let at = format!("{fault:?} before step {index}");
+                std::fs::remove_dir_all(&kept).unwrap();
+                std::fs::create_dir(&kept).unwrap();
+                let leaks = place.leaks(&tag);
+                let id = id(&tag, index);
+                let system = place
+                    .faulty(index, fault)
+                    .create(&id, &place.spec(kind, &tag))
+                    .unwrap();
+                let status = match system.start(Stdio::null()) {
+                    Err(error) => {
+                        assert_eq!(error.phase(), Phase::Start, "{at}: {}", chain(&error));
+                        if let Fault::Fail(_) = fault {
+                            let said = chain(&error);
+                            assert!(
+                                said.contains("fail with Input/output error (EIO)"),
+                                "{at}: {said}"
+                            );
+                        }
+                        assert_eq!(system.state().unwrap(), State::Created, "{at}");
+                        None
+                    }
+                    Ok(process) => Some(process.wait(Some(PATIENCE)).unwrap()),
+                };
+                system
+                    .delete()
+                    .unwrap_or_else(|error| panic!("{at}: {}", chain(&error)));
+                drop(system);
+                nothing_is_left(&leaks, &at);
+                assert!(!kept.join("copy.unfinished").exists(), "{at}");
+                let is_met = match status {
+                    None => true,
+                    Some(status) if status.code == Some(7) => false,
+                    Some(status) => {
+                        assert!(
+                            fault == Fault::Die && status.signal.is_some(),
+                            "{at}: {status:?}"
+                        );
+                        true
+                    }
+                };
+                if kind == "kept" && is_met {
+                    let next = place
+                        .service()
+                        .create(&id, &place.spec(kind, &tag))
+                        .unwrap();
+                    let process = next
+                        .start(Stdio::null())
+                        .unwrap_or_else(|error| panic!("{at}: {}", chain(&error)));
+                    assert_eq!(process.wait(Some(PATIENCE)).unwrap().code, Some(7), "{at}");
+                    next.delete().unwrap();
+                }
+                if !is_met {
+                    break;
+                }
+                met += 1;
+            }
+        }
+        // Each kind of fault at every step; and those of the server, which has more than a dozen, too.
+        let least = steps.len() + if kind == "served" { 12 } else { 0 };
+        assert!(met >= 2 * least, "only {met} of {least} steps twice");
+        let mut lost = 0;
+        for index in 0.. {
+            let at = format!("the owner is lost before step {index}");
+            let leaks = place.leaks(&tag);
+            let id = id(&tag, index);
+            let owner = owner_command(place, kind, &id, &index.to_string())
+                .status()
+                .unwrap();
+            remove(&place.service(), &id, &at).unwrap();
+            nothing_is_left(&leaks, &at);
+            match owner.signal() {
+                Some(SIGKILL) => lost += 1,
+                _ => break,
+            }
+        }
+        assert!(lost >= least, "only {lost} of {least} steps");
+        eprintln!("{met} faults, {lost} owners lost");
     }
 
     /// Between the owner's own steps, too: kills it after ever longer times, from its very start to beyond its end.

@@ -524,6 +524,14 @@ fn without_overlayfs_of_its_own_an_ordinary_users_layers_are_served_or_copied() 
             &served,
             &host_root(),
         ),
+        (
+            "this machine's own root, read-only and without",
+            &Command::new()
+                .process(ProcessConfig::new("sh"))
+                .readonly_rootfs(),
+            &copied,
+            &host_root(),
+        ),
     ] {
         writeln!(text, "{what}:\n{}", of_layers(command, features, facts)).unwrap();
     }

@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use oci_spec::runtime::Spec;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
     ContainerSpec, Fault, Faults, RootSource, SeccompPolicy, StopPolicy,
+    convert::is_absolute_on_windows,
     json::{self, JsonPath, Segment},
 };
 
@@ -23,6 +24,9 @@ pub struct Bundle {
 /// Sections in which an unknown field asks for something that a container would run without.
 const CONFINING: [&str; 4] = ["linux", "process", "mounts", "root"];
 
+/// A field that `oci-spec` spells otherwise than the OCI runtime spec (`utilityVmPath`), and so does not read.
+const UTILITY_VM_PATH: &str = "windows.hyperv.utilityVMPath";
+
 impl ContainerSpec {
     /// Reads a bundle's `config.json`, of any version 1.x of the OCI runtime spec; a relative `root.path`
     /// is seen from `bundle_dir`.
@@ -34,6 +38,9 @@ impl ContainerSpec {
         let mut oci: Spec = json::read(config_json, "config.json")?;
         let mut faults = Faults::default();
         let mut ignored = Faults::default();
+        if let Err(fault) = take_utility_vm_path(config_json, &mut oci) {
+            faults.push(fault);
+        }
 
         let version = oci.version();
         if version.split('.').next() != Some("1") {
@@ -55,7 +62,10 @@ impl ContainerSpec {
             }
         };
         if let Some(process) = oci.process() {
-            if !process.cwd().to_string_lossy().starts_with('/') {
+            let cwd = process.cwd().to_string_lossy();
+            // A container of Windows alone: one with a `linux` section is Linux in a machine of Windows.
+            let of_windows = oci.windows().is_some() && oci.linux().is_none();
+            if !(cwd.starts_with('/') || of_windows && is_absolute_on_windows(&cwd)) {
                 faults.push(Fault::of_value(
                     "process.cwd",
                     process.cwd().to_string_lossy(),
@@ -67,6 +77,9 @@ impl ContainerSpec {
             }
         }
         for path in unknown_fields(config_json, &oci) {
+            if path.to_string() == UTILITY_VM_PATH {
+                continue;
+            }
             let confining = matches!(
                 path.0.first(),
                 Some(Segment::Key(section)) if CONFINING.contains(&section.as_str())
@@ -91,6 +104,38 @@ impl ContainerSpec {
             ignored,
         })
     }
+}
+
+/// Takes the field of [`UTILITY_VM_PATH`] from the text.
+fn take_utility_vm_path(text: &str, oci: &mut Spec) -> Result<(), Fault> {
+    #[derive(Deserialize)]
+    struct Document {
+        windows: Windows,
+    }
+    #[derive(Deserialize)]
+    struct Windows {
+        hyperv: HyperV,
+    }
+    #[derive(Deserialize)]
+    struct HyperV {
+        #[serde(default, rename = "utilityVMPath")]
+        path: Option<String>,
+    }
+    // Most have no such section, and are read once.
+    let Some(windows) = oci.windows_mut() else {
+        return Ok(());
+    };
+    let Some(mut hyperv) = windows.hyperv().clone() else {
+        return Ok(());
+    };
+    // The rest of it could be read: what fails is this field.
+    let document: Document = serde_json::from_str(text)
+        .map_err(|error| Fault::new(UTILITY_VM_PATH, error.to_string()))?;
+    if let Some(path) = document.windows.hyperv.path {
+        hyperv.set_utility_vm_path(Some(path));
+        windows.set_hyperv(Some(hyperv));
+    }
+    Ok(())
 }
 
 /// Fields of the text that what was read from it has not kept. A field that says nothing (`null`, an empty
@@ -214,6 +259,35 @@ mod tests {
         config["linux"]["nothing"] = json!({"asked": [], "for": null});
         let bundle = read(&config).unwrap();
         assert_eq!(bundle.ignored.to_string(), "freebsd: is not known");
+    }
+
+    #[test]
+    fn the_path_of_the_utility_vm_is_read_as_the_oci_spec_spells_it() {
+        let mut config = json!({
+            "ociVersion": "1.2.0",
+            "root": {"path": r"\\?\Volume{ec84d99e-3f02-11e7-ac6c-00155d7682cf}\"},
+            "process": {"user": {"uid": 0, "gid": 0}, "args": ["cmd"], "cwd": r"C:\app"},
+            "windows": {"layerFolders": [r"C:\l"], "hyperv": {"utilityVMPath": r"C:\uvm"}},
+        });
+        let path = |config: &Value| {
+            let bundle = read(config).unwrap();
+            assert!(bundle.ignored.is_empty(), "{}", bundle.ignored);
+            // As a record keeps it, too.
+            let kept = ContainerSpec::from_json(&bundle.spec.to_json().unwrap()).unwrap();
+            assert_eq!(kept, bundle.spec);
+            let hyperv = kept.oci.windows().as_ref().unwrap().hyperv().clone();
+            hyperv.unwrap().utility_vm_path().clone()
+        };
+        assert_eq!(path(&config).as_deref(), Some(r"C:\uvm"));
+        config["windows"]["hyperv"] = json!({});
+        assert_eq!(path(&config), None);
+        config["windows"]["hyperv"] = json!({"utilityVMPath": 3});
+        assert!(read(&config).is_err());
+        // Linux in a machine of Windows has Linux' paths.
+        config["windows"]["hyperv"] = json!({});
+        config["linux"] = json!({});
+        let faults = read(&config).unwrap_err();
+        assert_eq!(faults.iter().next().unwrap().field, "process.cwd");
     }
 
     #[test]

@@ -32,3 +32,19 @@ pub(super) fn documents(bytes: &[u8]) {
         assert_eq!(command_line::split(&joined), words);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::documents;
+
+    #[test]
+    fn deep_and_huge_documents_are_refused_and_not_followed() {
+        for depth in [200, 100_000] {
+            let deep = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+            documents(deep.as_bytes());
+            documents(format!(r#"{{"ErrorMessage":{deep}}}"#).as_bytes());
+        }
+        let huge = format!(r#"{{"ErrorMessage":"{}"}}"#, "x".repeat(8 << 20));
+        documents(huge.as_bytes());
+    }
+}

@@ -473,7 +473,7 @@ pub const SENTENCES: &[Sentence] = &[
     sentence(
         "streams.console",
         "Streams::console",
-        "The console's controlling side, to read and to write. On Linux the end of output reads as `EIO`.",
+        "The console's controlling side, to read and to write. On Linux the end of output reads as `EIO`. On Windows, where no handle is read and written at once, stdin and stdout are its two directions.",
     ),
     sentence(
         "state.created",

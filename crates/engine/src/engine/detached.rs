@@ -345,7 +345,11 @@ impl Engine {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(failed("remove the owners of execs", error))
             }
-            _ => Ok(()),
+            _ => {
+                // The last one leaves nothing; with others in it, it stays.
+                let _ = folder.parent().map(std::fs::remove_dir);
+                Ok(())
+            }
         }
     }
 

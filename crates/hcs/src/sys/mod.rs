@@ -1,7 +1,7 @@
 //! `vmcompute.dll` itself.
 //!
 //! It is loaded at run time, from the system folder only: a program that holds this also starts where it is absent, and says what is
-//! missing. [`Vmcompute`] is the `Hcs*` exports; strings, callbacks and the loader are one file each. Nothing here decides
+//! missing. [`Vmcompute`] is the `Hcs*` exports, [`NamedPipes`] a way of its processes' streams; strings, callbacks and the loader are one file each. Nothing here decides
 //! anything.
 
 #![allow(
@@ -13,10 +13,13 @@ mod callbacks;
 mod event;
 mod exports;
 mod library;
+mod listener;
+mod named_pipes;
 mod text;
 mod version;
 
 pub(crate) use event::Event;
 pub use exports::Vmcompute;
 pub use library::LoadError;
+pub use named_pipes::NamedPipes;
 pub(crate) use version::windows_build;

@@ -251,12 +251,7 @@ pub(crate) fn status(end: KeptEnd) -> ExitStatus {
 
 fn is_alive(released: &Released, process: ProcessIdentity) -> bool {
     let is_this_boot = boot_id().is_ok_and(|boot| boot == released.boot_id);
-    is_this_boot
-        && proc_pid::stat(process.pid).is_ok_and(|stat| {
-            stat.is_some_and(|stat| {
-                stat.start_ticks == process.start_ticks && !matches!(stat.state, 'Z' | 'X')
-            })
-        })
+    is_this_boot && process.is_alive().unwrap_or(false)
 }
 
 /// A recorded process, held fast; none where it has ended.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use hoist_compute::{Error, ErrorKind, Phase, Result};
 use hoist_init::owner::descendants::{self, Top};
-use hoist_init::owner::proc_pid::{self, ProcessIdentity};
+use hoist_init::owner::proc_pid::ProcessIdentity;
 use hoist_init::owner::signal::{self, CONTINUE};
 
 use super::record::system;
@@ -38,40 +38,13 @@ pub(crate) fn stop(keepers: &[ProcessIdentity]) -> Result<Vec<ProcessIdentity>> 
     let running = stopped.iter().filter(|one| !one.was_stopped);
     let running: Vec<ProcessIdentity> = running.map(|one| one.process).collect();
     let why = match all {
-        Ok(true) if all_stand_still(&running, deadline) => return Ok(running),
-        Ok(true) => timed_out("one does not stand still"),
-        Ok(false) => timed_out("they start more than can be stopped"),
+        Ok(true) => return Ok(running),
+        Ok(false) => Error::new(ErrorKind::Timeout, Phase::Operate, "stop every process")
+            .because("one does not stand still, or they start more than can be stopped"),
         Err(error) => system("stop every process", error),
     };
     resume(&running);
     Err(why)
-}
-
-fn timed_out(why: &str) -> Error {
-    Error::new(ErrorKind::Timeout, Phase::Operate, "stop every process").because(why.to_owned())
-}
-
-fn all_stand_still(stopped: &[ProcessIdentity], deadline: Instant) -> bool {
-    // The signal is taken on the way out of the kernel.
-    while stopped.iter().any(|one| !stands_still(*one)) {
-        if Instant::now() > deadline {
-            return false;
-        }
-        std::thread::sleep(Duration::from_micros(200));
-    }
-    true
-}
-
-/// Whether a process that was stopped executes nothing of its own any more. One that waits in the kernel in a way that no signal ends
-/// (`D`), for a child of vfork(2) that is stopped, for instance, stops when it comes out of there.
-fn stands_still(process: ProcessIdentity) -> bool {
-    match proc_pid::stat(process.pid) {
-        Ok(Some(stat)) => {
-            stat.start_ticks != process.start_ticks
-                || matches!(stat.state, 'T' | 't' | 'Z' | 'X' | 'D')
-        }
-        _ => true,
-    }
 }
 
 /// Lets processes go on, children before their parents: so no parent sees that its child was stopped.

@@ -41,7 +41,13 @@ pub struct Stopped {
 ///
 /// One whose first thread has ended seems to have, but others of its threads may live, and start more.
 pub fn below(tops: &[u32]) -> io::Result<Vec<u32>> {
-    let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
+    let found = list(tops)?;
+    Ok(found.into_iter().map(|(pid, _)| pid).collect())
+}
+
+/// As [`below`], with the state of each (proc_pid_stat(5)).
+fn list(tops: &[u32]) -> io::Result<Vec<(u32, char)>> {
+    let mut children: HashMap<u32, Vec<(u32, char)>> = HashMap::new();
     for entry in fs::read_dir("/proc")? {
         let name = entry?.file_name();
         let Some(number) = name.to_str().and_then(|name| name.parse().ok()) else {
@@ -50,16 +56,17 @@ pub fn below(tops: &[u32]) -> io::Result<Vec<u32>> {
         if let Some(stat) = proc_pid::stat(number)?
             && stat.state != 'X'
         {
-            children.entry(stat.parent).or_default().push(number);
+            let child = (number, stat.state);
+            children.entry(stat.parent).or_default().push(child);
         }
     }
     let mut found = Vec::new();
     let mut seen: HashSet<u32> = tops.iter().copied().collect();
     let mut ahead = tops.to_vec();
     while let Some(parent) = ahead.pop() {
-        for &child in children.get(&parent).into_iter().flatten() {
+        for &(child, state) in children.get(&parent).into_iter().flatten() {
             if seen.insert(child) {
-                found.push(child);
+                found.push((child, state));
                 ahead.push(child);
             }
         }
@@ -67,13 +74,16 @@ pub fn below(tops: &[u32]) -> io::Result<Vec<u32>> {
     Ok(found)
 }
 
-/// Stops and holds all that is below these, until there is no more of it; false where that is not reached by `deadline`. A signal
-/// is sent before the next look, and who has one pending starts nothing (fork(2) fails and is tried again): what was not found
-/// then is not there.
+/// Stops and holds all that is below these, until all of it stands still and there is no more of it; false where that is not reached
+/// by `deadline`. The tops themselves are to start nothing meanwhile.
+///
+/// Only of a listing with nothing new, begun when all stood still, it is certain that nothing is missing: what a process has
+/// started before it was stopped may have come after it was itself listed. When they stood still, the listing before tells.
 ///
 /// `stopped` grows by whatever was stopped, also where an error comes of it.
 pub fn stop(tops: &[Top<'_>], stopped: &mut Vec<Stopped>, deadline: Instant) -> io::Result<bool> {
     let mut known: HashSet<u32> = stopped.iter().map(|one| one.process.pid).collect();
+    let mut was_complete = false;
     loop {
         let mut living = Vec::new();
         for top in tops {
@@ -83,24 +93,47 @@ pub fn stop(tops: &[Top<'_>], stopped: &mut Vec<Stopped>, deadline: Instant) -> 
             }
         }
         let pids: Vec<u32> = living.iter().map(|top| top.pid).collect();
-        let mut is_all = true;
-        for pid in below(&pids)? {
+        let mut is_complete = true;
+        for (pid, state) in list(&pids)? {
             if known.contains(&pid) {
+                is_complete &= stands_still(state);
                 continue;
             }
-            is_all = false;
+            is_complete = false;
             if let Some(one) = stop_one(pid, &living)? {
                 known.insert(pid);
                 stopped.push(one);
             }
         }
-        if is_all {
+        if is_complete && was_complete {
             return Ok(true);
         }
+        was_complete = is_complete;
         if Instant::now() > deadline {
             return Ok(false);
         }
     }
+}
+
+/// Whether a process in this state starts nothing: it is stopped, has ended, or waits where nothing but its end reaches it, as for a
+/// child of vfork(2) that is stopped.
+fn stands_still(state: char) -> bool {
+    matches!(state, 'T' | 't' | 'Z' | 'X' | 'D')
+}
+
+/// Waits until a process to which a stop was sent stands still, or has ended; false where it does not by `deadline`.
+pub fn await_standstill(top: Top<'_>, deadline: Instant) -> io::Result<bool> {
+    const PAUSE: Duration = Duration::from_micros(200);
+    // The signal is taken on the way out of the kernel.
+    while proc_pid::stat(top.pid)?.is_some_and(|stat| !stands_still(stat.state))
+        && !top.has_ended()?
+    {
+        if Instant::now() > deadline {
+            return Ok(false);
+        }
+        std::thread::sleep(PAUSE);
+    }
+    Ok(true)
 }
 
 /// Stops a process below one of these; none where it is there no more.

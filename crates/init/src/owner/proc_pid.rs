@@ -2,13 +2,14 @@
 //!
 //! A process that is gone is `None`, never an error: it may end at any moment.
 
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::{fs, io, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
 use hoist_compute::{ProcessEntry, Timestamp};
 use rustix::{
+    event::{PollFd, PollFlags, poll},
     io::Errno,
     process::{Pid, PidfdFlags, pidfd_open},
     time::{ClockId, Timespec, clock_gettime},
@@ -38,6 +39,42 @@ impl ProcessIdentity {
     /// Whether the process is still there, if only as a zombie.
     pub fn exists(self) -> bool {
         start_ticks(self.pid).is_ok_and(|ticks| ticks == Some(self.start_ticks))
+    }
+
+    /// Whether the process is there and has not ended. One whose first thread has ended looks like a zombie, and lives for as long
+    /// as any of its other threads.
+    ///
+    /// # Errors
+    ///
+    /// Where the kernel does not let it be looked at.
+    pub fn is_alive(self) -> io::Result<bool> {
+        let Some(stat) = stat(self.pid)?.filter(|stat| stat.start_ticks == self.start_ticks) else {
+            return Ok(false);
+        };
+        match stat.state {
+            'X' => Ok(false),
+            'Z' => match open(self.pid)?.filter(|_| self.exists()) {
+                Some(pidfd) => has_ended(pidfd.as_fd()).map(|ended| !ended),
+                None => Ok(false),
+            },
+            _ => Ok(true),
+        }
+    }
+}
+
+/// Whether all threads of a process have ended.
+fn has_ended(pidfd: BorrowedFd<'_>) -> io::Result<bool> {
+    const NOW: Timespec = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    let mut descriptors = [PollFd::new(&pidfd, PollFlags::IN)];
+    loop {
+        match poll(&mut descriptors, Some(&NOW)) {
+            Ok(ready) => return Ok(ready > 0),
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
     }
 }
 

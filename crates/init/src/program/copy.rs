@@ -10,15 +10,20 @@ use core::mem::MaybeUninit;
 use hoist_init::wire::{Call, Covered};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{
-    AtFlags, FileType, Gid, Mode, OFlags, RawDir, RawMode, Stat, Timespec, Timestamps, Uid,
-    chownat, fchmod, fchown, fstat, futimens, mkdirat, mknodat, openat, readlinkat_raw, sendfile,
-    statat, symlinkat, unlinkat,
+    AtFlags, FileType, Mode, OFlags, RawDir, RawMode, Stat, fchmod, fstat, mkdirat, mknodat,
+    openat, readlinkat_raw, statat, symlinkat, unlinkat,
 };
 use rustix::io::Errno;
 
 use super::fault::{At, Fault, Result};
 use super::marks;
 use super::mounts::Text;
+
+mod attributes;
+mod content;
+mod links;
+
+use links::Links;
 
 /// How deep a tree may be: each level takes some of the stack.
 pub(crate) const DEEPEST: usize = 128;
@@ -32,12 +37,10 @@ pub(crate) fn cover(mount: BorrowedFd<'_>, place: BorrowedFd<'_>, covered: Cover
     let found = fstat(place).at(Call::Fstat)?;
     let to = directory(mount, c".")?;
     fchmod(&to, mode_of(&found)).at(Call::Fchmod)?;
-    if covered == Covered::Content {
-        let from = directory(place, c".")?;
-        own(&to, &found)?;
-        return tree(&from, &to, Over::Nothing, DEEPEST);
+    match covered {
+        Covered::Content => whole(&directory(place, c".")?, &to, Over::Nothing),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// What is in the place that a tree is copied to.
@@ -51,10 +54,20 @@ enum Over {
 /// Copies a layer over those below it, which are in `to` already (Documentation/filesystems/overlayfs.rst, "whiteouts and opaque
 /// directories").
 pub(crate) fn layer(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
-    let (from, to) = (directory(from, c".")?, directory(to, c".")?);
-    let found = fstat(&from).at(Call::Fstat)?;
-    tree(&from, &to, Over::Layers, DEEPEST)?;
-    own(&to, &found)
+    whole(&directory(from, c".")?, &directory(to, c".")?, Over::Layers)
+}
+
+fn whole(from: &OwnedFd, to: &OwnedFd, over: Over) -> Result<()> {
+    let found = fstat(from).at(Call::Fstat)?;
+    let mut walk = Walk {
+        over,
+        links: Links::of(to.as_fd()),
+    };
+    let copied = walk.tree(from, to, DEEPEST);
+    // They are nobody's to see, whatever became of the copy.
+    let removed = walk.links.remove();
+    copied.and(removed)?;
+    attributes::give(to, from, &found)
 }
 
 /// Whether nothing is in a directory.
@@ -80,76 +93,99 @@ fn mode_of(stat: &Stat) -> Mode {
     Mode::from_raw_mode(stat.st_mode & PERMISSIONS)
 }
 
-/// Gives the copy the owner and the mode of what it is a copy of. One that nobody can own here is the copier's, and lends
-/// nobody the copier's identity.
-fn own(copy: &OwnedFd, like: &Stat) -> Result<()> {
-    let (uid, gid) = (Uid::from_raw(like.st_uid), Gid::from_raw(like.st_gid));
-    let mode = match unless_unmapped(fchown(copy, Some(uid), Some(gid)))? {
-        true => mode_of(like),
-        false => mode_of(like) - (Mode::SUID | Mode::SGID),
-    };
-    fchmod(copy, mode).at(Call::Fchmod)
+/// A copy that is being made.
+struct Walk<'a> {
+    over: Over,
+    links: Links<'a>,
 }
 
-fn tree(from: &OwnedFd, to: &OwnedFd, over: Over, depth: usize) -> Result<()> {
-    if depth == 0 {
-        return Err(Fault::new(Call::Openat, Errno::NAMETOOLONG));
-    }
-    let mut buffer = [MaybeUninit::uninit(); 2048];
-    let mut entries = RawDir::new(from, &mut buffer);
-    while let Some(entry) = entries.next() {
-        let entry = entry.at(Call::Getdents)?;
-        let name = entry.file_name();
-        if name != c"." && name != c".." {
-            one(from, to, name, over, depth)?;
+impl Walk<'_> {
+    fn tree(&mut self, from: &OwnedFd, to: &OwnedFd, depth: usize) -> Result<()> {
+        if depth == 0 {
+            return Err(Fault::new(Call::Openat, Errno::NAMETOOLONG));
         }
+        let mut buffer = [MaybeUninit::uninit(); 2048];
+        let mut entries = RawDir::new(from, &mut buffer);
+        while let Some(entry) = entries.next() {
+            let entry = entry.at(Call::Getdents)?;
+            let name = entry.file_name();
+            if name != c"." && name != c".." {
+                self.one(from, to, name, depth)?;
+            }
+        }
+        Ok(())
     }
-    Ok(())
-}
 
-fn one(from: &OwnedFd, to: &OwnedFd, name: &CStr, over: Over, depth: usize) -> Result<()> {
-    // A handle of the entry itself, whatever it is: what is looked at is what is copied.
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let entry = openat(from, name, flags, Mode::empty()).at(Call::Openat)?;
-    let found = fstat(&entry).at(Call::Fstat)?;
-    if over == Over::Layers {
-        if marks::is_whiteout(&entry, &found)? {
-            return remove(to.as_fd(), name, DEEPEST);
+    fn one(&mut self, from: &OwnedFd, to: &OwnedFd, name: &CStr, depth: usize) -> Result<()> {
+        let entry = handle(from, name)?;
+        let found = fstat(&entry).at(Call::Fstat)?;
+        if self.over == Over::Layers {
+            if marks::is_whiteout(&entry, &found)? {
+                return remove(to.as_fd(), name, DEEPEST);
+            }
+            if !shows_what_is_below(&entry, &found, to, name)? {
+                remove(to.as_fd(), name, DEEPEST)?;
+            }
         }
-        if !shows_what_is_below(&entry, &found, to, name)? {
-            remove(to.as_fd(), name, DEEPEST)?;
-        }
-    }
-    match FileType::from_raw_mode(found.st_mode) {
-        FileType::Directory => {
+        if FileType::from_raw_mode(found.st_mode) == FileType::Directory {
             match mkdirat(to, name, Mode::RWXU) {
-                Err(Errno::EXIST) if over == Over::Layers => {}
+                Err(Errno::EXIST) if self.over == Over::Layers => {}
                 made => made.at(Call::Mkdirat)?,
             }
             let made = directory(to.as_fd(), name)?;
-            tree(&directory(entry.as_fd(), c".")?, &made, over, depth - 1)?;
-            own(&made, &found)
+            self.tree(&directory(entry.as_fd(), c".")?, &made, depth - 1)?;
+            return attributes::give(&made, &entry, &found);
         }
-        FileType::RegularFile => file(&entry, to, name, &found),
-        FileType::Symlink => {
-            let mut content = [MaybeUninit::uninit(); 4096];
-            let (content, _) = readlinkat_raw(&entry, c"", &mut content).at(Call::Readlinkat)?;
-            let mut text = Text::<4097>::new();
-            text.push(content)?;
-            symlinkat(text.as_c_str()?, to, name).at(Call::Symlinkat)?;
-            own_by_name(to, name, &found)
+        if self.links.made(&found, to, name)? {
+            return Ok(());
         }
-        // A socket means nothing without whoever listens at it.
-        FileType::Socket => Ok(()),
-        kind => match mknodat(to, name, kind, mode_of(&found), found.st_rdev) {
-            // In a user namespace nobody could open it either.
-            Err(Errno::PERM) if over == Over::Layers => Ok(()),
-            made => {
-                made.at(Call::Mknodat)?;
-                own_by_name(to, name, &found)
-            }
-        },
+        match self.single(&entry, &found, to, name)? {
+            true => self.links.keep(&found, to, name),
+            false => Ok(()),
+        }
     }
+
+    /// Copies what is no directory; false where it is left out.
+    fn single(&self, entry: &OwnedFd, found: &Stat, to: &OwnedFd, name: &CStr) -> Result<bool> {
+        let kind = FileType::from_raw_mode(found.st_mode);
+        match kind {
+            FileType::RegularFile => {
+                let copy = content::copy(entry, found, to, name)?;
+                return attributes::give(&copy, entry, found).map(|()| true);
+            }
+            FileType::Symlink => link(entry, to, name)?,
+            // Nothing is at the other end of it: who listens has the one that this is a copy of.
+            FileType::Socket => return Ok(false),
+            kind => match mknodat(to, name, kind, mode_of(found), found.st_rdev) {
+                // In a user namespace nobody could open it either.
+                Err(Errno::PERM) if self.over == Over::Layers => return Ok(false),
+                made => made.at(Call::Mknodat)?,
+            },
+        }
+        let made = handle(to, name)?;
+        // Others may write where this is copied to.
+        let now = fstat(&made).at(Call::Fstat)?;
+        if FileType::from_raw_mode(now.st_mode) != kind {
+            return Err(Fault::mismatch());
+        }
+        attributes::give(&made, entry, found).map(|()| true)
+    }
+}
+
+/// A handle of the entry itself, whatever it is: what is looked at is what is copied.
+fn handle(at: &OwnedFd, name: &CStr) -> Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    openat(at, name, flags, Mode::empty()).at(Call::Openat)
+}
+
+// Its buffers are not for the stack of every level.
+#[inline(never)]
+fn link(entry: &OwnedFd, to: &OwnedFd, name: &CStr) -> Result<()> {
+    let mut content = [MaybeUninit::uninit(); 4096];
+    let (content, _) = readlinkat_raw(entry, c"", &mut content).at(Call::Readlinkat)?;
+    let mut text = Text::<4097>::new();
+    text.push(content)?;
+    symlinkat(text.as_c_str()?, to, name).at(Call::Symlinkat)
 }
 
 /// Whether an entry of a layer is a directory that shows what one below it in `to` has, too.
@@ -188,52 +224,4 @@ pub(crate) fn remove(at: BorrowedFd<'_>, name: &CStr, depth: usize) -> Result<()
         }
     }
     unlinkat(at, name, AtFlags::REMOVEDIR).at(Call::Unlinkat)
-}
-
-/// Who has no number in this user namespace cannot be an owner in it: what belongs to such is seen as nobody's, and its copy is
-/// the copier's. Whether the owner was given.
-fn unless_unmapped(given: core::result::Result<(), Errno>) -> Result<bool> {
-    match given {
-        Err(Errno::INVAL) => Ok(false),
-        result => result.at(Call::Fchown).map(|()| true),
-    }
-}
-
-fn own_by_name(to: &OwnedFd, name: &CStr, like: &Stat) -> Result<()> {
-    let (uid, gid) = (Uid::from_raw(like.st_uid), Gid::from_raw(like.st_gid));
-    unless_unmapped(chownat(
-        to,
-        name,
-        Some(uid),
-        Some(gid),
-        AtFlags::SYMLINK_NOFOLLOW,
-    ))
-    .map(drop)
-}
-
-fn file(entry: &OwnedFd, to: &OwnedFd, name: &CStr, found: &Stat) -> Result<()> {
-    const CHUNK: usize = 1 << 20;
-    let mut path = Text::<32>::new();
-    path.push_descriptor(entry.as_fd())?;
-    // By the handle, which is known to be of a regular file.
-    let source = rustix::fs::open(
-        path.as_c_str()?,
-        OFlags::RDONLY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )
-    .at(Call::Openat)?;
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-    let copy = openat(to, name, flags, Mode::RUSR | Mode::WUSR).at(Call::Openat)?;
-    while sendfile(&copy, &source, None, CHUNK).at(Call::Sendfile)? > 0 {}
-    own(&copy, found)?;
-    // Who compares the copy with what it is a copy of looks at it.
-    let changed = Timespec {
-        tv_sec: found.st_mtime as _,
-        tv_nsec: found.st_mtime_nsec as _,
-    };
-    let times = Timestamps {
-        last_access: changed,
-        last_modification: changed,
-    };
-    futimens(&copy, &times).at(Call::Utimensat)
 }

@@ -31,6 +31,17 @@ pub(crate) fn is_opaque(entry: &OwnedFd) -> Result<bool> {
     Ok(first_byte(entry, &NAMES)? == Some(b'y'))
 }
 
+/// Whether an extended attribute is an overlay's own, which it does not show.
+pub(crate) fn is_mark(name: &CStr) -> bool {
+    const PREFIXES: [&[u8]; 3] = [
+        b"trusted.overlay.",
+        b"user.overlay.",
+        b"user.fuseoverlayfs.",
+    ];
+    let name = name.to_bytes();
+    PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
 /// The first byte of the first attribute that there is. A value longer than one byte is no mark that says `y`.
 fn first_byte(entry: &OwnedFd, names: &[&CStr]) -> Result<Option<u8>> {
     // A handle has no fgetxattr(2); its name in procfs has.
@@ -43,7 +54,7 @@ fn first_byte(entry: &OwnedFd, names: &[&CStr]) -> Result<Option<u8>> {
             Err(Errno::RANGE) => return Ok(Some(0)),
             // There is none, the file system has none, or they are not this user's to see: an overlay could not see it either.
             Err(Errno::NODATA | Errno::NOTSUP | Errno::PERM | Errno::ACCESS) => {}
-            Err(errno) => return Err(Fault::new(Call::Fstat, errno)),
+            Err(errno) => return Err(Fault::new(Call::Getxattr, errno)),
         }
     }
     Ok(None)

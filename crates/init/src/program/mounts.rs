@@ -222,6 +222,18 @@ impl<const LENGTH: usize> Text<LENGTH> {
         self.push(&digits[first..])
     }
 
+    /// Sixteen digits.
+    pub(crate) fn push_hexadecimal(&mut self, number: u64) -> Result<()> {
+        let mut digits = [0_u8; 16];
+        for (digit, shift) in digits.iter_mut().zip((0..16).rev()) {
+            *digit = match (number >> (shift * 4)) as u8 & 15 {
+                value @ ..10 => b'0' + value,
+                value => b'a' + value - 10,
+            };
+        }
+        self.push(&digits)
+    }
+
     pub(crate) fn as_c_str(&self) -> Result<&CStr> {
         CStr::from_bytes_until_nul(&self.bytes).map_err(|_| Fault::new(Call::Decode, Errno::INVAL))
     }

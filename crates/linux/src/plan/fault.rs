@@ -18,25 +18,38 @@ pub enum Fault {
 }
 
 impl Plan {
-    /// The plan with `fault` before the step of this [`index`](super::PlannedStep::index); behind the last step it is
-    /// never met, as that one executes the program.
+    /// The plan with `fault` before the step of this [`index`](super::PlannedStep::index). Behind the last step, where the number
+    /// goes on, come those of the programs that show its layers, one after the other; behind those the fault is never met.
     #[must_use]
     pub fn with_fault(&self, before: u32, fault: Fault) -> Self {
-        let mut program = Steps::default();
-        for (index, step) in (0..).zip(self.program.iter()) {
-            if index == before {
-                program.push(match fault {
-                    Fault::Fail(errno) => Step::FailHere { errno },
-                    Fault::Die => Step::DieHere {},
-                    Fault::LoseOwner => Step::LoseOwnerHere {},
-                });
+        let mut faulty = self.clone();
+        let Some(mut left) = before.checked_sub(self.count()) else {
+            faulty.program = Steps::default();
+            for (index, step) in (0..).zip(self.program.iter()) {
+                if index == before {
+                    faulty.program.push(match fault {
+                        Fault::Fail(errno) => Step::FailHere { errno },
+                        Fault::Die => Step::DieHere {},
+                        Fault::LoseOwner => Step::LoseOwnerHere {},
+                    });
+                }
+                faulty.program.push(step);
             }
-            program.push(step);
+            return faulty;
+        };
+        for server in &mut faulty.servers {
+            let count = server.count();
+            *server = server.with_fault(left, fault);
+            match left.checked_sub(count) {
+                Some(rest) => left = rest,
+                None => break,
+            }
         }
-        Self {
-            program,
-            ..self.clone()
-        }
+        faulty
+    }
+
+    fn count(&self) -> u32 {
+        self.program.iter().map(|_| 1).sum()
     }
 
     /// Whether carrying out the plan kills the owner.

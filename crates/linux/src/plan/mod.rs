@@ -640,7 +640,12 @@ fn file_systems(
             propagation::PRIVATE
         },
     });
-    root::make(steps, servers, &spec.root, context)?;
+    let root_is_read_only = oci
+        .root()
+        .as_ref()
+        .and_then(|root| root.readonly())
+        .unwrap_or(false);
+    root::make(steps, servers, &spec.root, root_is_read_only, context)?;
     mounts::make(steps, descriptors, mounts, context)?;
     devices::make(steps, oci, context)?;
     if let Some(path) = working_directory.filter(|path| path.as_os_str() != "/") {
@@ -667,12 +672,7 @@ fn file_systems(
             path: &c_string("read-only path", path)?,
         });
     }
-    if oci
-        .root()
-        .as_ref()
-        .and_then(|root| root.readonly())
-        .unwrap_or(false)
-    {
+    if root_is_read_only {
         root::make_read_only(steps, &spec.root, context)?;
     }
     Ok(())

@@ -29,6 +29,7 @@ pub(crate) fn make(
     steps: &mut Steps,
     servers: &mut Servers,
     source: &RootSource,
+    read_only: bool,
     context: &Context<'_>,
 ) -> Result<(), PlanError> {
     match source {
@@ -62,7 +63,7 @@ pub(crate) fn make(
                     "its directories were not looked at",
                 )
             })?;
-            compose_host(steps, servers, host, context)?;
+            compose_host(steps, servers, host, read_only, context)?;
         }
     }
     Ok(())
@@ -209,11 +210,13 @@ fn overlay_in(
 }
 
 /// A tmpfs with an overlay per system directory: overlayfs shows no mounts below a lower directory, and the kernel refuses `/`
-/// as one in a user namespace, so the root cannot be one overlay.
+/// as one in a user namespace, so the root cannot be one overlay. Where no overlay can be had, a root that is to be read only
+/// has the directories themselves.
 fn compose_host(
     steps: &mut Steps,
     servers: &mut Servers,
     host: &HostRoot,
+    read_only: bool,
     context: &Context<'_>,
 ) -> Result<(), PlanError> {
     make_memory_root(steps)?;
@@ -221,12 +224,15 @@ fn compose_host(
     match method {
         LayerMethod::Overlay => make_scratch(steps)?,
         LayerMethod::Fuse(_) => {}
+        LayerMethod::Copy if read_only => {}
         LayerMethod::Copy => {
             return Err(PlanError::Unsupported {
-                what: "this machine's own root".to_owned(),
-                reason: "it is not copied for a container, and there is nothing here to put it together by".to_owned(),
+                what: "this machine's own root, to be written to".to_owned(),
+                reason: "there is nothing here to keep apart what is written, and it is not copied for a container".to_owned(),
                 remedy: Some(
-                    "give --rootfs or --layer; or see what `hoist info` says of layers".to_owned(),
+                    "give --read-only, with --tmpfs or -v for what is written; or --rootfs or --layer; or see what \
+                     `hoist info` says of layers"
+                        .to_owned(),
                 ),
             });
         }
@@ -266,7 +272,7 @@ fn compose_host(
                     may_exist: false,
                 });
             }
-            HostEntryKind::Overlay => {
+            HostEntryKind::Overlay if method != LayerMethod::Copy => {
                 overlays += 1;
                 let layers = [entry.path.clone()];
                 let out = Slot::DIRECTORY;
@@ -282,7 +288,7 @@ fn compose_host(
                     target: &path,
                 });
             }
-            HostEntryKind::BindFile | HostEntryKind::BindDirectory => {
+            HostEntryKind::Overlay | HostEntryKind::BindFile | HostEntryKind::BindDirectory => {
                 steps.push(Step::Bind {
                     source: &path,
                     tree: Slot::NONE,
@@ -316,6 +322,8 @@ pub(crate) fn make_read_only(
     context: &Context<'_>,
 ) -> Result<(), PlanError> {
     let composed = match (source, &context.facts.host_root) {
+        // What could not be put together is there as it is, and was never to be written to.
+        (RootSource::Host, Some(_)) if context.features.layer_method() == LayerMethod::Copy => &[],
         (RootSource::Host, Some(host)) => host.entries.as_slice(),
         _ => &[],
     };

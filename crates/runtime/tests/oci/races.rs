@@ -1,5 +1,5 @@
-//! Section 2a of the field's history, with a thread that changes the root while it is set up: 10,000 rounds each with
-//! `HOIST_TESTS_FULL=1`.
+//! Section 2a of the field's history, with a thread that changes the root while it is set up: with `HOIST_TESTS_FULL=1` until there
+//! were at least 10,000 rounds and 10^6 swaps of each.
 
 use std::{
     fs,
@@ -8,9 +8,10 @@ use std::{
     process::Command,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::{self, JoinHandle},
+    time::Instant,
 };
 
 use hoist_testing::{Suite, full};
@@ -42,14 +43,14 @@ pub(crate) fn add(suite: Suite) -> Suite {
         )
 }
 
-fn rounds() -> u32 {
-    if full() { 10_000 } else { 25 }
-}
-
 /// Puts a link in the place of something, and that back, again and again, until it is dropped.
 struct Swapper {
     stop: Arc<AtomicBool>,
+    /// How often the link was put in the place.
+    swaps: Arc<AtomicU64>,
     thread: Option<JoinHandle<()>>,
+    begun: Instant,
+    rounds: u32,
 }
 
 impl Swapper {
@@ -57,20 +58,42 @@ impl Swapper {
         let (link, spare) = (place.with_extension("link"), place.with_extension("spare"));
         symlink(target, &link).unwrap();
         let (stop, place) = (Arc::new(AtomicBool::new(false)), place.to_owned());
-        let stopped = Arc::clone(&stop);
+        let swaps = Arc::new(AtomicU64::new(0));
+        let (stopped, counted) = (Arc::clone(&stop), Arc::clone(&swaps));
         let thread = thread::spawn(move || {
             while !stopped.load(Ordering::Relaxed) {
                 // Either of them may be in the way of the other for a moment.
                 let _ = fs::rename(&place, &spare);
-                let _ = fs::rename(&link, &place);
+                let swapped = fs::rename(&link, &place).is_ok();
                 let _ = fs::rename(&place, &link);
                 let _ = fs::rename(&spare, &place);
+                counted.fetch_add(swapped.into(), Ordering::Relaxed);
             }
         });
         Self {
             stop,
+            swaps,
             thread: Some(thread),
+            begun: Instant::now(),
+            rounds: 0,
         }
+    }
+
+    /// Whether another round is to be made while it swaps.
+    fn goes_on(&mut self) -> bool {
+        let (rounds, swaps) = if full() {
+            (10_000, 1_000_000)
+        } else {
+            (25, 25)
+        };
+        let made = self.swaps.load(Ordering::Relaxed);
+        if self.rounds >= rounds && made >= swaps {
+            let took = self.begun.elapsed().as_secs();
+            eprintln!("{} rounds with {made} swaps in {took} s", self.rounds);
+            return false;
+        }
+        self.rounds += 1;
+        true
     }
 }
 
@@ -114,8 +137,8 @@ fn proc_and_dev() {
 
 /// Starts containers while `place` is swapped for a link to the bait's folder.
 fn start_while_swapped(bundle: &Bundle, bait: &Bait, place: &Path) {
-    let swapper = Swapper::start(place, &bait.path().join("folder"));
-    for _ in 0..rounds() {
+    let mut swapper = Swapper::start(place, &bait.path().join("folder"));
+    while swapper.goes_on() {
         let said = bundle.call(&["run", &bundle.id]);
         assert!(said.code == Some(0) || said.code == Some(1), "{said:?}");
         bundle.call(&["delete", "--force", &bundle.id]).ok();
@@ -149,8 +172,8 @@ fn null() {
             .unwrap()
             .success()
     );
-    let swapper = Swapper::start(&place, &bait.path().join("file"));
-    for _ in 0..rounds() {
+    let mut swapper = Swapper::start(&place, &bait.path().join("file"));
+    while swapper.goes_on() {
         let said = bundle.call(&["run", &bundle.id]);
         match said.code {
             // The bait has a text.
@@ -174,10 +197,10 @@ fn console() {
     bundle.write();
     let place = bundle.rootfs().join("dev/console");
     fs::write(&place, "").unwrap();
-    let swapper = Swapper::start(&place, &bait.path().join("file"));
+    let mut swapper = Swapper::start(&place, &bait.path().join("file"));
     let listener = UnixListener::bind(bundle.path("console")).unwrap();
     listener.set_nonblocking(true).unwrap();
-    for _ in 0..rounds() {
+    while swapper.goes_on() {
         let said = bundle.launch(&["create", "--console-socket", "console", &bundle.id]);
         assert!(said.code == Some(0) || said.code == Some(1), "{said:?}");
         if said.code == Some(0) {

@@ -123,6 +123,10 @@ fn one(action: &str, words: &[String]) -> Done {
             say("ready")?;
             for_ever()
         }
+        "deaf" => {
+            sys::ignore(libc::SIGTERM);
+            Ok(())
+        }
         "trap" => {
             let awaited = sys::Awaited::block(small(0)?).map_err(failed)?;
             say("ready")?;
@@ -138,6 +142,33 @@ fn one(action: &str, words: &[String]) -> Done {
             Ok(())
         }
         "daemon" => daemon(Duration::from_millis(number(0)?)).map_err(failed),
+        "leaderless" => {
+            thread::spawn(|| {
+                loop {
+                    if matches!(sys::fork(), Ok(None)) {
+                        let _ = for_ever();
+                    }
+                    thread::sleep(Duration::from_millis(50));
+                }
+            });
+            sys::end_thread()
+        }
+        "keep" => match sys::fork().map_err(failed)? {
+            Some(_) => for_ever(),
+            None => Ok(()),
+        },
+        "comet" => {
+            if sys::fork().map_err(failed)?.is_some() {
+                while sys::wait(-1).is_ok() {}
+                return for_ever();
+            }
+            loop {
+                thread::sleep(Duration::from_millis(100));
+                if sys::fork().map_err(failed)?.is_some() {
+                    sys::exit(0);
+                }
+            }
+        }
         "zombies" => {
             for _ in 0..number(0)? {
                 if let Some(child) = sys::fork().map_err(failed)? {

@@ -24,7 +24,10 @@ use windows_sys::Win32::{
     System::Threading::{GetCurrentProcess, GetProcessHandleCount, WaitForSingleObject},
 };
 
-use super::probe;
+use super::{
+    layers::{self, Layers},
+    probe,
+};
 use crate::{full, hangs_after};
 
 /// A behaviour that has not ended by then hangs; under Wine the longest take a minute.
@@ -51,12 +54,18 @@ pub struct Backend {
 
 /// Runs every behaviour; one that needs an ability which the backend lacks is ignored.
 pub fn main(backend: Backend) -> ExitCode {
+    main_with(backend, None)
+}
+
+/// The same in containers with these layers.
+pub fn main_with(backend: Backend, layers: Option<Layers>) -> ExitCode {
+    let layers = layers.map(Arc::new);
     probe::main_if_asked();
     let arguments: Vec<String> = std::env::args().collect();
     if let [_, first, tag, folder, action @ ..] = arguments.as_slice()
         && first == "another-process"
     {
-        let acted = Place::new(backend, tag, Path::new(folder))
+        let acted = Place::new(backend, layers, tag, Path::new(folder))
             .map_err(|error| chain(&error))
             .and_then(|place| conformance::act(&place, action).map_err(|error| chain(&*error)));
         return match acted {
@@ -72,7 +81,7 @@ pub fn main(backend: Backend) -> ExitCode {
     let trials = conformance::behaviours()
         .into_iter()
         .map(|behaviour| {
-            let folder = folder.clone();
+            let (folder, layers) = (folder.clone(), layers.clone());
             Trial::ignorable_test(behaviour.name, move || {
                 let missing = (backend.missing)();
                 let lacked = || {
@@ -85,7 +94,8 @@ pub fn main(backend: Backend) -> ExitCode {
                     return Ok(Completion::ignored_with(reason));
                 }
                 let tag = format!("conform{}", std::process::id());
-                let place = Place::new(backend, &tag, &folder).map_err(|error| chain(&error))?;
+                let place =
+                    Place::new(backend, layers, &tag, &folder).map_err(|error| chain(&error))?;
                 let before = left(backend, &folder);
                 hangs_after(HANGS_AFTER, move || {
                     (behaviour.run)(&place).map_err(|error| chain(&*error))
@@ -169,20 +179,32 @@ fn prepare(folder: &Path) -> io::Result<()> {
 
 struct Place {
     backend: Backend,
+    layers: Option<Arc<Layers>>,
     service: Arc<dyn ComputeService>,
     tag: String,
     folder: PathBuf,
+    /// Where a container finds the probe.
     root: String,
 }
 
 impl Place {
-    fn new(backend: Backend, tag: &str, folder: &Path) -> hoist_compute::Result<Self> {
+    fn new(
+        backend: Backend,
+        layers: Option<Arc<Layers>>,
+        tag: &str,
+        folder: &Path,
+    ) -> hoist_compute::Result<Self> {
+        let root = match &layers {
+            Some(_) => layers::INSIDE.to_owned(),
+            None => folder.join("root").to_string_lossy().replace('\\', "/"),
+        };
         Ok(Self {
             backend,
+            layers,
             service: (backend.make)(folder.join("records"))?,
             tag: tag.to_owned(),
             folder: folder.to_owned(),
-            root: folder.join("root").to_string_lossy().replace('\\', "/"),
+            root,
         })
     }
 
@@ -212,12 +234,15 @@ impl Fixture for Place {
             "ociVersion": "1.2.0",
             "process": self.process_json(probe),
         });
-        let mut root = RootSource::Unisolated;
-        if self.backend.is_isolated {
-            oci["root"] = json!({"path": self.root});
-            oci["windows"] = json!({"layerFolders": [self.root]});
-            root = RootSource::Directory(PathBuf::from(&self.root));
-        }
+        let root = match &self.layers {
+            _ if !self.backend.is_isolated => RootSource::Unisolated,
+            Some(layers) => RootSource::Directory(layers.give(&mut oci, &self.folder.join("root"))),
+            None => {
+                oci["root"] = json!({"path": self.root});
+                oci["windows"] = json!({"layerFolders": [self.root]});
+                RootSource::Directory(PathBuf::from(&self.root))
+            }
+        };
         ContainerSpec {
             oci: serde_json::from_value(oci).unwrap(),
             root,

@@ -1,9 +1,14 @@
 //! The same on Windows: the probe, the behaviours' fixture, and the double of `vmcompute.dll` as a service of several processes.
 
 mod conformance;
+mod console;
 mod double;
+mod layers;
 mod probe;
+mod usage;
 
-pub use conformance::{Backend, handles, main};
+pub use conformance::{Backend, handles, main, main_with};
 pub use double::Double;
+pub use layers::Layers;
 pub use probe::main_if_asked as probe_if_asked;
+pub use usage::Usage;

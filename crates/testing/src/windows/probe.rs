@@ -14,6 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::console;
 use hoist_compute::conformance::pattern;
 use serde_json::json;
 use windows_sys::Win32::{
@@ -117,6 +118,19 @@ fn one(action: &str, words: &[String]) -> Done {
                 thread::sleep(Duration::from_secs(3600));
             }
         }
+        "size" => say_size(&size()?),
+        "sizes" => {
+            let mut last = [0, 0];
+            loop {
+                let now = size()?;
+                if now != last {
+                    say_size(&now)?;
+                    last = now;
+                }
+                thread::sleep(Duration::from_millis(5));
+            }
+        }
+        "raw" => console::make_raw().map_err(failed),
         "spin" => {
             let end = Instant::now() + Duration::from_millis(number(0)?);
             while Instant::now() < end {
@@ -145,6 +159,14 @@ fn one(action: &str, words: &[String]) -> Done {
     }
 }
 
+fn size() -> Result<[u16; 2], String> {
+    console::size().ok_or_else(|| "the process has no console".to_owned())
+}
+
+fn say_size([height, width]: &[u16; 2]) -> Done {
+    say(&format!("{height} {width}"))
+}
+
 fn report() -> io::Result<String> {
     let directory = std::env::current_dir()?
         .to_string_lossy()
@@ -153,10 +175,13 @@ fn report() -> io::Result<String> {
     let environment: Vec<String> = std::env::vars()
         .map(|(name, value)| format!("{name}={value}"))
         .collect();
+    let size = console::size();
     Ok(json!({
         "pid": std::process::id(),
         "working_directory": directory,
         "environment": environment,
+        "terminals": [size, size, size],
+        "controls_terminal": size.is_some(),
     })
     .to_string())
 }

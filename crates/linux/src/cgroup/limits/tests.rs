@@ -4,7 +4,7 @@ use super::super::{
     devices::tests::DOCKER,
     layout::tests::{hybrid, v2_only},
 };
-use super::*;
+use super::{check::numbers, cpu::weight_of, *};
 
 fn resources(json: &str) -> LinuxResources {
     serde_json::from_str(json).unwrap()

@@ -1,0 +1,185 @@
+//! How all that an exec has started is ended where it has no cgroup of its own: as its descendants (row 8).
+
+#[cfg(not(target_os = "linux"))]
+fn main() {}
+
+#[cfg(target_os = "linux")]
+fn main() -> std::process::ExitCode {
+    hoist_testing::command::main(env!("CARGO_BIN_EXE_hoist"), linux::CASES)
+}
+
+#[cfg(target_os = "linux")]
+#[allow(clippy::unwrap_used, reason = "this is test code")]
+mod linux {
+    use std::fs;
+    use std::path::{Path, PathBuf};
+    use std::time::{Duration, Instant};
+
+    use hoist_testing::{
+        Need,
+        command::{By::User, Case, Hoist},
+    };
+
+    pub(super) const CASES: &[Case] = &[
+        Case {
+            name: "exec --timeout ends a process whose first thread has ended, with what its other threads go on to start",
+            by: User,
+            needs: &[],
+            run: |hoist| ends_all(hoist, &["deaf", "+", "leaderless"]),
+        },
+        Case {
+            name: "exec --timeout ends a child whose first thread has ended, with what its other threads go on to start",
+            by: User,
+            needs: &[],
+            run: |hoist| ends_all(hoist, &["deaf", "+", "keep", "+", "leaderless"]),
+        },
+        Case {
+            name: "a process that goes on by forking and ending, over and over, is stopped for good",
+            by: User,
+            needs: &[],
+            run: comet,
+        },
+        Case {
+            name: "a process of the tree that does not end is told, with what to do, and the others are ended",
+            by: User,
+            needs: &[Need::Root, Need::CgroupV1],
+            run: unending,
+        },
+    ];
+
+    /// The processes of the container's process namespace with a thread that lives, its first process apart.
+    fn living(hoist: &Hoist) -> Vec<u32> {
+        let first = hoist.inspect("web")["State"]["Pid"].as_u64().unwrap();
+        let namespace = |pid: u64| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
+        let own = namespace(first).unwrap();
+        let lives = |pid: &u64| {
+            let tasks = fs::read_dir(format!("/proc/{pid}/task"));
+            tasks.into_iter().flatten().flatten().any(|task| {
+                fs::read_to_string(task.path().join("stat")).is_ok_and(|stat| {
+                    let state = stat.rsplit(") ").next().unwrap_or_default();
+                    !state.starts_with(['Z', 'X'])
+                })
+            })
+        };
+        // One whose first thread has ended has no namespaces to be seen; its threads have.
+        let is_inside = |pid: &u64| {
+            let tasks = fs::read_dir(format!("/proc/{pid}/task"));
+            tasks.into_iter().flatten().flatten().any(|task| {
+                fs::read_link(task.path().join("ns/pid")).is_ok_and(|found| found == own)
+            })
+        };
+        fs::read_dir("/proc")
+            .unwrap()
+            .filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok())
+            .filter(|pid| *pid != first && is_inside(pid) && lives(pid))
+            .map(|pid| pid as u32)
+            .collect()
+    }
+
+    fn soon(what: &str, mut holds: impl FnMut() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !holds() {
+            assert!(Instant::now() < deadline, "{what}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn ends_all(hoist: &Hoist, probe: &[&str]) {
+        let _running = hoist.background("web", &[], &["idle"]);
+        assert_eq!(living(hoist), [0; 0]);
+        // That what is looked for is there to be seen: a further process and what it starts, with no end of its own.
+        let id = detached(hoist, "600", probe);
+        soon("it starts others", || living(hoist).len() > 2);
+        hoist
+            .hoist(&["process", "stop", "-t", "0", &id])
+            .succeeded();
+        assert_eq!(living(hoist), [0; 0]);
+        hoist
+            .exec(&["--timeout", "1"], "web", probe)
+            .ended_with(124);
+        assert_eq!(living(hoist), [0; 0]);
+    }
+
+    /// `hoist exec -d`: the exec's id.
+    fn detached(hoist: &Hoist, timeout: &str, probe: &[&str]) -> String {
+        let ran = hoist.exec(&["-d", "--timeout", timeout], "web", probe);
+        ran.succeeded().trim().to_owned()
+    }
+
+    fn comet(hoist: &Hoist) {
+        let _running = hoist.background("web", &[], &["idle"]);
+        let id = detached(hoist, "600", &["deaf", "+", "comet"]);
+        let seen = living(hoist);
+        soon("it moves on", || {
+            living(hoist).iter().any(|pid| !seen.contains(pid))
+        });
+        hoist
+            .hoist(&["process", "stop", "-t", "0", &id])
+            .succeeded();
+        assert_eq!(living(hoist), [0; 0]);
+    }
+
+    /// A cgroup whose processes are frozen: not even SIGKILL ends them before they are thawed (cgroup-v1/freezer-subsystem.rst).
+    struct Frozen(PathBuf);
+
+    impl Frozen {
+        fn new(hoist: &Hoist, pid: u32) -> Self {
+            let folder = Path::new("/sys/fs/cgroup/freezer").join(hoist.tag());
+            fs::create_dir(&folder).unwrap();
+            let frozen = Self(folder);
+            frozen.write("cgroup.procs", &pid.to_string());
+            frozen.write("freezer.state", "FROZEN");
+            soon("it is frozen", || {
+                fs::read_to_string(frozen.0.join("freezer.state"))
+                    .unwrap()
+                    .trim()
+                    == "FROZEN"
+            });
+            frozen
+        }
+
+        fn write(&self, file: &str, value: &str) {
+            fs::write(self.0.join(file), value).unwrap();
+        }
+    }
+
+    impl Drop for Frozen {
+        fn drop(&mut self) {
+            self.write("freezer.state", "THAWED");
+            let held = fs::read_to_string(self.0.join("cgroup.procs")).unwrap_or_default();
+            for pid in held.lines() {
+                let _ = fs::write("/sys/fs/cgroup/freezer/cgroup.procs", pid);
+            }
+            let deadline = Instant::now() + Duration::from_secs(60);
+            while fs::remove_dir(&self.0).is_err() && Instant::now() < deadline {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+    }
+
+    fn unending(hoist: &Hoist) {
+        let _running = hoist.background("web", &[], &["idle"]);
+        let id = detached(
+            hoist,
+            "600",
+            &[
+                "deaf", "+", "daemon", "600000", "+", "fork", "2", "+", "idle",
+            ],
+        );
+        soon("its tree is there", || living(hoist).len() == 4);
+        let all = living(hoist);
+        let parent = |pid: &&u32| {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+            let after = stat.rsplit(") ").next().unwrap().to_owned();
+            let parent: u32 = after.split(' ').nth(1).unwrap().parse().unwrap();
+            all.contains(&parent)
+        };
+        let frozen = Frozen::new(hoist, *all.iter().find(parent).unwrap());
+        let stopped = hoist.hoist(&["process", "stop", "-t", "0", &id]);
+        stopped.failed_with(1, &["end exec", "by force", "cannot be killed"]);
+        // The one that is frozen alone is left.
+        soon("the others end", || living(hoist).len() == 1);
+        drop(frozen);
+        soon("it ends", || living(hoist).is_empty());
+    }
+}
