@@ -22,6 +22,8 @@
 #[cfg(target_os = "linux")]
 mod linux;
 pub mod plan;
+#[cfg(any(target_os = "linux", windows))]
+mod refused;
 
 #[cfg(windows)]
 mod windows;

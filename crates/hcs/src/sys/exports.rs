@@ -10,12 +10,13 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
+use hoist_windows::text::wide;
 use windows_sys::{Win32::Foundation::INVALID_HANDLE_VALUE, core::GUID};
 
 use super::{
     callbacks,
     library::{Library, LoadError},
-    text::{Returned, wide},
+    text::Returned,
 };
 use crate::{
     Guid, Hresult,

@@ -7,7 +7,7 @@ use windows_sys::Win32::{
     System::LibraryLoader::{GetProcAddress, LOAD_LIBRARY_SEARCH_SYSTEM32, LoadLibraryExW},
 };
 
-use super::text::wide;
+use hoist_windows::text::wide;
 
 /// The DLL cannot be used.
 #[derive(Debug)]

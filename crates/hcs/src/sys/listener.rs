@@ -22,7 +22,9 @@ use windows_sys::Win32::{
     },
 };
 
-use super::{event::Event, text::wide};
+use hoist_windows::text::wide;
+
+use super::event::Event;
 
 /// How much a pipe holds.
 const BUFFER: u32 = 1 << 16;

@@ -1,14 +1,9 @@
-//! Texts to and from the DLL: UTF-16 with a NUL at the end.
+//! Texts from the DLL: UTF-16 with a NUL at the end.
 
 use windows_sys::Win32::System::Com::CoTaskMemFree;
 
 /// Longer texts are not read to their end: no true document comes near it.
 const LONGEST: usize = 8 << 20;
-
-/// A text for the DLL.
-pub(super) fn wide(text: &str) -> Vec<u16> {
-    text.encode_utf16().chain([0]).collect()
-}
 
 /// A place for a text that the DLL returns. It is freed when this is dropped.
 pub(super) struct Returned(*mut u16);

@@ -5,9 +5,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use hoist_compute::{
-    ComputeService, ComputeSystem, Error, ErrorKind, Feature, Features, Phase, Result, Summary,
-};
+use hoist_compute::{ComputeService, ComputeSystem, ErrorKind, Feature, Features, Result, Summary};
 use hoist_init::owner::whole_file;
 use hoist_spec::oci::User;
 use hoist_spec::user::UserRequest;
@@ -17,6 +15,7 @@ use super::record::{Config, Folder, clean_up, failed, optional};
 use super::run::gone;
 use super::system::HostSystem;
 use crate::plan::linux::{self as plan, Facts};
+use crate::refused::id_in_use;
 
 /// How often a container is made anew because the folder of all was removed in between.
 const MOST_TRIES: u32 = 100;
@@ -138,13 +137,7 @@ impl ComputeService for HostService {
         self.plan(spec)?;
         let folder = self.0.folder(id);
         if !self.0.make(&folder, spec)? {
-            return Err(Error::new(
-                ErrorKind::AlreadyExists,
-                Phase::Create,
-                format!("create container {id}: the id is in use"),
-            )
-            .about(id.as_str())
-            .remedy("choose another, or remove that container"));
+            return Err(id_in_use(id));
         }
         self.open(id)
     }

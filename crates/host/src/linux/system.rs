@@ -22,6 +22,7 @@ use super::run::{Run, Seen, end_keeper, gone, invalid_state, of_exec, open};
 use super::service::Shared;
 use super::tree;
 use crate::plan::linux::{self as plan, Kind};
+use crate::refused::not_without_isolation;
 
 /// The contract's container.
 #[derive(Clone)]
@@ -249,11 +250,7 @@ pub(crate) fn refuse_limits(confinement: &Confinement) -> Result<()> {
         confinement if confinement.root.is_some() => "a root of its own",
         _ => return Ok(()),
     };
-    Err(Error::new(
-        ErrorKind::Unsupported,
-        Phase::Start,
-        format!("give a process {what}: without isolation it has none"),
-    ))
+    Err(not_without_isolation(what))
 }
 
 /// What is known of the processes below keepers.

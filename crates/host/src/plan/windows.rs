@@ -147,7 +147,7 @@ fn other_user() -> Fault {
 }
 
 impl Limits {
-    /// As [`Limits::of`], of limits that are changed.
+    /// What `resources` asks of a job that runs already.
     ///
     /// # Errors
     /// What a job cannot limit, by name.

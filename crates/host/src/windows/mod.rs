@@ -8,6 +8,8 @@
 //! - Records are `hoist_windows::records`. A first process whose owner was lost has an exit code that is known to whoever waited for it
 //!   by then; else it is told as unknown.
 
+mod launch;
+mod members;
 mod process;
 mod record;
 mod service;

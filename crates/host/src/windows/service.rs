@@ -6,14 +6,13 @@ use std::{
     sync::{Arc, Mutex, Weak},
 };
 
-use hoist_compute::{
-    ComputeService, ComputeSystem, Error, ErrorKind, Feature, Features, Phase, Result, Summary,
-};
+use hoist_compute::{ComputeService, ComputeSystem, ErrorKind, Feature, Features, Result, Summary};
 use hoist_spec::{ContainerId, ContainerSpec};
 use hoist_windows::records::{Record, Records};
 
 use super::{process::Watched, record::Config, system::HostSystem};
 use crate::plan::windows::{self as plan, Facts};
+use crate::refused::id_in_use;
 
 /// Containers without isolation that are recorded below one directory.
 pub struct HostService(Arc<Shared>);
@@ -58,13 +57,7 @@ impl ComputeService for HostService {
         let _locked = records.lock(id)?;
         let record = records.of(id);
         if record.is_made() {
-            return Err(Error::new(
-                ErrorKind::AlreadyExists,
-                Phase::Create,
-                format!("create container {id}: the id is in use"),
-            )
-            .about(id.as_str())
-            .remedy("choose another, or remove that container"));
+            return Err(id_in_use(id));
         }
         if record.exists() {
             // What a crash has left of one that was not made.

@@ -2,10 +2,11 @@
 
 use std::{fs::File, io, os::windows::io::OwnedHandle};
 
-use hoist_compute::{Error, ErrorKind, Phase, Result, Stdio, Stream, Streams};
+use hoist_compute::{Phase, Result, Stdio, Stream, Streams};
 use hoist_windows::error::system;
 
 use super::sys::pipe;
+use crate::refused::not_without_isolation;
 
 /// The process's three handles and the caller's ends.
 pub(super) struct Prepared {
@@ -21,12 +22,8 @@ pub(super) fn prepare(stdio: Stdio) -> Result<Prepared> {
         stderr,
     } = stdio
     else {
-        return Err(Error::new(
-            ErrorKind::Unsupported,
-            Phase::Start,
-            "give a process without isolation a console of its own",
-        )
-        .remedy("give it streams: a console that the caller has is a stream, too"));
+        return Err(not_without_isolation("a console of its own")
+            .remedy("give it streams: a console that the caller has is a stream, too"));
     };
     let failed = |error| system(Phase::Start, "open the standard streams", error);
     let mut caller = Streams::default();

@@ -1,34 +1,30 @@
 //! A container without isolation.
 
 use std::{
-    collections::HashMap,
     io,
-    os::windows::io::AsHandle,
+    os::windows::io::{AsHandle, OwnedHandle},
     sync::{Arc, PoisonError},
     thread,
     time::{Duration, Instant},
 };
 
 use hoist_compute::{
-    ComputeSystem, Confinement, CpuStatistics, Error, ErrorKind, ExitStatus, MemoryStatistics,
-    Phase, Process as ComputeProcess, ProcessEntry, Properties, Query, Result, State, Statistics,
-    Stdio, Summary, Timestamp,
+    ComputeSystem, Confinement, Error, ErrorKind, ExitStatus, Phase, Process as ComputeProcess,
+    Properties, Query, Result, State, Stdio, Summary, Timestamp,
 };
 use hoist_spec::{ContainerId, ContainerSpec, ProcessSpec, Signal, oci::LinuxResources};
-use hoist_windows::{
-    command_line,
-    error::{NO_PROGRAM, system},
-    records::Record,
-};
+use hoist_windows::{command_line, error::system, records::Record};
 
 use super::{
+    launch, members,
     process::{HostProcess, Watched, invalid_state, signal, timed_out},
     record::{Config, Started},
     service::Shared,
     streams,
-    sys::{self, Job, KILLED, Process, Start, Times},
+    sys::{Job, KILLED, Process},
 };
 use crate::plan::windows::{self as plan, Facts, Limits, Plan};
+use crate::refused::not_without_isolation;
 
 /// How long an end by force may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -36,8 +32,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const UNTIL_STARTED: Duration = Duration::from_millis(10);
 /// How often it is looked whether a job is empty.
 const UNTIL_EMPTY: Duration = Duration::from_millis(1);
-/// From 1601, where Windows begins to count, to 1970, in units of 100 ns.
-const UNTIL_1970: u64 = 116_444_736_000_000_000;
 
 /// The contract's container.
 pub(super) struct HostSystem {
@@ -284,11 +278,7 @@ impl HostSystem {
         let none = Confinement::default();
         let given = confinement.unwrap_or(&none);
         if given.root.is_some() {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                Phase::Start,
-                "give a process a root of its own: without isolation it has this machine's",
-            ));
+            return Err(not_without_isolation("a root of its own"));
         }
         let plan = plan::further(
             &process.oci,
@@ -351,13 +341,8 @@ impl HostSystem {
     }
 
     /// Makes the process of a plan, in a job, where it waits to be let go.
-    fn launch(
-        &self,
-        plan: &Plan,
-        streams: &[std::os::windows::io::OwnedHandle; 3],
-        job: &Job,
-    ) -> Result<Process> {
-        let process = create(plan, streams)?;
+    fn launch(&self, plan: &Plan, streams: &[OwnedHandle; 3], job: &Job) -> Result<Process> {
+        let process = launch::create(plan, streams)?;
         job.assign(process.as_handle()).map_err(|error| {
             // Nothing of it has run.
             let _ = process.end();
@@ -387,141 +372,17 @@ impl HostSystem {
             firsts
                 .unwrap_or_else(PoisonError::into_inner)
                 .insert(key, Arc::downgrade(&watched));
-            watched.process.resume().map_err(failed)
+            watched.process.resume().map_err(failed)?;
+            // Not before: an end that is dealt with is recorded, and one that ran nothing has none.
+            watched.watch(None)
         });
         if let Err(error) = begun {
-            // Why it was not started is told; it has run nothing.
-            let _ = watched.process.end();
+            // Why it was not started is told; with it goes whatever it has started meanwhile.
+            let _ = watched.job().end();
             return Err(error);
         }
-        // A process that runs is not taken back: without this only whoever waits for it deals with its end.
-        watched.watch(None)?;
         Ok(HostProcess::new(watched, prepared.caller))
     }
-
-    /// What is known of a job's processes.
-    fn measure(
-        &self,
-        job: &Job,
-        started: &Started,
-        query: Query,
-    ) -> Result<(Vec<ProcessEntry>, Statistics)> {
-        let failed = self.failed("ask about");
-        let parents: HashMap<u32, u32> = match query.processes {
-            true => sys::listed()
-                .map_err(&failed)?
-                .into_iter()
-                .map(|listed| (listed.pid, listed.parent))
-                .collect(),
-            false => HashMap::new(),
-        };
-        let mut entries = Vec::new();
-        let (mut usage_bytes, mut hosts) = (0, 0);
-        for pid in job.process_ids().map_err(&failed)? {
-            let Some(process) = of_job(job, pid).map_err(&failed)? else {
-                continue;
-            };
-            usage_bytes += process.committed().unwrap_or(0);
-            let program = process.program().unwrap_or_else(|_| format!("[{pid}]"));
-            if is_console_host(&program) {
-                hosts += 1;
-                continue;
-            }
-            // One that ends at this moment is left out.
-            let Ok(Times { created, processor }) = process.times() else {
-                continue;
-            };
-            entries.push(ProcessEntry {
-                pid,
-                parent: parents.get(&pid).copied().unwrap_or(0),
-                uid: 0,
-                cpu_milliseconds: processor / 10_000,
-                started_at: Timestamp(created.saturating_sub(UNTIL_1970).saturating_mul(100)),
-                waits_in_kernel: None,
-                // Not every Windows tells: then as it was given, or what is executed.
-                command: match process.command_line() {
-                    Ok(line) => line,
-                    Err(_) if pid == started.pid => self.command_line().unwrap_or(program),
-                    Err(_) => program,
-                },
-            });
-        }
-        let used = job.accounting().map_err(&failed)?;
-        let statistics = Statistics {
-            cpu: Some(CpuStatistics {
-                usage_nanoseconds: used.processor_time.saturating_mul(100),
-            }),
-            memory: Some(MemoryStatistics {
-                usage_bytes,
-                peak_bytes: Some(used.peak_memory).filter(|bytes| *bytes > 0),
-                limit_bytes: used.memory_limit,
-                oom_kills: 0,
-            }),
-            pids: Some(u64::from(used.processes.saturating_sub(hosts))),
-        };
-        Ok((entries, statistics))
-    }
-}
-
-/// Whether this is the host of a console without a window, which the system starts beside a process that has no other console: it ends
-/// with the job, and is none of the container's.
-fn is_console_host(program: &str) -> bool {
-    const HOST: &str = r"\system32\conhost.exe";
-    program.to_lowercase().ends_with(HOST)
-}
-
-/// A process of a job by its id; none where it is there no more, whoever bears the id now.
-fn of_job(job: &Job, pid: u32) -> io::Result<Option<Process>> {
-    let Some(process) = Process::open(pid)? else {
-        return Ok(None);
-    };
-    let is_in = !process.has_ended()? && job.has(process.as_handle())?;
-    Ok(is_in.then_some(process))
-}
-
-/// Has every process of a job stand still. Such a one starts no other: when no new one is found there is none.
-fn suspend_all(job: &Job) -> io::Result<()> {
-    let mut suspended: HashMap<u32, Process> = HashMap::new();
-    let stopped = (|| loop {
-        let mut is_new = false;
-        for pid in job.process_ids()? {
-            if suspended.contains_key(&pid) {
-                continue;
-            }
-            let Some(process) = of_job(job, pid)? else {
-                continue;
-            };
-            match process.suspend() {
-                Err(error) if !process.has_ended()? => return Err(error),
-                _ => {}
-            }
-            is_new = true;
-            suspended.insert(pid, process);
-        }
-        if !is_new {
-            return Ok(());
-        }
-    })();
-    if stopped.is_err() {
-        for process in suspended.values() {
-            // Why they cannot be suspended is told.
-            let _ = process.resume();
-        }
-    }
-    stopped
-}
-
-fn resume_all(job: &Job) -> io::Result<()> {
-    for pid in job.process_ids()? {
-        let Some(process) = of_job(job, pid)? else {
-            continue;
-        };
-        match process.resume() {
-            Err(error) if !process.has_ended()? => return Err(error),
-            _ => {}
-        }
-    }
-    Ok(())
 }
 
 /// A name that no other job has had.
@@ -534,49 +395,6 @@ fn job_name() -> String {
         Timestamp::now().0,
         NEXT.fetch_add(1, Ordering::Relaxed)
     )
-}
-
-/// Starts the first program of a plan that there is.
-fn create(plan: &Plan, streams: &[std::os::windows::io::OwnedHandle; 3]) -> Result<Process> {
-    /// `ERROR_FILE_NOT_FOUND`, `ERROR_PATH_NOT_FOUND`, `ERROR_ACCESS_DENIED`.
-    const NOT_THERE: [i32; 2] = [2, 3];
-    const ACCESS_DENIED: i32 = 5;
-    let mut last = io::Error::from_raw_os_error(NOT_THERE[0]);
-    for program in &plan.programs {
-        let file = std::path::Path::new(program);
-        let started = match file.metadata() {
-            Ok(found) if found.is_dir() => Err(io::Error::from_raw_os_error(ACCESS_DENIED)),
-            Ok(_) => sys::start(&Start {
-                program,
-                command_line: &plan.command_line,
-                environment: &plan.environment,
-                directory: &plan.directory,
-                streams,
-            }),
-            Err(error) => Err(error),
-        };
-        match started {
-            Ok(process) => return Ok(process),
-            Err(error) => {
-                let code = error.raw_os_error();
-                if code.is_none_or(|code| !NOT_THERE.contains(&code)) {
-                    last = error;
-                    if code != Some(ACCESS_DENIED) {
-                        break;
-                    }
-                }
-            }
-        }
-    }
-    let code = last.raw_os_error().map(i32::cast_unsigned);
-    let is_program = code.is_none_or(|code| !NO_PROGRAM.contains(&code));
-    Err(match is_program {
-        false => system(Phase::Execute, format!("execute {}", plan.name), last).about(&plan.name),
-        true => {
-            let operation = format!("start {} in {}", plan.name, plan.directory);
-            system(Phase::Start, operation, last).about(&plan.name)
-        }
-    })
 }
 
 impl ComputeSystem for HostSystem {
@@ -636,7 +454,7 @@ impl ComputeSystem for HostSystem {
         let job = self.job("pause", &started)?;
         // Before it is looked who there is: what is started from now on is refused.
         self.record.mark("paused", run)?;
-        suspend_all(&job)
+        members::suspend(&job)
             .inspect_err(|_| self.record.unmark("paused", run))
             .map_err(self.failed("pause"))
     }
@@ -652,7 +470,7 @@ impl ComputeSystem for HostSystem {
         else {
             return Err(self.wrong_state("resume", seen.state()));
         };
-        resume_all(&self.job("resume", &started)?).map_err(self.failed("resume"))?;
+        members::resume(&self.job("resume", &started)?).map_err(self.failed("resume"))?;
         self.record.unmark("paused", run);
         Ok(())
     }
@@ -677,8 +495,14 @@ impl ComputeSystem for HostSystem {
         let (processes, statistics) = match &seen {
             Seen::Running { started, .. } if query.processes || query.statistics => {
                 let job = Job::open(&started.job).map_err(self.failed("ask about"))?;
-                let measured = job.map(|job| self.measure(&job, started, query));
-                measured.transpose()?.unwrap_or_default()
+                let measured = job.map(|job| {
+                    members::measure(&job, query, |pid| match pid == started.pid {
+                        true => self.command_line(),
+                        false => None,
+                    })
+                });
+                let measured = measured.transpose().map_err(self.failed("ask about"))?;
+                measured.unwrap_or_default()
             }
             _ => Default::default(),
         };

@@ -9,13 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use hoist_compute::{ProcessEntry, Timestamp};
 use rustix::{
-    event::{PollFd, PollFlags, poll},
     io::Errno,
     process::{Pid, PidfdFlags, pidfd_open},
     time::{ClockId, Timespec, clock_gettime},
 };
 
-use super::whole_file;
+use super::{wait::until_ready, whole_file};
 
 /// Clock ticks per second in `/proc`: `USER_HZ`, which is 100 on every architecture that Rust's Linux targets have.
 const TICKS_PER_SECOND: u64 = 100;
@@ -54,26 +53,11 @@ impl ProcessIdentity {
         match stat.state {
             'X' => Ok(false),
             'Z' => match open(self.pid)?.filter(|_| self.exists()) {
-                Some(pidfd) => has_ended(pidfd.as_fd()).map(|ended| !ended),
+                // It is ready when all of its threads have ended (pidfd_open(2)).
+                Some(pidfd) => until_ready(pidfd.as_fd(), Some(Duration::ZERO)).map(|ended| !ended),
                 None => Ok(false),
             },
             _ => Ok(true),
-        }
-    }
-}
-
-/// Whether all threads of a process have ended.
-fn has_ended(pidfd: BorrowedFd<'_>) -> io::Result<bool> {
-    const NOW: Timespec = Timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    let mut descriptors = [PollFd::new(&pidfd, PollFlags::IN)];
-    loop {
-        match poll(&mut descriptors, Some(&NOW)) {
-            Ok(ready) => return Ok(ready > 0),
-            Err(Errno::INTR) => {}
-            Err(errno) => return Err(errno.into()),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::operand::Operand;
 
-/// What a keeper tells of the end of its process ([`Step::Keep`]); 24 bytes.
+/// What a keeper tells of the end of its process ([`Step::Keep`](super::Step::Keep)); 24 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeptEnd {
     /// As wait(2) has it.
@@ -81,7 +81,7 @@ pub struct Message {
     pub step: u32,
     /// The error number.
     pub errno: i32,
-    /// The system call, by [`Call::from_code`].
+    /// The system call, by [`Call::from_code`](super::Call::from_code).
     pub call: u32,
     /// A process id, or what the kind says.
     pub value: u64,

@@ -141,8 +141,6 @@ impl Command {
             }
         };
         spec.set_linux(Some(linux));
-
-        let stop = StopPolicy::default();
         Ok(ContainerSpec {
             oci: spec,
             root: self.root_source(),
@@ -150,11 +148,17 @@ impl Command {
             groups: self.group_add.clone(),
             seccomp,
             init: self.init,
-            stop: StopPolicy {
-                signal: self.stop_signal.unwrap_or(stop.signal),
-                timeout_seconds: self.stop_timeout.unwrap_or(stop.timeout_seconds),
-            },
+            stop: self.stop_policy(),
         })
+    }
+
+    /// What the command says of its end, and docker's defaults where it does not.
+    fn stop_policy(&self) -> StopPolicy {
+        let usual = StopPolicy::default();
+        StopPolicy {
+            signal: self.stop_signal.unwrap_or(usual.signal),
+            timeout_seconds: self.stop_timeout.unwrap_or(usual.timeout_seconds),
+        }
     }
 
     fn effective_hostname(&self) -> String {

@@ -4,9 +4,7 @@ use oci_spec::runtime::Spec;
 use serde_json::Value;
 
 use super::{process, security::Security, validate};
-use crate::{
-    Command, ContainerSpec, Fault, Faults, NetworkMode, RootSource, SeccompPolicy, StopPolicy,
-};
+use crate::{Command, ContainerSpec, Fault, Faults, NetworkMode, RootSource, SeccompPolicy};
 
 /// Fields of a command that mean something without isolation; any other that is given asks for some.
 const MEANT: [&str; 13] = [
@@ -93,7 +91,6 @@ pub(super) fn spec(command: &Command) -> Result<ContainerSpec, Faults> {
             (!command.annotations.is_empty())
                 .then(|| command.annotations.clone().into_iter().collect()),
         );
-    let stop = StopPolicy::default();
     Ok(ContainerSpec {
         oci: spec,
         root: RootSource::Unisolated,
@@ -101,10 +98,7 @@ pub(super) fn spec(command: &Command) -> Result<ContainerSpec, Faults> {
         groups: command.group_add.clone(),
         seccomp: SeccompPolicy::Unconfined,
         init: false,
-        stop: StopPolicy {
-            signal: command.stop_signal.unwrap_or(stop.signal),
-            timeout_seconds: command.stop_timeout.unwrap_or(stop.timeout_seconds),
-        },
+        stop: command.stop_policy(),
     })
 }
 

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{OCI_VERSION, resources, unisolated, validate, windows};
-use crate::{Command, ContainerSpec, Fault, Faults, RootSource, SeccompPolicy, StopPolicy};
+use crate::{Command, ContainerSpec, Fault, Faults, RootSource, SeccompPolicy};
 
 /// Fields of a command that mean something; any other that is given asks for isolation, or is of Linux alone.
 const MEANT: [&str; 10] = [
@@ -70,7 +70,6 @@ pub(super) fn spec(command: &Command) -> Result<ContainerSpec, serde_json::Error
     if limits.as_object().is_some_and(|limits| !limits.is_empty()) {
         oci["linux"] = json!({"resources": limits});
     }
-    let stop = StopPolicy::default();
     Ok(ContainerSpec {
         oci: serde_json::from_value(oci)?,
         root: RootSource::Unisolated,
@@ -78,10 +77,7 @@ pub(super) fn spec(command: &Command) -> Result<ContainerSpec, serde_json::Error
         groups: Vec::new(),
         seccomp: SeccompPolicy::Unconfined,
         init: false,
-        stop: StopPolicy {
-            signal: command.stop_signal.unwrap_or(stop.signal),
-            timeout_seconds: command.stop_timeout.unwrap_or(stop.timeout_seconds),
-        },
+        stop: command.stop_policy(),
     })
 }
 

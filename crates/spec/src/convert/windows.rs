@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     Command, ContainerSpec, Fault, Faults, Isolation, Mount, NetworkMode, Platform, ProcessConfig,
-    ProcessSpec, RootSource, SeccompPolicy, StopPolicy,
+    ProcessSpec, RootSource, SeccompPolicy,
     check::{self, Check},
 };
 
@@ -272,7 +272,6 @@ impl Command {
             return unisolated_windows::spec(self).map_err(unreadable);
         }
         let oci: Spec = serde_json::from_value(self.windows_document()).map_err(unreadable)?;
-        let stop = StopPolicy::default();
         Ok(ContainerSpec {
             oci,
             root: RootSource::Directory((&self.rootfs).into()),
@@ -280,10 +279,7 @@ impl Command {
             groups: Vec::new(),
             seccomp: SeccompPolicy::Unconfined,
             init: false,
-            stop: StopPolicy {
-                signal: self.stop_signal.unwrap_or(stop.signal),
-                timeout_seconds: self.stop_timeout.unwrap_or(stop.timeout_seconds),
-            },
+            stop: self.stop_policy(),
         })
     }
 

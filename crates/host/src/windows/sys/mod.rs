@@ -25,12 +25,8 @@ use std::{
     time::Duration,
 };
 
+use hoist_windows::text::wide;
 use windows_sys::Win32::{Foundation::HANDLE, System::Threading::INFINITE};
-
-/// A text with its NUL.
-fn wide(text: &str) -> Vec<u16> {
-    text.encode_utf16().chain([0]).collect()
-}
 
 /// What a call has answered that gives 0 where it fails.
 fn done(answer: i32) -> io::Result<()> {
