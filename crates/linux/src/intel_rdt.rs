@@ -74,9 +74,12 @@ pub(crate) fn make(record: &RdtRecord, group: &RdtGroup) -> Result<()> {
         Some(monitoring) => make_directory(monitoring, "monitoring group"),
         None => Ok(()),
     });
-    outcome.inspect_err(|_| {
-        // What cannot be removed now is in the record.
-        let _ = remove(record);
+    outcome.inspect_err(|error| {
+        // A group that somebody else has made meanwhile is his.
+        if !matches!(error.os_code(), Some(OsCode::Errno(libc::EEXIST))) {
+            // What cannot be removed now is in the record.
+            let _ = remove(record);
+        }
     })
 }
 
@@ -148,10 +151,15 @@ pub(crate) fn join(record: &RdtRecord, pid: u32) -> Result<()> {
     }
 }
 
-/// Removes what was made for the container. What is gone is success.
+/// Removes what was made for the container. What is gone is success. A group that others are in, too, stays: they would lose
+/// their limits with it.
 pub(crate) fn remove(record: &RdtRecord) -> Result<()> {
     let own = record.is_made.then_some(&record.group);
     for path in record.monitoring.iter().chain(own) {
+        let tasks = fs::read_to_string(path.join(TASKS)).unwrap_or_default();
+        if tasks.lines().any(is_alive) {
+            continue;
+        }
         match fs::remove_dir(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(failed("remove", path, error));
@@ -160,6 +168,13 @@ pub(crate) fn remove(record: &RdtRecord) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether a thread is more than something to be reaped.
+fn is_alive(thread: &str) -> bool {
+    let status = fs::read_to_string(format!("/proc/{}/status", thread.trim()));
+    let has_ended = |line: &str| line.starts_with("State:\tZ") || line.starts_with("State:\tX");
+    status.is_ok_and(|status| !status.lines().any(has_ended))
 }
 
 /// Whether a line of `schemata` has the same resource with these values; it may have others, too. The kernel puts blanks before
@@ -318,6 +333,34 @@ mod tests {
         fs::remove_file(monitoring.join(TASKS)).unwrap();
         remove(&record).unwrap();
         assert!(!monitoring.exists() && top.path().join("gold").exists());
+    }
+
+    #[test]
+    fn a_group_that_others_are_in_is_not_removed() {
+        let top = resctrl();
+        let own = std::process::id().to_string();
+        fs::write(top.path().join("gold/tasks"), own).unwrap();
+        let record = RdtRecord {
+            group: top.path().join("gold"),
+            is_made: true,
+            monitoring: None,
+        };
+        remove(&record).unwrap();
+        assert!(record.group.exists());
+        // The same for one that somebody has made since it was looked for.
+        let asked = group("gold", &["L3:0=7f"]);
+        let error = make(&record, &asked).unwrap_err();
+        assert_eq!(error.os_code(), Some(OsCode::Errno(libc::EEXIST)));
+        assert!(record.group.exists());
+
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let zombie = child.id().to_string();
+        let state = || fs::read_to_string(format!("/proc/{zombie}/status")).unwrap();
+        while !state().contains("State:\tZ") {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        assert!(is_alive(&std::process::id().to_string()) && !is_alive(&zombie));
+        child.wait().unwrap();
     }
 
     #[test]

@@ -6,10 +6,11 @@ use std::path::Path;
 use std::process::{Child, Command};
 use std::thread;
 
+use rustix::fs::{StatVfsMountFlags, statvfs};
 use rustix::mount::{
     MountFlags, MountPropagationFlags, mount_bind_recursive, mount_change, mount_remount,
 };
-use rustix::thread::{UnshareFlags, unshare_unsafe};
+use rustix::thread::{UnshareFlags, set_no_new_privs, unshare_unsafe};
 
 /// What is mounted for it.
 pub(super) struct Mounts<'a> {
@@ -21,14 +22,26 @@ pub(super) struct Mounts<'a> {
     pub(super) hierarchy: Option<(&'a Path, &'a Path)>,
 }
 
-/// Starts the program. This program's own mounts are as before.
-pub(super) fn spawn(mounts: &Mounts<'_>, command: &mut Command) -> io::Result<Child> {
-    // A mount namespace is a thread's own, and this one does nothing else.
-    let thread = thread::scope(|scope| scope.spawn(|| enter_and_spawn(mounts, command)).join());
+/// Starts the program, which with `no_new_privileges` gains none (prctl(2), `PR_SET_NO_NEW_PRIVS`), nor does what it starts. This
+/// program's own mounts and rights are as before.
+pub(super) fn spawn(
+    mounts: &Mounts<'_>,
+    no_new_privileges: bool,
+    command: &mut Command,
+) -> io::Result<Child> {
+    // Both are a thread's own, and this one does nothing else.
+    let start = || {
+        enter(mounts)?;
+        if no_new_privileges {
+            set_no_new_privs(true)?;
+        }
+        command.spawn()
+    };
+    let thread = thread::scope(|scope| scope.spawn(start).join());
     thread.unwrap_or_else(|_| Err(io::Error::other("the thread that starts it failed")))
 }
 
-fn enter_and_spawn(mounts: &Mounts<'_>, command: &mut Command) -> io::Result<Child> {
+fn enter(mounts: &Mounts<'_>) -> io::Result<()> {
     // SAFETY: the flag touches this thread's mount namespace and its current directory, and no descriptor.
     unsafe { unshare_unsafe(UnshareFlags::NEWNS) }?;
     mount_change(
@@ -38,10 +51,25 @@ fn enter_and_spawn(mounts: &Mounts<'_>, command: &mut Command) -> io::Result<Chi
     let (source, target) = mounts.root;
     mount_bind_recursive(source, target)?;
     if mounts.is_read_only {
-        mount_remount(target, MountFlags::BIND | MountFlags::RDONLY, "")?;
+        let flags = restrictions(target)? | MountFlags::BIND | MountFlags::RDONLY;
+        mount_remount(target, flags, "")?;
     }
     if let Some((hierarchy, place)) = mounts.hierarchy {
         mount_bind_recursive(hierarchy, place)?;
     }
-    command.spawn()
+    Ok(())
+}
+
+/// What a mount forbids already, which a remount would allow again (mount(2), `MS_REMOUNT`).
+fn restrictions(path: &Path) -> io::Result<MountFlags> {
+    let has = statvfs(path)?.f_flag;
+    let known = [
+        (StatVfsMountFlags::NOSUID, MountFlags::NOSUID),
+        (StatVfsMountFlags::NODEV, MountFlags::NODEV),
+        (StatVfsMountFlags::NOEXEC, MountFlags::NOEXEC),
+        (StatVfsMountFlags::NOATIME, MountFlags::NOATIME),
+        (StatVfsMountFlags::NODIRATIME, MountFlags::NODIRATIME),
+    ];
+    let set = known.iter().filter(|(flag, _)| has.contains(*flag));
+    Ok(set.fold(MountFlags::empty(), |flags, (_, flag)| flags | *flag))
 }

@@ -188,7 +188,10 @@ impl Restoring<'_> {
                 .as_deref()
                 .map(|hierarchy| (hierarchy, place.as_path())),
         };
-        let child = private::spawn(&mounts, &mut command)
+        // What criu starts has it from criu: criu 3.17 does not write down who has it.
+        let process = self.system.spec.oci.process().as_ref();
+        let no_new_privileges = process.and_then(|process| process.no_new_privileges());
+        let child = private::spawn(&mounts, no_new_privileges.unwrap_or(false), &mut command)
             .map_err(|error| unsupported(self.what, &criu.cannot_be_started(&error)))?;
         drop(command);
         drop(inherited);
