@@ -20,6 +20,7 @@ use hoist_spec::{ContainerId, ContainerSpec, ProcessSpec, Signal};
 
 use crate::LinuxService;
 use crate::cgroup::Cgroup;
+use crate::cgroup::usage::Usage;
 pub use crate::checkpoint::{
     CheckpointOptions, Criu, CriuOptions, ManageCgroups, RestoreOptions, main_if_called_by_criu,
 };
@@ -32,8 +33,8 @@ use crate::process::send;
 use crate::record::Record;
 use crate::recorder::hand_to_agent;
 pub use crate::runtime_features::{
-    SECCOMP_ACTIONS, SECCOMP_ARCHITECTURES, SECCOMP_FLAGS, SECCOMP_OPERATORS, capability_names,
-    mount_options,
+    MEMORY_POLICY_FLAGS, MEMORY_POLICY_MODES, SECCOMP_ACTIONS, SECCOMP_ARCHITECTURES,
+    SECCOMP_FLAGS, SECCOMP_OPERATORS, capability_names, mount_options,
 };
 use crate::seccomp_agent::Agent;
 use crate::service::system;
@@ -131,6 +132,19 @@ impl RuntimeContainer {
     pub fn start_owned(&self, stdio: Stdio, preserved: Vec<OwnedFd>) -> Result<Box<dyn Process>> {
         let (started, record) = self.0.launch(stdio, &with_preserved(preserved))?;
         self.0.own(started, record)
+    }
+
+    /// What it uses, in every detail that its cgroup keeps; nothing where it has none.
+    ///
+    /// # Errors
+    ///
+    /// `System` where a file of the cgroup cannot be read.
+    pub fn usage(&self) -> Result<Usage> {
+        let (_, _, cgroup) = self.0.look()?;
+        match cgroup {
+            Some(cgroup) => cgroup.usage().map_err(operate),
+            None => Ok(Usage::default()),
+        }
     }
 
     /// Has criu write the container down. Unless it is left running, its processes are gone afterwards.

@@ -43,6 +43,7 @@ impl LinuxSystem {
         let found = find(&externals, &root, &lines)?;
         let streams = streams::look(pid, &lines)?;
         let work = work_folder(&self.folder, options.common.work_path.as_deref())?;
+        let is_new = !options.common.image_path.exists();
         make_folder(&options.common.image_path)?;
         streams::write(&options.common.image_path, &streams)?;
         let yard = match &directory {
@@ -64,7 +65,7 @@ impl LinuxSystem {
         );
         let outcome = run(criu, &line, &what, &work.join("dump.log"));
         if outcome.is_err() {
-            streams::forget(&options.common.image_path);
+            streams::forget(&options.common.image_path, is_new);
         }
         if outcome.is_err() && !was_paused {
             // criu lets the container go on itself, unless it died.

@@ -1,7 +1,12 @@
 //! Starting a program in a mount namespace of its own: what is mounted there goes with it, however it ends.
-#![allow(unsafe_code, reason = "unshare(2) has no safe wrapper")]
+#![allow(
+    unsafe_code,
+    reason = "neither unshare(2) nor what is done between fork and exec has a safe wrapper"
+)]
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command};
 use std::thread;
@@ -22,13 +27,41 @@ pub(super) struct Mounts<'a> {
     pub(super) hierarchy: Option<(&'a Path, &'a Path)>,
 }
 
-/// Starts the program, which with `no_new_privileges` gains none (prctl(2), `PR_SET_NO_NEW_PRIVS`), nor does what it starts. This
-/// program's own mounts and rights are as before.
+/// What else of the program is not as its caller's, nor of what it starts.
+pub(super) struct Bounds {
+    /// It gains no privileges (prctl(2), `PR_SET_NO_NEW_PRIVS`).
+    pub(super) no_new_privileges: bool,
+    /// It is in these cgroups: their `cgroup.procs`, open for writing.
+    pub(super) cgroups: Vec<File>,
+    /// Its cgroup namespace begins there.
+    pub(super) own_cgroup_namespace: bool,
+}
+
+/// Starts the program. This program's own mounts and rights are as before.
 pub(super) fn spawn(
     mounts: &Mounts<'_>,
-    no_new_privileges: bool,
+    bounds: Bounds,
     command: &mut Command,
 ) -> io::Result<Child> {
+    let Bounds {
+        no_new_privileges,
+        cgroups,
+        own_cgroup_namespace,
+    } = bounds;
+    if !cgroups.is_empty() {
+        let enter = move || {
+            // 0 is who writes (cgroups(7)).
+            let mut files = cgroups.iter();
+            files.try_for_each(|mut file| file.write_all(b"0"))?;
+            if own_cgroup_namespace {
+                // SAFETY: the flag touches no memory and no descriptor.
+                unsafe { unshare_unsafe(UnshareFlags::NEWCGROUP) }?;
+            }
+            Ok(())
+        };
+        // SAFETY: between fork and exec it only calls write(2) and unshare(2), and neither allocates nor takes a lock.
+        unsafe { command.pre_exec(enter) };
+    }
     // Both are a thread's own, and this one does nothing else.
     let start = || {
         enter(mounts)?;

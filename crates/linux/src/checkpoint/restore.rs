@@ -12,7 +12,7 @@ use hoist_spec::RootSource;
 use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use super::arguments::{self, RestoreOptions, Restored};
+use super::arguments::{self, ManageCgroups, RestoreOptions, Restored};
 use super::criu::{self, Criu};
 use super::dump::{
     can_be_checkpointed, hierarchy, make_folder, network_path, unified_directory, work_folder,
@@ -23,7 +23,7 @@ use super::{images, private, restored, streams, unsupported};
 use crate::cgroup::Cgroup;
 use crate::execute::{Started, streams as standard_streams};
 use crate::making::CgroupMaker;
-use crate::plan::{Plan, hooks as hook_plan};
+use crate::plan::{CGROUP_NAMESPACE, Namespaces, Plan, hooks as hook_plan};
 use crate::record::{Record, Released};
 use crate::recorder::released;
 use crate::service::system;
@@ -48,6 +48,12 @@ impl LinuxSystem {
         let RootSource::Directory(root) = &self.spec.root else {
             return Err(unsupported(&what, "its root is not one directory"));
         };
+        if options.common.manage_cgroups == ManageCgroups::Strict {
+            return Err(unsupported(
+                &what,
+                "criu's strict mode (--manage-cgroups-mode) wants no cgroup to be there, and the container's is made before",
+            ));
+        }
         images::check(&options.common.image_path)?;
         let _lock = self.lock()?;
         let (mut record, state, _) = self.look()?;
@@ -113,6 +119,17 @@ impl LinuxSystem {
         let (started, record) = self.restore(criu, options, stdio)?;
         self.own(started, record)
     }
+}
+
+/// The files that a process enters the cgroup by.
+fn entrances(cgroup: &Cgroup) -> Result<Vec<fs::File>> {
+    let mut files = Vec::new();
+    for directory in &cgroup.directories {
+        let path = directory.path.join("cgroup.procs");
+        let file = fs::OpenOptions::new().write(true).open(&path);
+        files.push(file.map_err(|error| system(format!("open {}", path.display()), error))?);
+    }
+    Ok(files)
 }
 
 /// A restore that goes on.
@@ -191,7 +208,18 @@ impl Restoring<'_> {
         // What criu starts has it from criu: criu 3.17 does not write down who has it.
         let process = self.system.spec.oci.process().as_ref();
         let no_new_privileges = process.and_then(|process| process.no_new_privileges());
-        let child = private::spawn(&mounts, no_new_privileges.unwrap_or(false), &mut command)
+        let bounds = private::Bounds {
+            no_new_privileges: no_new_privileges.unwrap_or(false),
+            // Where criu puts nothing into cgroups, what it starts is where it is itself.
+            cgroups: match self.options.common.manage_cgroups {
+                ManageCgroups::Ignore => entrances(cgroup)?,
+                _ => Vec::new(),
+            },
+            own_cgroup_namespace: Namespaces::of(&self.system.spec.oci)
+                .map_err(Error::from)?
+                .makes(CGROUP_NAMESPACE),
+        };
+        let child = private::spawn(&mounts, bounds, &mut command)
             .map_err(|error| unsupported(self.what, &criu.cannot_be_started(&error)))?;
         drop(command);
         drop(inherited);
@@ -315,9 +343,22 @@ impl Restoring<'_> {
         };
         let failed = |error| system("hand a descriptor to criu", error);
         let mut inherited = Vec::new();
-        for (number, what) in streams::read(&self.options.common.image_path)? {
-            let stream = own.get(number).map(copy).transpose().map_err(failed)?;
-            inherited.extend(stream.map(|stream| (stream, what)));
+        let null = || -> Result<OwnedFd> {
+            let null = fs::File::options().read(true).write(true).open("/dev/null");
+            null.map(OwnedFd::from)
+                .map_err(|error| system("open /dev/null", error))
+        };
+        for replaced in streams::read(&self.options.common.image_path)? {
+            let stream = match replaced.stream {
+                None => Some(null()?),
+                Some(number) => own
+                    .get(number)
+                    .map(OwnedFd::try_clone)
+                    .transpose()
+                    .map_err(failed)?,
+            };
+            let stream = stream.as_ref().map(copy).transpose().map_err(failed)?;
+            inherited.extend(stream.map(|stream| (stream, replaced.name)));
         }
         if let Some(path) = network_path(&self.system.spec.oci)? {
             let namespace =

@@ -1,7 +1,8 @@
 //! The standard streams of a checkpointed process: which they were, so that others can take their place.
 //!
-//! They are kept in the image's folder as runc keeps them: `descriptors.json`, an array of what `/proc/PID/fd` shows. A file
-//! of a mount that is not the container's is there by criu's name for it, `file[MOUNT:INODE]`.
+//! They are kept in the image's folder as runc keeps them: `descriptors.json`, an array of what `/proc/PID/fd` shows. A device
+//! of a mount that is not the container's is there by criu's name for it, `file[MOUNT:INODE]`; with [`NULL`] behind it where it
+//! is that, which needs nobody to take its place.
 
 use std::fs;
 use std::io;
@@ -9,12 +10,13 @@ use std::path::Path;
 
 use hoist_compute::{Error, ErrorKind, Phase, Result};
 
-use rustix::fs::FileType;
+use rustix::fs::{FileType, major, minor};
 
 use super::mounts::MountLine;
 use crate::service::system;
 
 const NAME: &str = "descriptors.json";
+const NULL: &str = " /dev/null";
 /// Three short texts.
 const LARGEST: u64 = 64 << 10;
 
@@ -43,7 +45,10 @@ pub(super) fn look(pid: u32, mounts: &[MountLine]) -> Result<Vec<String>> {
             )));
         }
         let inode = found.st_ino;
-        Ok(format!("file[{mount:x}:{inode:x}]"))
+        let is_null = FileType::from_raw_mode(found.st_mode) == FileType::CharacterDevice
+            && (major(found.st_rdev), minor(found.st_rdev)) == (1, 3);
+        let null = if is_null { NULL } else { "" };
+        Ok(format!("file[{mount:x}:{inode:x}]{null}"))
     };
     (0..3)
         .map(|number| {
@@ -61,10 +66,9 @@ pub(super) fn mount_of(info: &str) -> Option<u64> {
 
 /// Those that criu must be told of.
 pub(super) fn files(streams: &[String]) -> Vec<String> {
-    let mut files: Vec<String> = streams
-        .iter()
-        .filter(|stream| stream.starts_with("file["))
-        .cloned()
+    let files = streams.iter().filter(|stream| stream.starts_with("file["));
+    let mut files: Vec<String> = files
+        .map(|stream| stream.trim_end_matches(NULL).to_owned())
         .collect();
     files.dedup();
     files
@@ -78,15 +82,26 @@ pub(super) fn write(image: &Path, streams: &[String]) -> Result<()> {
         .map_err(|error| system(format!("write {}", path.display()), error))
 }
 
-/// Takes it back, and the folder, too, where that is empty.
-pub(super) fn forget(image: &Path) {
+/// Takes it back after a failure; with the folder, and what criu has written until then, where that was made for this.
+pub(super) fn forget(image: &Path, is_new: bool) {
     // What is not there need not be removed.
-    let _ = fs::remove_file(image.join(NAME));
-    let _ = fs::remove_dir(image);
+    let _ = match is_new {
+        true => fs::remove_dir_all(image),
+        false => fs::remove_file(image.join(NAME)),
+    };
 }
 
-/// Which descriptors of the image the caller's own streams take the place of, by the number of each stream.
-pub(super) fn read(image: &Path) -> Result<Vec<(usize, String)>> {
+/// A descriptor of the image that another takes the place of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Replaced {
+    /// By criu's name for it.
+    pub(crate) name: String,
+    /// The number of the caller's stream; none for the null device.
+    pub(crate) stream: Option<usize>,
+}
+
+/// Which descriptors of the image are to be replaced.
+pub(super) fn read(image: &Path) -> Result<Vec<Replaced>> {
     let path = image.join(NAME);
     let read = || -> io::Result<Vec<u8>> {
         match fs::metadata(&path)?.len() > LARGEST {
@@ -105,16 +120,21 @@ pub(super) fn read(image: &Path) -> Result<Vec<(usize, String)>> {
 }
 
 /// The streams that can be replaced: pipes, and files that are not the container's.
-pub(crate) fn parse(text: &[u8]) -> std::result::Result<Vec<(usize, String)>, String> {
+pub(crate) fn parse(text: &[u8]) -> std::result::Result<Vec<Replaced>, String> {
     let names: Vec<String> = serde_json::from_slice(text).map_err(|error| error.to_string())?;
     if names.len() > 3 {
         return Err(format!("it tells of {} streams", names.len()));
     }
-    let mut found: Vec<(usize, String)> = Vec::new();
-    for (number, name) in names.into_iter().enumerate() {
-        let is_new = !found.iter().any(|(_, known)| *known == name);
-        if is_replaced(&name) && is_new {
-            found.push((number, name));
+    let mut found: Vec<Replaced> = Vec::new();
+    for (number, name) in names.iter().enumerate() {
+        let (name, stream) = match name.strip_suffix(NULL) {
+            Some(name) if name.starts_with("file[") => (name, None),
+            _ => (name.as_str(), Some(number)),
+        };
+        let is_new = !found.iter().any(|known| known.name == name);
+        if is_replaced(name) && is_new {
+            let name = name.to_owned();
+            found.push(Replaced { name, stream });
         }
     }
     Ok(found)
@@ -144,10 +164,20 @@ mod tests {
 
     #[test]
     fn pipes_and_files_of_others_are_replaced_and_nothing_else() {
-        let text = br#"["/dev/null", "pipe:[12]", "file[1f:2a]"]"#;
+        let replaced = |name: &str, stream| Replaced {
+            name: name.to_owned(),
+            stream,
+        };
         assert_eq!(
-            parse(text).unwrap(),
-            [(1, "pipe:[12]".to_owned()), (2, "file[1f:2a]".to_owned())]
+            parse(br#"["/dev/null", "pipe:[12]", "file[1f:2a]"]"#).unwrap(),
+            [
+                replaced("pipe:[12]", Some(1)),
+                replaced("file[1f:2a]", Some(2))
+            ]
+        );
+        assert_eq!(
+            parse(br#"["file[1f:2a] /dev/null", "pipe:[12] /dev/null"]"#).unwrap(),
+            [replaced("file[1f:2a]", None)]
         );
         // One file that is both streams is told once.
         assert_eq!(
@@ -199,9 +229,12 @@ mod tests {
         assert_eq!(inside.unwrap()[..2], ["/dev/null", "/dev/null"]);
         let outside = outside.unwrap();
         assert!(
-            outside[0].starts_with("file[") && outside[0] == outside[1],
+            outside[0].starts_with("file[") && outside[0].ends_with("] /dev/null"),
             "{outside:?}"
         );
+        assert_eq!(outside[0], outside[1]);
+        let external = outside[0].trim_end_matches(" /dev/null");
+        assert_eq!(files(&outside), [external]);
         assert!(outside[2].starts_with("pipe:["), "{outside:?}");
 
         let mut child = started(file);

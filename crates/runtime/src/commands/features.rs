@@ -49,6 +49,10 @@ pub(crate) fn features(global: &mut Global, _: &Arguments) -> Result<u8, Failure
             },
             "apparmor": {"enabled": true},
             "selinux": {"enabled": true},
+            "memoryPolicy": {
+                "modes": hoist_linux::runtime::MEMORY_POLICY_MODES,
+                "flags": hoist_linux::runtime::MEMORY_POLICY_FLAGS,
+            },
             "intelRdt": {"enabled": true, "schemata": true, "monitoring": true},
             "mountExtensions": {"idmap": {"enabled": true}},
             "netDevices": {"enabled": true},

@@ -1,6 +1,11 @@
 //! Checkpoint and restore, with Debian's criu, where that works: `cargo xtask vm --systemd` has a kernel that it knows.
 
-use std::{fs, os::unix::fs::PermissionsExt, process::Stdio};
+use std::{
+    fs::{self, File, TryLockError},
+    io::{Read, Write},
+    os::unix::fs::PermissionsExt,
+    process::Stdio,
+};
 
 use hoist_testing::{Need, Suite};
 use serde_json::json;
@@ -32,13 +37,37 @@ pub(crate) fn add(suite: Suite) -> Suite {
             CRIU,
             killed,
         )
+        .test(
+            "restore: in the foreground it writes to the streams of its caller, and ends with the status of the process",
+            CRIU,
+            in_the_foreground,
+        )
+        .test(
+            "restore: without a checkpoint, with a broken one, or with an id that is in use it fails and makes nothing (failure 39)",
+            CRIU,
+            no_checkpoint,
+        )
+        .test(
+            "checkpoint: locks of files and TCP connections are kept where that is asked for, and are an error where it is not",
+            CRIU,
+            kept,
+        )
+        .test(
+            "checkpoint: every mode of cgroups that criu has, and an empty network namespace",
+            CRIU,
+            modes,
+        )
 }
 
 const COUNT: &str = "i=0; while :; do i=$((i+1)); echo $i > /data/count; sleep 0.1; done";
 
 /// A shell that counts into a file of the host's.
 fn counting() -> Bundle {
-    let mut bundle = Bundle::shell(COUNT).unwrap();
+    with_data(Bundle::shell(COUNT).unwrap())
+}
+
+/// With a folder of the host's as `/data`.
+fn with_data(mut bundle: Bundle) -> Bundle {
     fs::create_dir(bundle.path("data")).unwrap();
     let mounts = bundle.config["mounts"].as_array_mut().unwrap();
     mounts.push(json!({
@@ -264,4 +293,212 @@ fn killed() {
     assert_eq!(count(&bundle), at);
     bundle.call(&["delete", &bundle.id]).ok();
     bundle.remove();
+}
+
+/// The caller's own pipe, and what comes out of it.
+#[track_caller]
+fn first_line(bundle: &Bundle, words: &[&str]) -> String {
+    let mut command = bundle.command(words);
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // Else it would be closed now.
+    let _input = child.stdin.take();
+    assert!(child.wait().unwrap().success());
+    let mut output = child.stdout.take().unwrap();
+    let mut byte = [0];
+    let mut line = String::new();
+    while output.read(&mut byte).unwrap() == 1 && byte != *b"\n" {
+        line.push(byte[0].into());
+    }
+    line
+}
+
+fn in_the_foreground() {
+    const SCRIPT: &str =
+        "echo one; while [ ! -e /data/end ]; do sleep 0.1; done; echo two; read x; echo $x; exit 7";
+    let bundle = with_data(Bundle::shell(SCRIPT).unwrap());
+    bundle.write();
+    let before = first_line(&bundle, &["run", "-d", &bundle.id]);
+    assert_eq!(before, "one");
+    checkpoint(&bundle, &["--image-path", "image"]);
+    bundle.assert_nothing_is_recorded();
+
+    let restore = ["restore", "--image-path", "image", "--pid-file", "pid"];
+    let mut command = bundle.command(&[&restore[..], &[&bundle.id]].concat());
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    await_that("it is restored", || {
+        let said = bundle.read("log.json");
+        assert!(said.is_empty(), "{said}");
+        !bundle.read("pid").is_empty()
+    });
+    assert_eq!(bundle.status(), "running");
+    fs::write(bundle.path("data/end"), "").unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(b"given\n").unwrap();
+    drop(input);
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(7), "{output:?}");
+    assert_eq!(said, "two\ngiven\n", "{output:?}");
+    bundle.assert_nothing_is_recorded();
+    bundle.remove();
+}
+
+fn no_checkpoint() {
+    let bundle = counting();
+    start(&bundle);
+    counts(&bundle);
+    checkpoint(&bundle, &["--image-path", "image", "--leave-running"]);
+    let mut other = counting();
+    let data = bundle.config["mounts"].as_array().unwrap().last().unwrap();
+    *other.config["mounts"]
+        .as_array_mut()
+        .unwrap()
+        .last_mut()
+        .unwrap() = data.clone();
+    other.write();
+    let restore = |bundle: &Bundle, image: &str| {
+        let image = image
+            .strip_prefix('/')
+            .map_or_else(|| bundle.path(image), |_| image.into());
+        let image = image.display().to_string();
+        let said = call(
+            bundle,
+            &["restore", "-d", "--image-path", &image, &bundle.id],
+        );
+        assert_eq!(said.code, Some(1), "{image}: {said:?}");
+        said
+    };
+    let whole = bundle.path("image").display().to_string();
+    restore(&bundle, &whole).fails(1, "container with given ID already exists");
+    assert_eq!(bundle.status(), "running");
+    counts(&bundle);
+
+    restore(&other, "nothing").fails(1, "there is no checkpoint in");
+    fs::create_dir(other.path("image")).unwrap();
+    restore(&other, "image").fails(1, "descriptors.json");
+    // Its streams are known, and nothing else.
+    let copy = |name: &str| {
+        fs::copy(
+            bundle.path("image").join(name),
+            other.path("image").join(name),
+        )
+        .unwrap();
+    };
+    copy("descriptors.json");
+    restore(&other, "image").fails(1, "criu failed");
+    for (broken, length) in [("inventory.img", 6), ("core-1.img", 40), ("pstree.img", 9)] {
+        for entry in fs::read_dir(&whole).unwrap().flatten() {
+            copy(entry.file_name().to_str().unwrap());
+        }
+        let file = File::options()
+            .write(true)
+            .open(other.path("image").join(broken));
+        file.unwrap().set_len(length).unwrap();
+        restore(&other, "image").fails(1, "criu failed");
+        other.assert_nothing_is_recorded();
+    }
+    // The cgroup is that of a container that runs.
+    other.config["linux"]["cgroupsPath"] = bundle.config["linux"]["cgroupsPath"].clone();
+    other.write();
+    restore(&other, &whole).fails(1, "it exists and is in use");
+    other.remove();
+    assert_eq!(bundle.status(), "running");
+    counts(&bundle);
+    bundle.remove();
+}
+
+fn kept() {
+    let mut locking = with_data(Bundle::new(&["lock", "/data/lock", "+", "idle"]));
+    locking.config["linux"]["seccomp"] = json!(null);
+    start(&locking);
+    let lock = || File::open(locking.path("data/lock")).unwrap().try_lock();
+    let is_held = || matches!(lock(), Err(TryLockError::WouldBlock));
+    await_that("it has locked", || {
+        locking.path("data/lock").exists() && is_held()
+    });
+    let words = ["checkpoint", "--image-path", "image", &locking.id];
+    locking.call(&words).fails(1, "ile lock");
+    assert_eq!(locking.status(), "running");
+    assert!(is_held() && !locking.path("image").exists());
+    checkpoint(&locking, &["--image-path", "image", "--file-locks"]);
+    assert!(!is_held());
+    let words = [
+        "restore",
+        "-d",
+        "--image-path",
+        "image",
+        "--file-locks",
+        &locking.id,
+    ];
+    call(&locking, &words).ok();
+    assert!(is_held());
+    locking.remove();
+
+    const SCRIPT: &str = "sleep 600 | busybox nc -l -p 7000 > /data/got & sleep 1; \
+        (while [ ! -e /data/end ]; do sleep 0.1; done; echo over tcp) | busybox nc 127.0.0.1 7000; sleep 600";
+    let connected = with_data(Bundle::shell(SCRIPT).unwrap());
+    start(&connected);
+    let has_connection = || {
+        let table = fs::read_to_string(format!("/proc/{}/net/tcp", connected.pid()));
+        table.unwrap().contains(" 01 ")
+    };
+    await_that("it is connected", has_connection);
+    let words = ["checkpoint", "--image-path", "image", &connected.id];
+    connected.call(&words).fails(1, "--tcp-established");
+    assert_eq!(connected.status(), "running");
+    checkpoint(&connected, &["--image-path", "image", "--tcp-established"]);
+    let words = [
+        "restore",
+        "-d",
+        "--image-path",
+        "image",
+        "--tcp-established",
+        &connected.id,
+    ];
+    call(&connected, &words).ok();
+    fs::write(connected.path("data/end"), "").unwrap();
+    connected.await_words("data/got", "over tcp");
+    connected.remove();
+}
+
+fn modes() {
+    for words in [
+        &["--manage-cgroups-mode", "ignore"][..],
+        &["--manage-cgroups-mode", "full"],
+        &["--empty-ns", "network"],
+    ] {
+        let bundle = counting();
+        start(&bundle);
+        let at = counts(&bundle);
+        checkpoint(&bundle, &[words, &["--image-path", "image"]].concat());
+        let restore = [
+            "restore",
+            "-d",
+            "--pid-file",
+            "pid",
+            "--image-path",
+            "image",
+        ];
+        let strict = ["--manage-cgroups-mode", "strict"];
+        call(&bundle, &[&restore[..], &strict, &[&bundle.id]].concat()).fails(1, "strict mode");
+        bundle.assert_nothing_is_recorded();
+        call(&bundle, &[&restore[..], words, &[&bundle.id]].concat()).ok();
+        assert!(counts(&bundle) > at);
+        let place = fs::read_to_string(format!("/proc/{}/cgroup", bundle.pid())).unwrap();
+        assert!(place.contains(&bundle.id), "{words:?}: {place}");
+        let devices = format!("/proc/{}/net/dev", bundle.pid());
+        // Two lines of titles, and the loopback device.
+        assert_eq!(fs::read_to_string(devices).unwrap().lines().count(), 3);
+        bundle.remove();
+    }
 }
