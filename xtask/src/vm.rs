@@ -47,6 +47,11 @@ const CASES_OF_SYSTEMD: &[(&str, &str)] = &[("oci", "systemd")];
 /// The same where cgroup v2 is all there is; and checkpoints, for which Debian's criu wants Debian's kernel.
 const CASES_OF_UNIFIED: &[(&str, &str)] = &[
     ("oci", "systemd"),
+    ("oci", "restored counts on"),
+    ("oci", "restore: a "),
+];
+const CASES_OF_UNIFIED_IN_FULL: &[(&str, &str)] = &[
+    ("oci", "systemd"),
     ("oci", "checkpoint: "),
     ("oci", "restore: "),
 ];
@@ -112,7 +117,10 @@ pub(crate) fn test(options: &Options, counts: &mut Counts) -> Outcome<()> {
         words: "",
     };
     let unified = Machine {
-        cases: CASES_OF_UNIFIED,
+        cases: match options.full || options.systemd {
+            true => CASES_OF_UNIFIED_IN_FULL,
+            false => CASES_OF_UNIFIED,
+        },
         package: Some("hoist-oci"),
         with_systemd: true,
         words: "systemd.unified_cgroup_hierarchy=1",

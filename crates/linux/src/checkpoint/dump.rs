@@ -12,7 +12,7 @@ use rustix::fs::{AtFlags, StatxAttributes, StatxFlags, statx};
 use super::arguments::{self, CheckpointOptions, Dumped};
 use super::criu::{self, Criu};
 use super::mounts::{self, External, MountLine};
-use super::{streams, unsupported};
+use super::{network, streams, unsupported};
 use crate::cgroup::{Cgroup, Version};
 use crate::hooks;
 use crate::plan::{NETWORK_NAMESPACE, Namespaces};
@@ -76,6 +76,8 @@ impl LinuxSystem {
             }
         }
         outcome?;
+        network::forget_lock(&options.common.image_path)
+            .map_err(|error| system("take criu's lock of the network out of the image", error))?;
         let ends = !options.leave_running && !options.pre_dump;
         if ends && !crate::process::wait_for(first.as_fd(), Some(PATIENCE))? {
             return Err(crate::process::timed_out(pid)

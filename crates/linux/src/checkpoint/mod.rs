@@ -11,6 +11,7 @@ mod dump;
 mod hook;
 mod images;
 mod mounts;
+mod network;
 mod private;
 mod restore;
 mod restored;
