@@ -27,7 +27,7 @@ use std::{
 };
 
 use clap::{
-    Arg, ArgAction, Args, Command, FromArgMatches as _, ValueHint,
+    Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches as _, ValueHint,
     builder::{EnumValueParser, Resettable, ValueParser},
 };
 
@@ -48,6 +48,7 @@ pub(crate) use run::{Plan, Run, Supervised};
 
 use crate::commands::LACKS;
 use crate::log::Level;
+use run::{CommonRunOptions, RareRunOptions};
 
 /// A command line that was understood.
 pub(crate) struct Invocation {
@@ -237,10 +238,13 @@ const COMMANDS: &[Definition] = &[
 /// The whole command line, or the part of it that begins with the command `only`, where that is one.
 pub(crate) fn command(only: Option<&OsStr>) -> Command {
     let is_meant = |definition: &&Definition| only.is_some_and(|only| only == definition.0);
-    let commands = match COMMANDS.iter().find(is_meant) {
+    command_of(match COMMANDS.iter().find(is_meant) {
         Some(definition) => std::slice::from_ref(definition),
         None => COMMANDS,
-    };
+    })
+}
+
+fn command_of(definitions: &[Definition]) -> Command {
     Command::new("hoist")
         .bin_name("hoist")
         .about("Run processes in containers")
@@ -256,7 +260,7 @@ pub(crate) fn command(only: Option<&OsStr>) -> Command {
                 .help("Print the version"),
         )
         .args(global_options())
-        .subcommands(commands.iter().map(|(name, about, arguments)| {
+        .subcommands(definitions.iter().map(|(name, about, arguments)| {
             Command::new(*name)
                 .about(*about)
                 .hide(LACKS.contains(name))
@@ -317,19 +321,12 @@ pub(crate) fn command_name(words: &[OsString]) -> Option<String> {
 
 /// Reads the command line. The error is clap's, which is also how it answers `--help`.
 pub(crate) fn parse(words: &[OsString]) -> Result<Invocation, clap::Error> {
+    if let Some(run) = parse_common_run(words) {
+        return Ok(run);
+    }
     let only = words.get(1).map(OsString::as_os_str);
-    // The process ends before it would need that memory again, and freeing it piece by piece takes time in every start.
-    let mut command = ManuallyDrop::new(command(only));
-    let mut matches = command.try_get_matches_from_mut(words)?;
-    let (name, mut arguments) = matches
-        .remove_subcommand()
-        .ok_or_else(|| clap::Error::new(clap::error::ErrorKind::MissingSubcommand))?;
-    // A global option is found in the innermost matches.
-    let state_root = arguments.remove_one("state-root");
-    let json_errors = arguments
-        .get_one::<String>("log-format")
-        .is_some_and(|format| format == "json");
-    let log_level = arguments.remove_one("log-level").unwrap_or_default();
+    let (name, mut arguments) = read(words, command(only))?;
+    let global = Global::of(&mut arguments);
     let from = &mut arguments;
     let local = Action::Platform;
     let action = match name.as_str() {
@@ -374,12 +371,62 @@ pub(crate) fn parse(words: &[OsString]) -> Result<Invocation, clap::Error> {
         "completions" => Action::Completions(Completions::from_arg_matches_mut(from)?),
         _ => return Err(clap::Error::new(clap::error::ErrorKind::InvalidSubcommand)),
     };
-    Ok(Invocation {
-        state_root,
-        log_level,
-        json_errors,
-        action,
-    })
+    Ok(global.with(action))
+}
+
+/// Reads a `run` whose options are all common ones, which is a small part of all that there are. Any other line, and
+/// one that asks for help or is at fault, is for the whole definition to read.
+fn parse_common_run(words: &[OsString]) -> Option<Invocation> {
+    if words.get(1)? != "run" {
+        return None;
+    }
+    let definition: Definition = ("run", "", arguments::<CommonRunOptions>);
+    let (_, mut arguments) = read(words, command_of(&[definition])).ok()?;
+    let global = Global::of(&mut arguments);
+    let run = Run {
+        common: CommonRunOptions::from_arg_matches_mut(&mut arguments).ok()?,
+        rare: RareRunOptions::default(),
+    };
+    Some(global.with(Action::Run(Box::new(run))))
+}
+
+/// The command's name, and what it is given.
+fn read(words: &[OsString], command: Command) -> Result<(String, ArgMatches), clap::Error> {
+    // The process ends before it would need that memory again, and freeing it piece by piece takes time in every start.
+    let mut command = ManuallyDrop::new(command);
+    let mut matches = command.try_get_matches_from_mut(words)?;
+    matches
+        .remove_subcommand()
+        .ok_or_else(|| clap::Error::new(clap::error::ErrorKind::MissingSubcommand))
+}
+
+/// What the global options say.
+struct Global {
+    state_root: Option<PathBuf>,
+    json_errors: bool,
+    log_level: Level,
+}
+
+impl Global {
+    /// A global option is found in the innermost matches.
+    fn of(arguments: &mut ArgMatches) -> Self {
+        Self {
+            state_root: arguments.remove_one("state-root"),
+            json_errors: arguments
+                .get_one::<String>("log-format")
+                .is_some_and(|format| format == "json"),
+            log_level: arguments.remove_one("log-level").unwrap_or_default(),
+        }
+    }
+
+    fn with(self, action: Action) -> Invocation {
+        Invocation {
+            state_root: self.state_root,
+            log_level: self.log_level,
+            json_errors: self.json_errors,
+            action,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -412,28 +459,34 @@ mod tests {
         let run = run(&[
             "run", "-it", "--rm", "-e", "A=1", "-eB", "sh", "-c", "x", "--", "--rm", "-t",
         ]);
-        assert!(run.interactive && run.tty && run.rm);
-        assert_eq!(run.env, ["A=1", "B"]);
-        assert_eq!(run.command, ["sh", "-c", "x", "--", "--rm", "-t"]);
+        assert!(run.common.interactive && run.common.tty && run.common.rm);
+        assert_eq!(run.common.env, ["A=1", "B"]);
+        assert_eq!(run.common.command, ["sh", "-c", "x", "--", "--rm", "-t"]);
     }
 
     #[test]
     fn two_dashes_before_the_command_are_not_part_of_it() {
         assert_eq!(
-            run(&["run", "--", "-x", "--", "y"]).command,
+            run(&["run", "--", "-x", "--", "y"]).common.command,
             ["-x", "--", "y"]
         );
-        assert_eq!(run(&["run", "-i", "--", "ls", "-l"]).command, ["ls", "-l"]);
+        assert_eq!(
+            run(&["run", "-i", "--", "ls", "-l"]).common.command,
+            ["ls", "-l"]
+        );
     }
 
     #[test]
     fn a_single_h_is_the_hostname_as_with_docker() {
         assert_eq!(
-            run(&["run", "-h", "web", "true"]).hostname.as_deref(),
+            run(&["run", "-h", "web", "true"])
+                .common
+                .hostname
+                .as_deref(),
             Some("web")
         );
         assert_eq!(
-            run(&["run", "-hweb", "true"]).hostname.as_deref(),
+            run(&["run", "-hweb", "true"]).common.hostname.as_deref(),
             Some("web")
         );
         let help = parse_words(&["run", "--help"]).err().unwrap();
@@ -452,20 +505,77 @@ mod tests {
             "-1",
             "true",
         ]);
-        assert_eq!(run.pids_limit.as_deref(), Some("-1"));
-        assert_eq!(run.memory.as_deref(), Some("-1"));
-        assert_eq!(run.env, ["-x=y"]);
-        assert_eq!(run.command, ["true"]);
+        assert_eq!(run.rare.pids_limit.as_deref(), Some("-1"));
+        assert_eq!(run.common.memory.as_deref(), Some("-1"));
+        assert_eq!(run.common.env, ["-x=y"]);
+        assert_eq!(run.common.command, ["true"]);
     }
 
     #[test]
     fn of_two_equal_options_the_last_counts() {
         assert_eq!(
             run(&["run", "--name", "a", "--name", "b", "true"])
+                .common
                 .name
                 .as_deref(),
             Some("b")
         );
+    }
+
+    #[test]
+    fn a_line_of_common_options_is_read_alike_by_the_whole_definition() {
+        let words: Vec<OsString> = [
+            "hoist",
+            "run",
+            "-itd",
+            "--rm",
+            "--log-format",
+            "json",
+            "-e",
+            "A=1",
+            "-v",
+            "/a:/b",
+            "--network",
+            "none",
+            "--layer=/x",
+            "--layer",
+            "/y",
+            "-m",
+            "1g",
+            "sh",
+            "-c",
+            "--rm",
+        ]
+        .map(OsString::from)
+        .into();
+        let common = parse_common_run(&words).unwrap();
+        let (_, mut arguments) = read(&words, command(Some(OsStr::new("run")))).ok().unwrap();
+        let global = Global::of(&mut arguments);
+        assert!(common.json_errors && global.json_errors);
+        let Action::Run(common) = common.action else {
+            panic!("another command");
+        };
+        let whole = Run::from_arg_matches_mut(&mut arguments).ok().unwrap();
+        assert_eq!(format!("{common:?}"), format!("{whole:?}"));
+    }
+
+    #[test]
+    fn what_the_common_options_cannot_say_is_left_to_the_whole_definition() {
+        for line in [
+            &["run", "--help"][..],
+            &["run", "--pids-limit", "3", "true"],
+            &["run", "-c", "3", "true"],
+            &["run", "--rootfs", "/a", "--layer", "/b", "true"],
+            &["--log-level", "debug", "run", "true"],
+            &["exec", "web", "true"],
+        ] {
+            let words: Vec<OsString> = [&["hoist"], line]
+                .concat()
+                .iter()
+                .map(OsString::from)
+                .collect();
+            assert!(parse_common_run(&words).is_none(), "{line:?}");
+        }
     }
 
     #[test]

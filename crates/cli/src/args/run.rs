@@ -36,12 +36,25 @@ pub(crate) struct Supervised {
 
 /// `hoist run`.
 #[derive(Args, Debug)]
+#[group(skip)]
 #[command(
     disable_help_flag = true,
     after_help = DEFAULT_ROOT,
     override_usage = "hoist run [OPTIONS] [--] COMMAND [ARG]..."
 )]
 pub(crate) struct Run {
+    #[command(flatten)]
+    pub common: CommonRunOptions,
+    #[command(flatten)]
+    pub rare: RareRunOptions,
+}
+
+/// The command, and the options that many starts have. A command line without any other is read by these alone: to define all
+/// options takes a tenth of a start.
+#[derive(Args, Debug)]
+#[group(skip)]
+#[command(disable_help_flag = true)]
+pub(crate) struct CommonRunOptions {
     /// Give the command this terminal's or pipe's input
     #[arg(short, long)]
     pub interactive: bool,
@@ -56,13 +69,6 @@ pub(crate) struct Run {
     /// Name the container, for use in place of its id
     #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     pub name: Option<String>,
-    /// Write the container's id to FILE, which must not exist
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub cidfile: Option<PathBuf>,
-    /// Measure the start and draw it to FILE: a picture (.svg), or a trace for Perfetto (.json)
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub timeline: Option<PathBuf>,
-
     /// Use DIR as the root file system; what the container writes stays there
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = "Files")]
     // On Windows it is the volume in which the layers are seen.
@@ -72,12 +78,6 @@ pub(crate) struct Run {
     /// first is the base
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = "Files")]
     pub layer: Vec<String>,
-    /// Keep what the container writes over its layers in DIR, an existing directory
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, requires = "layer", help_heading = "Files")]
-    pub layer_folder: Option<String>,
-    /// Size of /dev/shm (64m unless set)
-    #[arg(long, value_name = "BYTES", help_heading = "Files")]
-    pub shm_size: Option<String>,
     /// Make the root file system read-only
     #[arg(long, help_heading = "Files")]
     pub read_only: bool,
@@ -89,13 +89,6 @@ pub(crate) struct Run {
         help_heading = "Files"
     )]
     pub volume: Vec<String>,
-    /// Mount something in the container (type=bind|volume|tmpfs,source=…,target=…,readonly)
-    #[arg(long, value_name = "KEY=VALUE,...", help_heading = "Files")]
-    pub mount: Vec<String>,
-    /// Mount an empty file system in memory
-    #[arg(long, value_name = "TARGET[:OPTIONS]", help_heading = "Files")]
-    pub tmpfs: Vec<String>,
-
     /// Set an environment variable; a name alone takes the value from the caller's environment
     #[arg(
         short,
@@ -105,9 +98,6 @@ pub(crate) struct Run {
         help_heading = "Process"
     )]
     pub env: Vec<String>,
-    /// Read environment variables from FILE
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Process")]
-    pub env_file: Vec<PathBuf>,
     /// Directory in the container to begin in
     #[arg(short, long, value_name = "DIR", help_heading = "Process")]
     pub workdir: Option<String>,
@@ -126,6 +116,76 @@ pub(crate) struct Run {
     /// Run an init process that forwards signals and reaps zombies
     #[arg(long, help_heading = "Process")]
     pub init: bool,
+    /// Limit of memory (bytes, or with b, k, m, g)
+    #[arg(
+        short,
+        long,
+        value_name = "BYTES",
+        allow_hyphen_values = true,
+        help_heading = "Limits"
+    )]
+    pub memory: Option<String>,
+    /// Limit of processor time, in processors (1.5)
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        allow_hyphen_values = true,
+        help_heading = "Limits"
+    )]
+    pub cpus: Option<String>,
+    /// Network of the container: none (default), or host
+    #[arg(
+        long,
+        visible_alias = "net",
+        value_name = "none|host",
+        help_heading = "Isolation"
+    )]
+    pub network: Option<String>,
+    /// Host name in the container
+    #[arg(
+        short = 'h',
+        long,
+        value_name = "NAME",
+        allow_hyphen_values = true,
+        help_heading = "Isolation"
+    )]
+    pub hostname: Option<String>,
+    /// no-new-privileges, seccomp=unconfined, seccomp=FILE
+    #[arg(long, value_name = "OPTION", help_heading = "Isolation")]
+    pub security_opt: Vec<String>,
+    /// Print help
+    #[arg(long, action = ArgAction::HelpLong)]
+    help: Option<bool>,
+    /// Program to run, and its arguments
+    #[arg(value_name = "COMMAND", trailing_var_arg = true, value_hint = ValueHint::CommandWithArguments)]
+    pub command: Vec<String>,
+}
+
+/// The options that few starts have.
+#[derive(Args, Debug, Default)]
+#[group(skip)]
+pub(crate) struct RareRunOptions {
+    /// Write the container's id to FILE, which must not exist
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub cidfile: Option<PathBuf>,
+    /// Measure the start and draw it to FILE: a picture (.svg), or a trace for Perfetto (.json)
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub timeline: Option<PathBuf>,
+    /// Keep what the container writes over its layers in DIR, an existing directory
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, requires = "layer", help_heading = "Files")]
+    pub layer_folder: Option<String>,
+    /// Size of /dev/shm (64m unless set)
+    #[arg(long, value_name = "BYTES", help_heading = "Files")]
+    pub shm_size: Option<String>,
+    /// Mount something in the container (type=bind|volume|tmpfs,source=…,target=…,readonly)
+    #[arg(long, value_name = "KEY=VALUE,...", help_heading = "Files")]
+    pub mount: Vec<String>,
+    /// Mount an empty file system in memory
+    #[arg(long, value_name = "TARGET[:OPTIONS]", help_heading = "Files")]
+    pub tmpfs: Vec<String>,
+    /// Read environment variables from FILE
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Process")]
+    pub env_file: Vec<PathBuf>,
     /// Signal that asks the container to end
     #[arg(long, value_name = "SIGNAL", help_heading = "Process")]
     pub stop_signal: Option<String>,
@@ -137,7 +197,6 @@ pub(crate) struct Run {
         help_heading = "Process"
     )]
     pub stop_timeout: Option<String>,
-
     /// Add the process to a group, by number
     #[arg(
         long,
@@ -163,24 +222,6 @@ pub(crate) struct Run {
     /// Note something of the container in its OCI runtime spec
     #[arg(long, value_name = "NAME=VALUE", help_heading = "Process")]
     pub annotation: Vec<String>,
-
-    /// Limit of memory (bytes, or with b, k, m, g)
-    #[arg(
-        short,
-        long,
-        value_name = "BYTES",
-        allow_hyphen_values = true,
-        help_heading = "Limits"
-    )]
-    pub memory: Option<String>,
-    /// Limit of processor time, in processors (1.5)
-    #[arg(
-        long,
-        value_name = "NUMBER",
-        allow_hyphen_values = true,
-        help_heading = "Limits"
-    )]
-    pub cpus: Option<String>,
     /// Weight of processor time against other containers (1024 is the usual one)
     #[arg(
         short = 'c',
@@ -198,7 +239,6 @@ pub(crate) struct Run {
         help_heading = "Limits"
     )]
     pub pids_limit: Option<String>,
-
     /// Memory that the container keeps when the machine runs short
     #[arg(
         long,
@@ -232,28 +272,10 @@ pub(crate) struct Run {
     /// Make the container's cgroup below this one
     #[arg(long, value_name = "PATH", help_heading = "Limits")]
     pub cgroup_parent: Option<String>,
-
     /// How it is kept apart from this machine: default, process (the same on Linux), or none: a plain process of this machine, all of
     /// which is ended with it; everything that needs isolation is refused
     #[arg(long, value_name = "MODE", help_heading = "Isolation")]
     pub isolation: Option<String>,
-    /// Network of the container: none (default), or host
-    #[arg(
-        long,
-        visible_alias = "net",
-        value_name = "none|host",
-        help_heading = "Isolation"
-    )]
-    pub network: Option<String>,
-    /// Host name in the container
-    #[arg(
-        short = 'h',
-        long,
-        value_name = "NAME",
-        allow_hyphen_values = true,
-        help_heading = "Isolation"
-    )]
-    pub hostname: Option<String>,
     /// Let the container use a device of this machine
     #[arg(long, value_name = "DEVICE[:TARGET][:rwm]", help_heading = "Isolation")]
     pub device: Vec<String>,
@@ -293,17 +315,6 @@ pub(crate) struct Run {
     /// Take a capability away
     #[arg(long, value_name = "CAPABILITY", help_heading = "Isolation")]
     pub cap_drop: Vec<String>,
-    /// no-new-privileges, seccomp=unconfined, seccomp=FILE
-    #[arg(long, value_name = "OPTION", help_heading = "Isolation")]
-    pub security_opt: Vec<String>,
-
-    /// Print help
-    #[arg(long, action = ArgAction::HelpLong)]
-    help: Option<bool>,
-
-    /// Program to run, and its arguments
-    #[arg(value_name = "COMMAND", trailing_var_arg = true, value_hint = ValueHint::CommandWithArguments)]
-    pub command: Vec<String>,
 }
 
 /// `hoist plan`.

@@ -34,7 +34,7 @@ pub(crate) fn run(arguments: Plan, state_root: Option<&Path>) -> Result<u8, Fail
         dialect,
         run,
     } = arguments;
-    let interactive = run.interactive;
+    let interactive = run.common.interactive;
     let platform = match platform.as_deref().unwrap_or(DEFAULT_PLAN) {
         "linux" => Platform::Linux,
         "windows" => Platform::Windows,

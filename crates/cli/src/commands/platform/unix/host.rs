@@ -99,10 +99,10 @@ fn below(folder: &Path, found: &mut Vec<Device>) {
 /// Puts the paths of another container's namespaces in place of `container:NAME`.
 pub(crate) fn join_containers(run: &mut Run, engine: &Engine) -> Result<(), Failure> {
     let modes = [
-        ("pid", &mut run.pid),
-        ("ipc", &mut run.ipc),
-        ("uts", &mut run.uts),
-        ("cgroup", &mut run.cgroupns),
+        ("pid", &mut run.rare.pid),
+        ("ipc", &mut run.rare.ipc),
+        ("uts", &mut run.rare.uts),
+        ("cgroup", &mut run.rare.cgroupns),
     ];
     for (kind, mode) in modes {
         let Some(reference) = mode
