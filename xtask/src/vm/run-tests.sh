@@ -4,7 +4,7 @@ while read -r module; do
     $busybox insmod "$module"
 done < /lib/in-order
 $busybox ip link set lo up
-export PATH=/bin:/usr/bin TMPDIR=/tmp HOME=/tmp RUST_BACKTRACE=1
+export PATH=/bin:/usr/bin:/usr/sbin TMPDIR=/tmp HOME=/tmp RUST_BACKTRACE=1
 $busybox echo "Linux $($busybox uname -r), controllers: $($busybox cat /sys/fs/cgroup/cgroup.controllers)"
 
 while read -r folder program filter; do

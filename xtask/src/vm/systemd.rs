@@ -43,7 +43,7 @@ const UNITS: &[(&str, &str)] = &[
     (
         "hoist-tests.service",
         "[Unit]\nDefaultDependencies=no\nRequires=dbus.service\nAfter=dbus.service\n[Service]\nType=oneshot\n\
-         Environment=HOIST_TESTS_MUST_RUN=root,systemd\nExecStart=/bin/busybox sh /run-tests\n\
+         Environment=HOIST_TESTS_MUST_RUN=root,systemd,criu,checkpoints\nExecStart=/bin/busybox sh /run-tests\n\
          ExecStopPost=/bin/busybox poweroff -f\nStandardInput=null\nStandardOutput=file:/dev/ttyS0\n\
          StandardError=file:/dev/ttyS0\n",
     ),
