@@ -155,10 +155,14 @@ fn start(
     println!("starting {} in qemu {}", kernel.display(), machine.words);
     let before = *counts;
     let words = format!("console=ttyS0 quiet panic=-1 {}", machine.words);
+    let seconds = match options.full || options.systemd {
+        true => "3600",
+        false => "900",
+    };
     run(
         &mut *counts,
         Command::new("timeout")
-            .args(["--foreground", if options.full { "3600" } else { "900" }])
+            .args(["--foreground", seconds])
             .args([
                 "qemu-system-x86_64",
                 "-accel",

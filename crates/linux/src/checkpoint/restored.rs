@@ -46,11 +46,20 @@ pub(super) fn verify(
         let line = mount_at(&root, &external.destination, &table)?;
         given.extend(line.map(|line| line.point.clone()));
     }
+    let first = pid;
     for &pid in &pids {
+        let status = match proc_pid::stat(pid).map_err(listed)? {
+            Some(_) => read(pid, "status")?,
+            None if pid != first => continue,
+            None => return Err(mismatch(pid, "it has ended")),
+        };
+        // One that had ended and was not reaped when it was written down is that again, in no namespace.
+        if pid != first && has_ended(&status) {
+            continue;
+        }
         verify::after_clone(plan, pid)?;
         verify::within_cgroup(plan, pid)?;
         verify::own_cgroup_namespace(plan, pid)?;
-        let status = read(pid, "status")?;
         allows(oci, &status).map_err(|what| mismatch(pid, &what))?;
         if !labels_are_given {
             label(oci, pid)?;
@@ -59,6 +68,12 @@ pub(super) fn verify(
         file_systems(oci, &given, &table).map_err(|what| mismatch(pid, &what))?;
     }
     root_is_as_asked(oci, &root, &table, pid)
+}
+
+/// Whether a process with this `/proc/PID/status` is only there to be reaped. Where just its first thread has ended, others run.
+fn has_ended(status: &str) -> bool {
+    let has = |line: &str| status.lines().any(|one| one.starts_with(line));
+    has("State:\tZ") && status.lines().any(|line| line == "Threads:\t1")
 }
 
 fn mismatch(pid: u32, what: &str) -> Error {
@@ -266,6 +281,17 @@ mod tests {
                 .contains("seccomp")
         );
         assert!(allows(&oci, "Name:\tsh\n").is_err());
+    }
+
+    #[test]
+    fn only_a_process_without_any_thread_that_runs_has_ended() {
+        let status = |state: &str, threads: u32| {
+            format!("Name:\tsh\nState:\t{state}\nThreads:\t{threads}\n")
+        };
+        assert!(has_ended(&status("Z (zombie)", 1)));
+        assert!(!has_ended(&status("Z (zombie)", 2)));
+        assert!(!has_ended(&status("Z (zombie)", 10)));
+        assert!(!has_ended(&status("t (tracing stop)", 1)));
     }
 
     #[test]
