@@ -21,6 +21,8 @@ fn main() -> ExitCode {
     if let Some(code) = commands::mode(&words) {
         return code;
     }
+    #[cfg(target_os = "linux")]
+    hoist_linux::prefault();
     let invocation = match args::parse(&words) {
         Ok(invocation) => invocation,
         Err(error) => return failure::usage(&error, &words),

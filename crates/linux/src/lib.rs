@@ -43,6 +43,8 @@ mod oom;
 #[cfg(target_os = "linux")]
 mod own_root;
 #[cfg(target_os = "linux")]
+mod prefault;
+#[cfg(target_os = "linux")]
 mod process;
 #[cfg(target_os = "linux")]
 mod process_cgroup;
@@ -84,5 +86,7 @@ pub use hoist_spec::user;
 
 #[cfg(target_os = "linux")]
 use hoist_init::owner::{proc_pid, whole_file};
+#[cfg(target_os = "linux")]
+pub use prefault::prefault;
 #[cfg(target_os = "linux")]
 pub use service::{LinuxOptions, LinuxService};

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use hoist_linux::LinuxService;
 use hoist_linux::runtime::RuntimeContainer;
+use hoist_linux::{LinuxOptions, LinuxService};
 use hoist_spec::ContainerId;
 
 use crate::args::{Arguments, Flag};
@@ -62,7 +62,12 @@ impl Global {
 
     /// The containers below the root.
     pub(crate) fn service(&self) -> Result<LinuxService, Failure> {
-        Ok(LinuxService::new(self.root.clone())?)
+        let options = LinuxOptions {
+            // A process that nobody here waits for is its engine's to reap: that is how the engine learns its status.
+            waits_for_each: true,
+            ..LinuxOptions::default()
+        };
+        Ok(LinuxService::with_options(self.root.clone(), options)?)
     }
 
     /// An existing container.

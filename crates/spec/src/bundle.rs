@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use oci_spec::runtime::Spec;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::Deserialize;
 
 use crate::{
     ContainerSpec, Fault, Faults, RootSource, SeccompPolicy, StopPolicy,
     convert::is_absolute_on_windows,
-    json::{self, JsonPath, Segment},
+    json::{self, Segment},
+    unknown_fields::unknown_fields,
 };
 
 /// What a bundle describes.
@@ -138,56 +138,10 @@ fn take_utility_vm_path(text: &str, oci: &mut Spec) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Fields of the text that what was read from it has not kept. A field that says nothing (`null`, an empty
-/// list or object) asks for nothing.
-pub(crate) fn unknown_fields(text: &str, spec: &impl Serialize) -> Vec<JsonPath> {
-    // By way of text, as a record is written: a second way to serialize would add a tenth of a megabyte to every program.
-    let kept = serde_json::to_string(spec).and_then(|kept| serde_json::from_str(&kept));
-    let (Ok(given), Ok(kept)) = (serde_json::from_str(text), kept) else {
-        return Vec::new();
-    };
-    let mut unknown = Vec::new();
-    compare(&given, &kept, &mut Vec::new(), &mut unknown);
-    unknown
-}
-
-fn compare(given: &Value, kept: &Value, path: &mut Vec<Segment>, unknown: &mut Vec<JsonPath>) {
-    match (given, kept) {
-        (Value::Object(given), Value::Object(kept)) => {
-            for (key, value) in given {
-                path.push(Segment::Key(key.clone()));
-                match kept.get(key) {
-                    Some(kept) => compare(value, kept, path, unknown),
-                    None if says_nothing(value) => {}
-                    None => unknown.push(JsonPath(path.clone())),
-                }
-                path.pop();
-            }
-        }
-        (Value::Array(given), Value::Array(kept)) => {
-            for (index, (value, kept)) in given.iter().zip(kept).enumerate() {
-                path.push(Segment::Index(index));
-                compare(value, kept, path, unknown);
-                path.pop();
-            }
-        }
-        _ => {}
-    }
-}
-
-fn says_nothing(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Array(list) => list.is_empty(),
-        Value::Object(members) => members.values().all(says_nothing),
-        _ => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 

@@ -3,7 +3,7 @@
 use oci_spec::runtime::{LinuxResources, Process};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{ContainerSpec, Fault, Faults, ProcessSpec, bundle::unknown_fields, json};
+use crate::{ContainerSpec, Fault, Faults, ProcessSpec, json, unknown_fields::unknown_fields};
 
 impl ProcessSpec {
     /// Reads an OCI process object.

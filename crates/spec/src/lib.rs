@@ -20,6 +20,7 @@ mod platform;
 pub mod program;
 pub mod seccomp;
 mod signal;
+mod unknown_fields;
 pub mod user;
 
 pub use bundle::Bundle;

@@ -27,7 +27,8 @@ pub(super) fn measure(tools: &Tools, work: &Path, runs: u32) -> Outcome<String> 
         .iter()
         .filter(|tool| matches!(tool.name, "hoist" | "crun"))
         .collect();
-    beside_others(&players, work, runs, &mut text)?;
+    let floor = tools.0.iter().find(|tool| tool.name == "floor");
+    beside_others(&players, floor, work, runs, &mut text)?;
     at_once(&players, work, &mut text)?;
     if let Some(hoist) = players.iter().find(|tool| tool.name == "hoist") {
         layers(hoist, work, runs, &mut text)?;
@@ -36,7 +37,14 @@ pub(super) fn measure(tools: &Tools, work: &Path, runs: u32) -> Outcome<String> 
     Ok(text)
 }
 
-fn beside_others(players: &[&Tool], work: &Path, runs: u32, text: &mut String) -> Outcome<()> {
+/// The floor takes turns with Hoist: what both lose beside others, the kernel's calls take.
+fn beside_others(
+    players: &[&Tool],
+    floor: Option<&Tool>,
+    work: &Path,
+    runs: u32,
+    text: &mut String,
+) -> Outcome<()> {
     let _ = writeln!(
         text,
         "\n**run true beside other containers** ({runs} runs each)\n\n\
@@ -44,6 +52,10 @@ fn beside_others(players: &[&Tool], work: &Path, runs: u32, text: &mut String) -
          | --- | ---: | ---: | ---: | ---: | ---: |"
     );
     for tool in players {
+        let starters: Vec<&Tool> = match tool.name {
+            "hoist" => floor.into_iter().chain([*tool]).collect(),
+            _ => vec![*tool],
+        };
         let mut crowd = Crowd {
             tool,
             names: Vec::new(),
@@ -52,16 +64,26 @@ fn beside_others(players: &[&Tool], work: &Path, runs: u32, text: &mut String) -
         for others in OTHERS {
             eprintln!("== {} beside {others}", tool.name);
             crowd.grow(work, others)?;
-            let times = times(runs, || start(tool, work, 0))?;
-            let (median, p99) = (quantile(&times, 0.5), quantile(&times, 0.99));
-            let (of_median, of_p99) = *alone.get_or_insert((median, p99));
-            let _ = writeln!(
-                text,
-                "| {} | {others} | {median:.2} | {p99:.2} | {:.2} | {:.2} |",
-                tool.name,
-                median / of_median,
-                p99 / of_p99
-            );
+            let commands: Vec<_> = starters
+                .iter()
+                .map(|starter| || start(starter, work, 0))
+                .collect();
+            let now: Vec<(f64, f64)> = times(runs, &commands)?
+                .iter()
+                .map(|times| (quantile(times, 0.5), quantile(times, 0.99)))
+                .collect();
+            let alone = alone.get_or_insert_with(|| now.clone());
+            for ((starter, (median, p99)), (of_median, of_p99)) in
+                starters.iter().zip(&now).zip(alone)
+            {
+                let _ = writeln!(
+                    text,
+                    "| {} | {others} | {median:.2} | {p99:.2} | {:.2} | {:.2} |",
+                    starter.name,
+                    median / *of_median,
+                    p99 / *of_p99
+                );
+            }
         }
     }
     Ok(())
@@ -121,8 +143,9 @@ fn layers(hoist: &Tool, work: &Path, runs: u32, text: &mut String) -> Outcome<()
         command.args(["--", "true"]);
         command
     };
-    let one = quantile(&times(runs, || command(&[]))?, 0.5);
-    let all = quantile(&times(runs, || command(&empty))?, 0.5);
+    let (few, many): (&[PathBuf], &[PathBuf]) = (&[], &empty);
+    let times = times(runs, &[few, many].map(|layers| || command(layers)))?;
+    let (one, all) = (quantile(&times[0], 0.5), quantile(&times[1], 0.5));
     let _ = writeln!(
         text,
         "\n**layers** ({runs} runs each): one {one:.2} ms, {LAYERS} {all:.2} ms, {:.2} ×",
@@ -187,13 +210,20 @@ impl Drop for Crowd<'_> {
 /// The command that runs `true`.
 fn start(tool: &Tool, work: &Path, number: u32) -> Command {
     let mut command = Command::new(&tool.path);
-    if tool.name == "hoist" {
-        command.args(["run", "--rm", "--network", "none", "--rootfs"]);
-        command.arg(bundle::root(work)).args(["--", "true"]);
-    } else {
-        command.args(["run", "--bundle"]);
-        command.arg(bundle::bundle(work, Content::Docker, false));
-        command.arg(format!("bench-start-{number}"));
+    match tool.name {
+        "hoist" => {
+            command.args(["run", "--rm", "--network", "none", "--rootfs"]);
+            command.arg(bundle::root(work)).args(["--", "true"]);
+        }
+        "floor" => {
+            command.args(["run", "--docker", "--seccomp", "floor-crowd"]);
+            command.arg(bundle::root(work)).arg("/bin/true");
+        }
+        _ => {
+            command.args(["run", "--bundle"]);
+            command.arg(bundle::bundle(work, Content::Docker, false));
+            command.arg(format!("bench-start-{number}"));
+        }
     }
     command
 }
@@ -232,19 +262,23 @@ fn succeeds(command: &mut Command) -> Outcome<()> {
     }
 }
 
-/// Milliseconds, the shortest first.
-fn times(runs: u32, command: impl Fn() -> Command) -> Outcome<Vec<f64>> {
+/// Milliseconds, the shortest first, of commands that take turns.
+fn times(runs: u32, commands: &[impl Fn() -> Command]) -> Outcome<Vec<Vec<f64>>> {
     const WARM_UP: u32 = 10;
-    let mut times = Vec::new();
+    let mut times = vec![Vec::new(); commands.len()];
     for number in 0..runs + WARM_UP {
-        let mut command = command();
-        let begun = Instant::now();
-        succeeds(&mut command)?;
-        if number >= WARM_UP {
-            times.push(begun.elapsed().as_secs_f64() * 1e3);
+        for (command, times) in commands.iter().zip(&mut times) {
+            let mut command = command();
+            let begun = Instant::now();
+            succeeds(&mut command)?;
+            if number >= WARM_UP {
+                times.push(begun.elapsed().as_secs_f64() * 1e3);
+            }
         }
     }
-    times.sort_by(f64::total_cmp);
+    for times in &mut times {
+        times.sort_by(f64::total_cmp);
+    }
     Ok(times)
 }
 

@@ -27,7 +27,7 @@
 
 use hoist_spec::oci::{
     Arch, LinuxSeccomp, LinuxSeccompAction, LinuxSeccompArg, LinuxSeccompFilterFlag,
-    LinuxSeccompOperator,
+    LinuxSeccompOperator, LinuxSyscall,
 };
 
 use super::program::{Assembler, Instruction, Place, Range, code, push};
@@ -221,17 +221,17 @@ impl Profile {
             let asks = answer == answer::NOTIFY;
             notify |= asks;
             let arguments = rule.args().as_deref().unwrap_or_default();
+            let idle = answer == default;
+            let tests = tests_of(rule, arguments, answer)?;
             for name in rule.names() {
                 if asks && name == "write" {
                     return Err(SeccompError::NotifyOnWrite);
                 }
-                let tests = tests_of(name, arguments, answer)?;
-                let idle = answer == default;
                 let multiplexed = multiplexed(name, arguments, answer, host);
                 match host.syscalls.numbers(name) {
-                    Some(numbers) => rules.extend(tests.into_iter().map(|test| Rule {
+                    Some(numbers) => rules.extend(tests.iter().map(|test| Rule {
                         numbers,
-                        test,
+                        test: test.clone(),
                         idle,
                     })),
                     None if multiplexed.is_some() || ignored.contains(name) => {}
@@ -471,14 +471,15 @@ fn lay_wide_search(argument: u32, ranges: &[Range<u64>], program: &mut Assembler
     }
 }
 
+/// What calls of a rule are tested for, each by itself.
 fn tests_of(
-    name: &str,
+    rule: &LinuxSyscall,
     arguments: &[LinuxSeccompArg],
     answer: u32,
 ) -> Result<Vec<Test>, SeccompError> {
     let conditions = arguments
         .iter()
-        .map(|argument| condition_of(name, argument))
+        .map(|argument| condition_of(rule, argument))
         .collect::<Result<Vec<_>, _>>()?;
     let repeated = (0..6).any(|n| conditions.iter().filter(|c| c.argument == n).count() > 1);
     Ok(if repeated {
@@ -494,12 +495,15 @@ fn tests_of(
     })
 }
 
-fn condition_of(name: &str, argument: &LinuxSeccompArg) -> Result<Condition, SeccompError> {
+fn condition_of(
+    rule: &LinuxSyscall,
+    argument: &LinuxSeccompArg,
+) -> Result<Condition, SeccompError> {
     use LinuxSeccompOperator as Op;
     let index = argument.index();
     if index > 5 {
         return Err(SeccompError::ArgumentIndex {
-            syscall: name.to_owned(),
+            syscall: rule.names().first().cloned().unwrap_or_default(),
             index,
         });
     }
@@ -539,7 +543,7 @@ fn multiplexed(
     }
     let x86 = host.abis.iter().find(|abi| abi.arch == Arch::ScmpArchX86)?;
     // The kernel reads a version from the upper half of ipc's first argument.
-    let (multiplexer, mask, number) = match (number_in(SOCKETCALLS, name), number_in(IPC, name)) {
+    let (multiplexer, mask, number) = match (socketcall_number(name), ipc_number(name)) {
         (Some(number), _) => ("socketcall", u64::from(u32::MAX), number),
         (_, Some(number)) => ("ipc", 0xffff, number),
         _ => return None,
@@ -559,50 +563,51 @@ fn multiplexed(
     })
 }
 
-fn number_in(calls: &[(&str, u64)], name: &str) -> Option<u64> {
-    let (_, number) = calls.iter().find(|(known, _)| *known == name)?;
-    Some(*number)
+/// `SYS_*` of `linux/net.h`.
+fn socketcall_number(name: &str) -> Option<u64> {
+    Some(match name {
+        "socket" => 1,
+        "bind" => 2,
+        "connect" => 3,
+        "listen" => 4,
+        "accept" => 5,
+        "getsockname" => 6,
+        "getpeername" => 7,
+        "socketpair" => 8,
+        "send" => 9,
+        "recv" => 10,
+        "sendto" => 11,
+        "recvfrom" => 12,
+        "shutdown" => 13,
+        "setsockopt" => 14,
+        "getsockopt" => 15,
+        "sendmsg" => 16,
+        "recvmsg" => 17,
+        "accept4" => 18,
+        "recvmmsg" => 19,
+        "sendmmsg" => 20,
+        _ => return None,
+    })
 }
 
-/// `SYS_*` of `linux/net.h`.
-const SOCKETCALLS: &[(&str, u64)] = &[
-    ("socket", 1),
-    ("bind", 2),
-    ("connect", 3),
-    ("listen", 4),
-    ("accept", 5),
-    ("getsockname", 6),
-    ("getpeername", 7),
-    ("socketpair", 8),
-    ("send", 9),
-    ("recv", 10),
-    ("sendto", 11),
-    ("recvfrom", 12),
-    ("shutdown", 13),
-    ("setsockopt", 14),
-    ("getsockopt", 15),
-    ("sendmsg", 16),
-    ("recvmsg", 17),
-    ("accept4", 18),
-    ("recvmmsg", 19),
-    ("sendmmsg", 20),
-];
-
 /// Numbers of `linux/ipc.h`.
-const IPC: &[(&str, u64)] = &[
-    ("semop", 1),
-    ("semget", 2),
-    ("semctl", 3),
-    ("semtimedop", 4),
-    ("msgsnd", 11),
-    ("msgrcv", 12),
-    ("msgget", 13),
-    ("msgctl", 14),
-    ("shmat", 21),
-    ("shmdt", 22),
-    ("shmget", 23),
-    ("shmctl", 24),
-];
+fn ipc_number(name: &str) -> Option<u64> {
+    Some(match name {
+        "semop" => 1,
+        "semget" => 2,
+        "semctl" => 3,
+        "semtimedop" => 4,
+        "msgsnd" => 11,
+        "msgrcv" => 12,
+        "msgget" => 13,
+        "msgctl" => 14,
+        "shmat" => 21,
+        "shmdt" => 22,
+        "shmget" => 23,
+        "shmctl" => 24,
+        _ => return None,
+    })
+}
 
 fn answer_of(action: LinuxSeccompAction, errno: Option<u32>) -> Result<u32, SeccompError> {
     use LinuxSeccompAction as Action;

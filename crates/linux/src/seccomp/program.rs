@@ -258,19 +258,15 @@ fn latest<K: PartialEq>(list: &[(K, usize)], key: &K) -> Option<usize> {
 fn middle(ranges: &[Range<u32>], exceptions: &[Range<u32>]) -> u32 {
     const HEAVIEST: u32 = 256;
     const EXCEPTION: u32 = 8;
-    let weight_below = |cut: u32| {
-        let wide: u32 = ranges
-            .windows(2)
-            .take_while(|pair| pair[0].start < cut)
-            .map(|pair| (pair[1].start - pair[0].start).min(HEAVIEST))
-            .sum();
+    let width = |pair: &[Range<u32>]| (pair[1].start - pair[0].start).min(HEAVIEST);
+    let total = ranges.windows(2).map(width).sum::<u32>() + EXCEPTION * exceptions.len() as u32;
+    let mut wide = 0;
+    let cuts = ranges.windows(2).map(|pair| {
+        wide += width(pair);
+        let cut = pair[1].start;
         let single = exceptions.partition_point(|single| single.start < cut) as u32;
-        wide + EXCEPTION * single
-    };
-    let total = weight_below(u32::MAX);
-    ranges[1..]
-        .iter()
-        .map(|range| range.start)
-        .min_by_key(|cut| (2 * weight_below(*cut)).abs_diff(total))
-        .unwrap_or(ranges[0].start)
+        (cut, wide + EXCEPTION * single)
+    });
+    cuts.min_by_key(|(_, below)| (2 * below).abs_diff(total))
+        .map_or(ranges[0].start, |(cut, _)| cut)
 }

@@ -7,7 +7,7 @@ use std::{
     os::unix::net::UnixListener,
 };
 
-use hoist_testing::{Need, Suite, probe::report::Report};
+use hoist_testing::{Need, Suite, full, probe::report::Report};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use serde_json::json;
 
@@ -49,6 +49,11 @@ pub(crate) fn add(suite: Suite) -> Suite {
             "a detached exec writes its process's id, and its process goes on",
             CONTAINERS,
             detached_exec,
+        )
+        .test(
+            "the status of a detached process that ends at once is left to the engine, which reaps it",
+            CONTAINERS,
+            detached_exec_that_ends_at_once,
         )
         .test(
             "a process can be executed in a created container, and sees nothing of what waits there",
@@ -260,6 +265,35 @@ fn detached_exec() {
     );
     let there = fs::read_link(format!("/proc/{pid}/cwd")).unwrap();
     assert!(there.ends_with("tmp"), "{there:?}");
+    bundle.remove();
+}
+
+fn detached_exec_that_ends_at_once() {
+    use rustix::process::{Pid, WaitOptions, getpid, set_child_subreaper, waitpid};
+    let bundle = Bundle::new(&["idle"]);
+    bundle.start();
+    set_child_subreaper(Some(getpid())).unwrap();
+    let rounds = if full() { 2000 } else { 50 };
+    for round in 0..rounds {
+        let words = [
+            "exec",
+            "--detach",
+            "--pid-file",
+            "exec-pid",
+            &bundle.id,
+            "/probe",
+            "probe",
+            "exit",
+            "7",
+        ];
+        bundle.launch(&words).ok();
+        let pid: i32 = bundle.read("exec-pid").parse().unwrap();
+        let (_, status) = waitpid(Pid::from_raw(pid), WaitOptions::empty())
+            .unwrap_or_else(|error| panic!("round {round}: {error}"))
+            .unwrap();
+        assert_eq!(status.exit_status(), Some(7), "round {round}");
+    }
+    set_child_subreaper(None).unwrap();
     bundle.remove();
 }
 
