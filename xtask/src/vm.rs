@@ -4,7 +4,7 @@
 //! qemu starts Debian's kernel with an initramfs that holds busybox and the test binaries, at the paths where cargo has built
 //! them; `init.sh` runs one after the other and prints what they print. Without `--full` it is the part that CI has time for,
 //! as everything is emulated. What the machine needs: `qemu-system-x86 linux-image-amd64 busybox-static cpio
-//! systemd dbus`.
+//! systemd dbus criu iproute2`.
 
 mod initramfs;
 mod systemd;
@@ -43,6 +43,18 @@ const CASES_IN_FULL: &[(&str, &str)] = &[
 
 /// What is run where systemd is the machine's first process.
 const CASES_OF_SYSTEMD: &[(&str, &str)] = &[("oci", "systemd")];
+
+/// The same where cgroup v2 is all there is; and checkpoints, for which Debian's criu wants Debian's kernel.
+const CASES_OF_UNIFIED: &[(&str, &str)] = &[
+    ("oci", "systemd"),
+    ("oci", "restored counts on"),
+    ("oci", "restore: a "),
+];
+const CASES_OF_UNIFIED_IN_FULL: &[(&str, &str)] = &[
+    ("oci", "systemd"),
+    ("oci", "checkpoint: "),
+    ("oci", "restore: "),
+];
 
 /// A machine that is started.
 struct Machine<'a> {
@@ -105,7 +117,10 @@ pub(crate) fn test(options: &Options, counts: &mut Counts) -> Outcome<()> {
         words: "",
     };
     let unified = Machine {
-        cases: CASES_OF_SYSTEMD,
+        cases: match options.full || options.systemd {
+            true => CASES_OF_UNIFIED_IN_FULL,
+            false => CASES_OF_UNIFIED,
+        },
         package: Some("hoist-oci"),
         with_systemd: true,
         words: "systemd.unified_cgroup_hierarchy=1",
@@ -140,10 +155,14 @@ fn start(
     println!("starting {} in qemu {}", kernel.display(), machine.words);
     let before = *counts;
     let words = format!("console=ttyS0 quiet panic=-1 {}", machine.words);
+    let seconds = match options.full || options.systemd {
+        true => "3600",
+        false => "900",
+    };
     run(
         &mut *counts,
         Command::new("timeout")
-            .args(["--foreground", if options.full { "3600" } else { "900" }])
+            .args(["--foreground", seconds])
             .args([
                 "qemu-system-x86_64",
                 "-accel",

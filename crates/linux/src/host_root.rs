@@ -201,7 +201,7 @@ fn mounts_in_shown_trees(table: &[u8]) -> Vec<MountPoint> {
 }
 
 /// Mount points are written with space, tab, newline and backslash as three octal digits.
-fn unescape(field: &[u8]) -> Option<String> {
+pub(crate) fn unescape(field: &[u8]) -> Option<String> {
     let mut plain = Vec::with_capacity(field.len());
     let mut rest = field;
     while let Some((first, behind)) = rest.split_first() {

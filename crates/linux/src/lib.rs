@@ -15,6 +15,8 @@ pub mod systemd;
 #[cfg(target_os = "linux")]
 mod added_mounts;
 #[cfg(target_os = "linux")]
+mod checkpoint;
+#[cfg(target_os = "linux")]
 mod descendants;
 #[cfg(target_os = "linux")]
 mod descriptors;
@@ -30,6 +32,8 @@ mod hooks;
 mod host_root;
 #[cfg(target_os = "linux")]
 mod id_mapped;
+#[cfg(target_os = "linux")]
+mod intel_rdt;
 #[cfg(target_os = "linux")]
 mod making;
 #[cfg(target_os = "linux")]

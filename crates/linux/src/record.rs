@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::added_mounts::AddedMounts;
 use crate::cgroup::CgroupRecord;
+use crate::intel_rdt::RdtRecord;
 use crate::plan::IdMaps;
 use crate::whole_file;
 
@@ -55,6 +56,9 @@ pub(crate) struct Created {
     /// The scope of systemd that its cgroup belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) unit: Option<String>,
+    /// Its group of resctrl, which will be made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) rdt: Option<RdtRecord>,
 }
 
 impl Created {
@@ -69,6 +73,7 @@ impl Created {
             cgroup: None,
             bundle: None,
             unit: None,
+            rdt: None,
         }
     }
 }

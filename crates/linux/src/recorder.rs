@@ -7,6 +7,7 @@ use hoist_compute::{Error, ErrorKind, Phase, Result, Timestamp};
 use crate::cgroup::{Cgroup, CgroupRecord};
 use crate::descriptors::{RuntimeDescriptors, Sources};
 use crate::execute::Witness;
+use crate::intel_rdt::RdtRecord;
 use crate::making::CgroupMaker;
 use crate::plan::{Plan, hooks as hook_plan};
 use crate::record::{Draft, Folder, ProcessIdentity, Released};
@@ -14,7 +15,7 @@ use crate::seccomp_agent::Agent;
 use crate::servers::Servers;
 use crate::service::system;
 use crate::system::LinuxSystem;
-use crate::{hooks, net_devices};
+use crate::{hooks, intel_rdt, net_devices};
 
 /// Makes the cgroup of a container's first process, runs its hooks, and writes down what becomes of it.
 pub(crate) struct Recorder<'a> {
@@ -25,6 +26,8 @@ pub(crate) struct Recorder<'a> {
     pub(crate) system: &'a LinuxSystem,
     pub(crate) runtime: &'a RuntimeDescriptors,
     pub(crate) hook_output: Option<OwnedFd>,
+    /// Its group of resctrl.
+    pub(crate) rdt: Option<&'a RdtRecord>,
     /// Who answers calls that its filter leaves to him.
     pub(crate) agent: Option<Agent<'a>>,
     /// Who shows its layers.
@@ -57,6 +60,9 @@ impl Witness for Recorder<'_> {
         let cgroup = self.sources().cgroup.map(Cgroup::record);
         let released = released(pid, cgroup, self.runtime.listener.is_some())?;
         net_devices::move_into(&self.plan.net_devices, pid)?;
+        if let Some(rdt) = self.rdt {
+            intel_rdt::join(rdt, pid)?;
+        }
         let draft = self.folder.draft_released(&released)?;
         self.released = Some((released, Some(draft)));
         Ok(())
@@ -114,7 +120,11 @@ fn nobody_serves() -> Error {
 }
 
 /// What is known of a process that is about to be let go; this program is its owner.
-fn released(pid: u32, cgroup: Option<CgroupRecord>, awaits_start: bool) -> Result<Released> {
+pub(crate) fn released(
+    pid: u32,
+    cgroup: Option<CgroupRecord>,
+    awaits_start: bool,
+) -> Result<Released> {
     let identity = |pid| {
         ProcessIdentity::of(pid).map_err(|error| system(format!("look at process {pid}"), error))
     };
@@ -160,6 +170,8 @@ pub(crate) struct FurtherWitness<'a, 'b> {
     pub(crate) agent: Option<Agent<'a>>,
     /// Where it is written down.
     pub(crate) record: Option<&'a mut ExecRecorder<'b>>,
+    /// The container's group of resctrl.
+    pub(crate) rdt: Option<RdtRecord>,
 }
 
 impl Witness for FurtherWitness<'_, '_> {
@@ -168,6 +180,9 @@ impl Witness for FurtherWitness<'_, '_> {
     }
 
     fn cloned(&mut self, pid: u32) -> Result<()> {
+        if let Some(rdt) = &self.rdt {
+            intel_rdt::join(rdt, pid)?;
+        }
         match &mut self.record {
             Some(record) => record.cloned(pid),
             None => Ok(()),

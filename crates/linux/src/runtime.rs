@@ -20,6 +20,10 @@ use hoist_spec::{ContainerId, ContainerSpec, ProcessSpec, Signal};
 
 use crate::LinuxService;
 use crate::cgroup::Cgroup;
+use crate::cgroup::usage::Usage;
+pub use crate::checkpoint::{
+    CheckpointOptions, Criu, CriuOptions, ManageCgroups, RestoreOptions, main_if_called_by_criu,
+};
 use crate::descriptors::RuntimeDescriptors;
 use crate::execute::{Started, control::Control};
 pub use crate::hooks::OciState;
@@ -29,8 +33,8 @@ use crate::process::send;
 use crate::record::Record;
 use crate::recorder::hand_to_agent;
 pub use crate::runtime_features::{
-    SECCOMP_ACTIONS, SECCOMP_ARCHITECTURES, SECCOMP_FLAGS, SECCOMP_OPERATORS, capability_names,
-    mount_options,
+    MEMORY_POLICY_FLAGS, MEMORY_POLICY_MODES, SECCOMP_ACTIONS, SECCOMP_ARCHITECTURES,
+    SECCOMP_FLAGS, SECCOMP_OPERATORS, capability_names, mount_options,
 };
 use crate::seccomp_agent::Agent;
 use crate::service::system;
@@ -128,6 +132,61 @@ impl RuntimeContainer {
     pub fn start_owned(&self, stdio: Stdio, preserved: Vec<OwnedFd>) -> Result<Box<dyn Process>> {
         let (started, record) = self.0.launch(stdio, &with_preserved(preserved))?;
         self.0.own(started, record)
+    }
+
+    /// What it uses, in every detail that its cgroup keeps; nothing where it has none.
+    ///
+    /// # Errors
+    ///
+    /// `System` where a file of the cgroup cannot be read.
+    pub fn usage(&self) -> Result<Usage> {
+        let (_, _, cgroup) = self.0.look()?;
+        match cgroup {
+            Some(cgroup) => cgroup.usage().map_err(operate),
+            None => Ok(Usage::default()),
+        }
+    }
+
+    /// Has criu write the container down. Unless it is left running, its processes are gone afterwards.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidState` where it does not run; `Unsupported` where criu cannot do it on this host or with this spec; what criu
+    /// says where it fails: the container goes on then.
+    pub fn checkpoint(&self, criu: &Criu, options: &CheckpointOptions) -> Result<()> {
+        self.0.checkpoint(criu, options)
+    }
+
+    /// Has criu make its processes from a checkpoint, for a caller that does not stay. Standard streams that were the caller's
+    /// are taken from `stdio`.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` where criu cannot do it on this host or with this spec; `PermissionDenied` where others may have written
+    /// the checkpoint, or where what it holds is isolated less than the spec asks for; what criu says where it fails. No process
+    /// is left then.
+    pub fn restore_detached(
+        &self,
+        criu: &Criu,
+        options: &RestoreOptions,
+        stdio: Stdio,
+    ) -> Result<Launched> {
+        let (started, _) = self.0.restore(criu, options, stdio)?;
+        Ok(launched(started))
+    }
+
+    /// As [`RuntimeContainer::restore_detached`]; this program becomes its owner.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn restore_owned(
+        &self,
+        criu: &Criu,
+        options: &RestoreOptions,
+        stdio: Stdio,
+    ) -> Result<Box<dyn Process>> {
+        self.0.restore_owned(criu, options, stdio)
     }
 
     /// Has the waiting process execute its program.

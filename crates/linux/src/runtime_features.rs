@@ -43,6 +43,24 @@ pub const SECCOMP_FLAGS: [&str; 4] = [
     "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV",
 ];
 
+/// The modes of `linux.memoryPolicy`.
+pub const MEMORY_POLICY_MODES: [&str; 7] = [
+    "MPOL_BIND",
+    "MPOL_DEFAULT",
+    "MPOL_INTERLEAVE",
+    "MPOL_LOCAL",
+    "MPOL_PREFERRED",
+    "MPOL_PREFERRED_MANY",
+    "MPOL_WEIGHTED_INTERLEAVE",
+];
+
+/// The flags of `linux.memoryPolicy`.
+pub const MEMORY_POLICY_FLAGS: [&str; 3] = [
+    "MPOL_F_NUMA_BALANCING",
+    "MPOL_F_RELATIVE_NODES",
+    "MPOL_F_STATIC_NODES",
+];
+
 /// The mount options that are known, apart from those that a file system itself takes.
 pub fn mount_options() -> Vec<String> {
     known_options()
@@ -54,4 +72,21 @@ pub fn capability_names() -> Vec<&'static str> {
         .filter(|number| CapabilitySet::ALL.bits() & 1 << number != 0)
         .filter_map(capability_name)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use hoist_spec::oci::{MemoryPolicyFlagType, MemoryPolicyModeType};
+
+    use super::*;
+
+    #[test]
+    fn memory_policies_are_called_as_a_spec_calls_them() {
+        for mode in MEMORY_POLICY_MODES {
+            serde_json::from_value::<MemoryPolicyModeType>(mode.into()).unwrap();
+        }
+        for flag in MEMORY_POLICY_FLAGS {
+            serde_json::from_value::<MemoryPolicyFlagType>(flag.into()).unwrap();
+        }
+    }
 }

@@ -81,6 +81,7 @@ impl Servers {
             witness: &mut FurtherWitness {
                 agent: None,
                 record: None,
+                rdt: None,
             },
         }
         .run(Stdio::Streams {

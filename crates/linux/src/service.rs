@@ -16,11 +16,11 @@ use crate::cgroup::CgroupRecord;
 use crate::execute::Tracer;
 use crate::features::HostFeatures;
 use crate::plan::{Fault, Plan, RuntimeOptions, plan, plan_for_runtime};
-use crate::proc_pid;
 use crate::process::OwnedProcess;
 use crate::record::{Created, Folder, SpecVersion, remove_graves};
 use crate::root_facts::RootFacts;
 use crate::system::LinuxSystem;
+use crate::{intel_rdt, proc_pid};
 
 /// The containers of this machine that are recorded below one directory.
 #[derive(Clone)]
@@ -112,6 +112,10 @@ impl LinuxService {
         tracer.mark("look at host and root");
         let plan = plan_for_runtime(id, spec, features, &facts, options)?;
         tracer.mark("plan");
+        let rdt = match &plan.rdt {
+            Some(group) => Some(intel_rdt::intended(&intel_rdt::mount_point()?, group)),
+            None => None,
+        };
         let folder = self.0.folder(id);
         let _making = folder.make("container", id)?;
         let mut record = Created::new(id, boot_id()?);
@@ -119,6 +123,7 @@ impl LinuxService {
         record.id_maps.clone_from(&plan.id_maps);
         record.bundle = bundle.map(Path::to_owned);
         let unit = plan.cgroup.as_ref().and_then(|cgroup| cgroup.unit.as_ref());
+        record.rdt = rdt;
         record.unit = unit.map(|unit| unit.name.clone());
         record.cgroup = plan.cgroup.as_ref().map(|cgroup| {
             CgroupRecord::intended(features.own_cgroups(), cgroup.base, &cgroup.name)

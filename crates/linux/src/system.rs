@@ -24,7 +24,7 @@ use crate::record::{Folder, Record};
 use crate::service::{Shared, boot_id, not_found};
 pub(crate) use crate::waiting::open_process;
 use crate::waiting::{OWNER_PATIENCE, Recorded, is_running};
-use crate::{own_root, removal, servers, start_socket, systemd};
+use crate::{intel_rdt, own_root, removal, servers, start_socket, systemd};
 
 mod further;
 mod processes;
@@ -431,6 +431,9 @@ impl ComputeSystem for LinuxSystem {
                 }
                 if let Some(unit) = &record.created.unit {
                     systemd::end(unit, &self.shared.features()?.cgroup);
+                }
+                if let Some(rdt) = &record.created.rdt {
+                    intel_rdt::remove(rdt)?;
                 }
             }
             // The making ended before the record was written: then nothing else was made.

@@ -60,7 +60,9 @@ impl From<Error> for Failure {
 fn words_of(error: &Error) -> String {
     match (error.kind(), error.phase()) {
         (_, Phase::Execute) => return executable(error),
-        (ErrorKind::AlreadyExists, _) => {
+        (ErrorKind::AlreadyExists, Phase::Create)
+            if error.operation().starts_with("create container") =>
+        {
             return "container with given ID already exists".to_owned();
         }
         (ErrorKind::NotFound, Phase::Operate)

@@ -23,7 +23,7 @@ pub(crate) const FLAGS: [Flag; 9] = [
     Flag::with_value(
         "criu",
         "PATH",
-        "taken and of no use: newer callers do not give it",
+        "the criu program (default: the one of PATH)",
     ),
     Flag::with_value(
         "rootless",
@@ -39,6 +39,8 @@ pub(crate) struct Global {
     root: PathBuf,
     /// Whether systemd is to make the cgroup.
     pub(crate) systemd_cgroup: bool,
+    /// The criu program, where the caller names one.
+    pub(crate) criu: Option<String>,
     /// Where failures go.
     pub(crate) log: Log,
 }
@@ -52,6 +54,7 @@ impl Global {
                 Some(root) => PathBuf::from(root),
                 None => default_root(),
             },
+            criu: arguments.value("criu").map(str::to_owned),
             systemd_cgroup: arguments.has("systemd-cgroup"),
             log: Log::of(arguments)?,
         })

@@ -33,6 +33,9 @@ pub mod fuzzing;
 /// The program; the result is its exit code.
 #[cfg(target_os = "linux")]
 pub fn main() -> std::process::ExitCode {
+    if let Some(code) = hoist_linux::runtime::main_if_called_by_criu() {
+        return code;
+    }
     hoist_linux::prefault();
     commands::dispatch(std::env::args_os().skip(1))
 }

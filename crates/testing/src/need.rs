@@ -35,6 +35,8 @@ pub enum Need {
     ChosenPids,
     /// systemd is the machine's first process (sd_booted(3)).
     Systemd,
+    /// criu works with this kernel (criu(8), `check`).
+    Criu,
     /// A program on `PATH`.
     Tool(&'static str),
 }
@@ -53,6 +55,7 @@ impl fmt::Display for Need {
             Self::Docker => "docker",
             Self::ChosenPids => "chosen-pids",
             Self::Systemd => "systemd",
+            Self::Criu => "checkpoints",
             Self::Tool(name) => name,
         })
     }
@@ -109,6 +112,17 @@ impl Need {
             }
             Self::Systemd => (!Path::new("/run/systemd/system").is_dir())
                 .then(|| "systemd is not this machine's first process".to_owned()),
+            Self::Criu => match std::process::Command::new("criu").arg("check").output() {
+                Ok(check) if check.status.success() => None,
+                Ok(check) => Some(format!(
+                    "criu does not work with this kernel: {}",
+                    String::from_utf8_lossy(&check.stderr)
+                        .lines()
+                        .next()
+                        .unwrap_or_default()
+                )),
+                Err(error) => Some(format!("criu cannot be started: {error}")),
+            },
             Self::Tool(name) => {
                 let path = std::env::var_os("PATH").unwrap_or_default();
                 (!std::env::split_paths(&path).any(|folder| folder.join(name).is_file()))

@@ -12,6 +12,26 @@ use crate::test_binaries::{TestBinary, built};
 /// What Debian's kernel has as a module and containers need.
 const MODULES: &[&str] = &["kernel/fs/overlayfs/overlay.ko"];
 
+/// What criu looks at a container's network with, each behind those that it needs.
+const MODULES_OF_CRIU: &[&str] = &[
+    "kernel/crypto/crc32c_generic.ko",
+    "kernel/lib/libcrc32c.ko",
+    "kernel/net/netfilter/nfnetlink.ko",
+    "kernel/net/netfilter/nf_tables.ko",
+    "kernel/net/ipv4/netfilter/nf_defrag_ipv4.ko",
+    "kernel/net/ipv6/netfilter/nf_defrag_ipv6.ko",
+    "kernel/net/netfilter/nf_conntrack.ko",
+    "kernel/net/netfilter/nf_conntrack_netlink.ko",
+    "kernel/net/unix/unix_diag.ko",
+    "kernel/net/ipv4/inet_diag.ko",
+    "kernel/net/ipv4/tcp_diag.ko",
+    "kernel/net/ipv4/udp_diag.ko",
+    "kernel/net/netlink/netlink_diag.ko",
+    "kernel/net/packet/af_packet_diag.ko",
+    "kernel/drivers/net/veth.ko",
+    "kernel/drivers/net/tun.ko",
+];
+
 /// Lays everything out below `work` and packs it; the result is the image for `-initrd`.
 pub(super) fn build(work: &Path, kernel: &Path, machine: &Machine<'_>) -> Outcome<PathBuf> {
     let tree = work.join("tree");
@@ -38,7 +58,7 @@ pub(super) fn build(work: &Path, kernel: &Path, machine: &Machine<'_>) -> Outcom
     if machine.with_systemd {
         systemd::lay_out(&tree)?;
     }
-    copy_modules(kernel, &tree)?;
+    copy_modules(kernel, &tree, machine.with_systemd)?;
     lay_out_tests(&tree, machine)?;
     let image = work.join("initramfs");
     pack(&tree, &image)?;
@@ -46,15 +66,19 @@ pub(super) fn build(work: &Path, kernel: &Path, machine: &Machine<'_>) -> Outcom
 }
 
 /// Modules below one that is built into the kernel are missing, and not missed.
-fn copy_modules(kernel: &Path, tree: &Path) -> Outcome<()> {
+fn copy_modules(kernel: &Path, tree: &Path, has_criu: bool) -> Outcome<()> {
     let name = kernel.file_name().unwrap_or_default().to_string_lossy();
     let version = name.trim_start_matches("vmlinuz-");
-    for module in MODULES {
+    let of_criu: &[&str] = if has_criu { MODULES_OF_CRIU } else { &[] };
+    let mut order = String::new();
+    for module in MODULES.iter().chain(of_criu) {
         let source = Path::new("/lib/modules").join(version).join(module);
         if let (true, Some(file)) = (source.exists(), source.file_name()) {
             fs::copy(&source, tree.join("lib").join(file))?;
+            order += &format!("/lib/{}\n", file.display());
         }
     }
+    fs::write(tree.join("lib/in-order"), order)?;
     Ok(())
 }
 

@@ -1,10 +1,10 @@
 # Runs the tests that /tests lists, one after the other, and switches the machine off.
 busybox=/bin/busybox
-for module in /lib/*.ko; do
+while read -r module; do
     $busybox insmod "$module"
-done
+done < /lib/in-order
 $busybox ip link set lo up
-export PATH=/bin:/usr/bin TMPDIR=/tmp HOME=/tmp RUST_BACKTRACE=1
+export PATH=/bin:/usr/bin:/usr/sbin TMPDIR=/tmp HOME=/tmp RUST_BACKTRACE=1
 $busybox echo "Linux $($busybox uname -r), controllers: $($busybox cat /sys/fs/cgroup/cgroup.controllers)"
 
 while read -r folder program filter; do

@@ -36,6 +36,8 @@ mod record;
 mod remove;
 #[cfg(target_os = "linux")]
 mod statistics;
+#[cfg(target_os = "linux")]
+pub mod usage;
 
 #[cfg(target_os = "linux")]
 pub use detect::detect;

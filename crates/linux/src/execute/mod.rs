@@ -3,7 +3,7 @@
 mod id_maps;
 mod operation;
 mod times;
-mod verify;
+pub(crate) mod verify;
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};

@@ -32,6 +32,21 @@ pub(crate) fn before_release(plan: &Plan, pid: u32) -> Result<()> {
     namespaces(plan, pid, |kind| kind == CGROUP_NAMESPACE)
 }
 
+/// Whether the process is in the container's cgroup or one below it, in every hierarchy that it has one in.
+pub(crate) fn within_cgroup(plan: &Plan, pid: u32) -> Result<()> {
+    let Some(cgroup) = &plan.cgroup else {
+        return Ok(());
+    };
+    places(cgroup, pid, |behind| {
+        behind.is_empty() || behind.starts_with('/')
+    })
+}
+
+/// Whether its cgroup namespace is not the host's, where the container has one.
+pub(crate) fn own_cgroup_namespace(plan: &Plan, pid: u32) -> Result<()> {
+    namespaces(plan, pid, |kind| kind == CGROUP_NAMESPACE)
+}
+
 fn mismatch(what: String) -> Error {
     Error::new(
         ErrorKind::System,
@@ -110,13 +125,16 @@ fn namespaces(plan: &Plan, pid: u32, which: impl Fn(u32) -> bool) -> Result<()> 
 /// In every hierarchy that the plan has a cgroup in, the process is there. In others, which are mounted nowhere here, it is
 /// where its owner is.
 fn cgroups(plan: &CgroupPlan, pid: u32) -> Result<()> {
+    places(plan, pid, str::is_empty)
+}
+
+fn places(plan: &CgroupPlan, pid: u32, is_meant: fn(&str) -> bool) -> Result<()> {
     let path = PathBuf::from(format!("/proc/{pid}/cgroup"));
     let text = whole_file::read_text(&path).map_err(unreadable(path))?;
     let is_inside = |line: &&str| {
         let place = line.splitn(3, ':').nth(2).unwrap_or_default();
-        place
-            .strip_suffix(&plan.name)
-            .is_some_and(|above| above.ends_with('/'))
+        let mut found = place.match_indices(&plan.name);
+        found.any(|(at, name)| place[..at].ends_with('/') && is_meant(&place[at + name.len()..]))
     };
     if text.lines().filter(is_inside).count() == plan.places.len() {
         return Ok(());

@@ -157,6 +157,7 @@ pub(super) fn operation(steps: Steps, descriptors: Descriptors) -> Plan {
     Plan {
         cgroup: None,
         net_devices: Vec::new(),
+        rdt: None,
         servers: Vec::new(),
         id_maps: None,
         namespaces: Namespaces::default(),

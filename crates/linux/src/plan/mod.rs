@@ -11,6 +11,7 @@ mod error;
 mod explain;
 mod fault;
 pub(crate) mod hooks;
+mod intel_rdt;
 mod mounts;
 mod namespaces;
 mod net_devices;
@@ -28,15 +29,19 @@ use hoist_spec::oci::{LinuxResources, Spec};
 use hoist_spec::{ContainerId, ContainerSpec, ProcessSpec};
 
 pub(crate) use added::{plan_mount, plan_unmount, plan_user_namespace};
-pub(crate) use constants::namespace::{CGROUP as CGROUP_NAMESPACE, PID as PID_NAMESPACE};
+pub(crate) use constants::namespace::{
+    CGROUP as CGROUP_NAMESPACE, NETWORK as NETWORK_NAMESPACE, PID as PID_NAMESPACE,
+};
 pub use debug_root::OwnRoot;
 pub use error::PlanError;
 pub(crate) use explain::{explain, explain_late};
 pub use fault::Fault;
+pub use intel_rdt::RdtGroup;
 pub(crate) use mounts::{known_options, of_another_process};
 pub(crate) use namespaces::{KINDS as NAMESPACE_KINDS, Namespaces, name as namespace_name};
 pub use net_devices::NetDevice;
 pub use options::{MOST_PRESERVED, RuntimeOptions};
+pub(crate) use process::Sets;
 pub use program::{Descriptor, TreeIds};
 pub(crate) use root::{COPY, UPPER};
 pub(crate) use scheduling::mask_of;
@@ -46,7 +51,7 @@ pub use words::{Lane, PlannedStep};
 
 use self::constants::{namespace, propagation};
 use self::options::RuntimeSlots;
-use self::process::{ProcessPlan, Sets};
+use self::process::ProcessPlan;
 use self::program::{Descriptors, Steps, c_string};
 use std::path::{Path, PathBuf};
 
@@ -70,6 +75,8 @@ pub struct Plan {
     pub(crate) namespaces: Namespaces,
     /// The host's network devices that it gets.
     pub(crate) net_devices: Vec<NetDevice>,
+    /// The class of Intel's RDT that it is in.
+    pub(crate) rdt: Option<RdtGroup>,
     /// Who shows its layers, where the kernel does not.
     pub(crate) servers: Vec<Plan>,
     /// What the helper gets.
@@ -188,7 +195,6 @@ pub fn plan_for_runtime(
         .process()
         .as_ref()
         .ok_or_else(|| PlanError::invalid("process", "", "the spec has none"))?;
-    refuse_unknown(oci)?;
     hooks::check(oci)?;
     let mut namespaces = Namespaces::of(oci)?;
     let id_maps = IdMaps::of(oci, &mut namespaces, features)?;
@@ -305,6 +311,7 @@ pub fn plan_for_runtime(
         cgroup,
         id_maps,
         net_devices: net_devices::of(oci, &namespaces)?,
+        rdt: intel_rdt::of(oci, id)?,
         namespaces,
         servers,
         descriptors: descriptors.0,
@@ -423,6 +430,7 @@ pub fn plan_process(
             joined: Vec::new(),
         },
         net_devices: Vec::new(),
+        rdt: None,
         servers: Vec::new(),
         descriptors: descriptors.0,
         program: steps,
@@ -808,16 +816,4 @@ fn time_offsets(oci: &Spec) -> String {
         .collect();
     lines.sort();
     lines.concat()
-}
-
-/// Refuses what a spec may ask for and this version does not do: isolation is never dropped silently.
-fn refuse_unknown(oci: &Spec) -> Result<(), PlanError> {
-    let linux = oci.linux().as_ref();
-    match linux.is_some_and(|linux| linux.intel_rdt().is_some()) {
-        true => Err(PlanError::unsupported(
-            "Intel RDT (linux.intelRdt)",
-            "no group of resctrl (/sys/fs/resctrl) is made for a container; leave the field out",
-        )),
-        false => Ok(()),
-    }
 }

@@ -471,7 +471,7 @@ pub(crate) struct Options {
 }
 
 /// Options that change one attribute: the bits to clear, then those to set.
-const ATTRIBUTES: [(&str, u32, u32); 17] = [
+const ATTRIBUTES: [(&str, u32, u32); 18] = [
     ("ro", 0, attribute::RDONLY),
     ("rw", attribute::RDONLY, 0),
     ("nosuid", 0, attribute::NOSUID),
@@ -489,6 +489,25 @@ const ATTRIBUTES: [(&str, u32, u32); 17] = [
     ("nodiratime", 0, attribute::NODIRATIME),
     ("diratime", attribute::NODIRATIME, 0),
     ("nosymfollow", 0, attribute::NOSYMFOLLOW),
+    ("symfollow", attribute::NOSYMFOLLOW, 0),
+];
+
+/// Options of a file system as a whole. A bind mount has those of its file system, which others use, too.
+const OF_FILE_SYSTEMS: [&str; 3] = ["dirsync", "lazytime", "sync"];
+
+/// Options that ask for what is so anyway, or that the kernel has given up: of no effect, as with runc.
+const WITHOUT_EFFECT: [&str; 11] = [
+    "acl",
+    "async",
+    "defaults",
+    "iversion",
+    "loud",
+    "mand",
+    "noacl",
+    "noiversion",
+    "nolazytime",
+    "nomand",
+    "silent",
 ];
 
 const PROPAGATIONS: [(&str, u32); 4] = [
@@ -505,7 +524,13 @@ pub(crate) fn known_options() -> Vec<String> {
     let mut all: Vec<String> = attributes
         .chain(propagations)
         .flat_map(|name| [name.to_owned(), format!("r{name}")])
-        .chain(["bind", "rbind", "defaults", "tmpcopyup", "idmap", "ridmap"].map(str::to_owned))
+        .chain(
+            OF_FILE_SYSTEMS
+                .iter()
+                .chain(&WITHOUT_EFFECT)
+                .map(|name| (*name).to_owned()),
+        )
+        .chain(["bind", "rbind", "tmpcopyup", "idmap", "ridmap"].map(str::to_owned))
         .collect();
     all.sort_unstable();
     all.dedup();
@@ -514,8 +539,14 @@ pub(crate) fn known_options() -> Vec<String> {
 
 impl Options {
     pub(crate) fn read(mount: &Mount) -> Result<Self, PlanError> {
-        let mut options = Self::default();
-        for word in mount.options().iter().flatten() {
+        let words = || mount.options().iter().flatten();
+        let mut options = Self {
+            // Other options mean something else then, wherever they stand.
+            bind: matches!(mount.typ().as_deref(), None | Some("none" | "bind"))
+                || words().any(|word| matches!(&**word, "bind" | "rbind")),
+            ..Self::default()
+        };
+        for word in words() {
             options.read_one(word, mount)?;
         }
         Ok(options)
@@ -541,19 +572,23 @@ impl Options {
             return Ok(());
         }
         match word {
-            "bind" => self.bind = true,
-            "rbind" => (self.bind, self.recursive) = (true, true),
+            "bind" => {}
+            "rbind" => self.recursive = true,
             "tmpcopyup" => self.copy_up = true,
-            "defaults" | "async" | "nomand" | "mand" | "silent" | "loud" | "nolazytime"
-            | "noiversion" => {}
-            // A copy of a mount has those of its file system, which others use, too.
-            "sync" | "dirsync" | "lazytime" | "iversion" if self.bind => {}
+            word if WITHOUT_EFFECT.contains(&word) => {}
+            word if self.bind && OF_FILE_SYSTEMS.contains(&word) => {}
             "idmap" => self.id_mapped = Some(false),
             "ridmap" => self.id_mapped = Some(true),
             "copy-symlink" => {
                 return Err(PlanError::unsupported(
                     format!("mount option {word} of {}", mount.destination().display()),
                     "it is not there yet",
+                ));
+            }
+            "remount" => {
+                return Err(PlanError::unsupported(
+                    format!("mount option {word} of {}", mount.destination().display()),
+                    "every mount is made anew: give its options where it is made",
                 ));
             }
             data => {
@@ -639,16 +674,49 @@ mod tests {
 
     use super::*;
 
-    fn read(words: &[&str]) -> Options {
+    fn of(kind: &str, words: &[&str]) -> Result<Options, PlanError> {
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-        Options::read(
-            &MountBuilder::default()
-                .destination("/x")
-                .options(words)
-                .build()
-                .unwrap(),
-        )
-        .unwrap()
+        let mount = MountBuilder::default().destination("/x").typ(kind);
+        Options::read(&mount.options(words).build().unwrap())
+    }
+
+    fn read(words: &[&str]) -> Options {
+        of("tmpfs", words).unwrap()
+    }
+
+    #[test]
+    fn options_of_a_file_system_reach_it_and_no_bind_mount_wherever_they_stand() {
+        let all = ["sync", "dirsync", "lazytime"];
+        let given: Vec<_> = read(&all).data.into_iter().map(|(key, _)| key).collect();
+        assert_eq!(given, all);
+        for bound in [
+            of("bind", &all),
+            of("none", &all),
+            of("tmpfs", &["sync", "dirsync", "lazytime", "rbind"]),
+        ] {
+            let bound = bound.unwrap();
+            assert!(bound.bind && bound.data.is_empty(), "{bound:?}");
+        }
+    }
+
+    #[test]
+    fn every_option_that_features_tell_is_read_and_is_no_data_of_a_bind_mount() {
+        for word in known_options() {
+            let options = of("bind", &[&word]).unwrap();
+            assert_eq!(options.data, [], "{word}");
+            let options = read(&[&word]);
+            let is_data = OF_FILE_SYSTEMS.contains(&word.as_str());
+            assert_eq!(options.data.is_empty(), !is_data, "{word}");
+        }
+        assert!(of("tmpfs", &["remount"]).is_err());
+    }
+
+    #[test]
+    fn links_are_followed_again_by_the_contrary_option() {
+        assert_eq!(read(&["nosymfollow"]).set, attribute::NOSYMFOLLOW);
+        let options = read(&["nosymfollow", "rsymfollow"]);
+        assert_eq!((options.set, options.clear), (0, attribute::NOSYMFOLLOW));
+        assert!(options.attributes_recursive);
     }
 
     #[test]

@@ -230,12 +230,14 @@ impl Sets {
                 bits | 1_u64 << capability_number(*capability)
             })
         };
+        let (permitted, inheritable) = (bits(oci.permitted()), bits(oci.inheritable()));
         Self {
             bounding: bits(oci.bounding()),
             effective: bits(oci.effective()),
-            permitted: bits(oci.permitted()),
-            inheritable: bits(oci.inheritable()),
-            ambient: bits(oci.ambient()),
+            permitted,
+            inheritable,
+            // No other can ever be ambient (capabilities(7)), but `runc spec` up to 1.1 asks for some.
+            ambient: bits(oci.ambient()) & permitted & inheritable,
         }
     }
 

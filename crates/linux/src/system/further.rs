@@ -198,6 +198,11 @@ impl LinuxSystem {
         )?;
         let plan = self.shared.faulty(plan);
         let agent = Agent::connect(&self.spec, || self.oci_state("running", place.pid))?;
+        let linux = self.spec.oci.linux().as_ref();
+        let rdt = match linux.is_some_and(|linux| linux.intel_rdt().is_some()) {
+            true => self.record()?.created.rdt,
+            false => None,
+        };
         Start {
             plan: &plan,
             features: &|| self.shared.features(),
@@ -205,7 +210,7 @@ impl LinuxSystem {
             tracer: &mut Tracer::new(self.shared.timeline.clone()),
             console: None,
             dies_with_owner: false,
-            witness: &mut FurtherWitness { agent, record },
+            witness: &mut FurtherWitness { agent, record, rdt },
         }
         .run(stdio)
     }

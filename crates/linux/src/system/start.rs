@@ -19,10 +19,10 @@ use crate::root_facts::RootFacts;
 use crate::seccomp_agent::{self, Agent};
 use crate::servers::{self, Servers};
 use crate::service::system;
-use crate::{reaper, removal, systemd};
+use crate::{intel_rdt, reaper, removal, systemd};
 
 impl LinuxSystem {
-    fn plan(&self) -> Result<Plan> {
+    pub(crate) fn plan(&self) -> Result<Plan> {
         let planned = self
             .planned
             .lock()
@@ -82,6 +82,10 @@ impl LinuxSystem {
         let features = self.shared.features()?;
         let plan = self.shared.faulty(self.plan()?);
         let maker = |planned| CgroupMaker::new(planned, features.own_cgroups());
+        let rdt = record.created.rdt.clone();
+        if let (Some(rdt), Some(group)) = (&rdt, &plan.rdt) {
+            intel_rdt::make(rdt, group)?;
+        }
         let mut recorder = Recorder {
             folder: &self.folder,
             plan: &plan,
@@ -90,6 +94,7 @@ impl LinuxSystem {
             system: self,
             runtime,
             hook_output: None,
+            rdt: rdt.as_ref(),
             agent,
             servers: Servers::default(),
         };
@@ -114,6 +119,10 @@ impl LinuxSystem {
         let started = started.map_err(|error| {
             self.folder.forget_released();
             let error = recorder.servers.end(error);
+            if let Some(rdt) = &rdt {
+                // What cannot be removed now is in the record, as below.
+                let _ = intel_rdt::remove(rdt);
+            }
             // It would be a process in the cgroup that is to be removed.
             if let Some(maker) = &mut recorder.cgroup {
                 maker.end_scope();

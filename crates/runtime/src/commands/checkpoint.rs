@@ -1,75 +1,148 @@
-//! `checkpoint` and `restore`: refused, with the reason.
+//! `checkpoint`: a container written down by criu.
 
-use std::io;
-use std::process::{Command, Stdio};
+use std::path::{Component, Path, PathBuf};
 
-use super::first_id;
+use hoist_linux::runtime::{CheckpointOptions, Criu, CriuOptions, ManageCgroups};
+
+use super::{delete, only_id};
 use crate::args::{Arguments, Flag};
-use crate::bundle::go_words;
 use crate::failure::Failure;
 use crate::global::Global;
 
-/// Flags that runc has, so that the refusal names the command and not a flag.
-pub(crate) const FLAGS: [Flag; 20] = [
-    Flag::with_value("image-path", "DIR", ""),
-    Flag::with_value("work-path", "DIR", ""),
-    Flag::with_value("parent-path", "DIR", ""),
-    Flag::switch("leave-running", ""),
-    Flag::switch("tcp-established", ""),
-    Flag::switch("ext-unix-sk", ""),
-    Flag::switch("shell-job", ""),
-    Flag::switch("lazy-pages", ""),
-    Flag::with_value("status-fd", "FD", ""),
-    Flag::with_value("page-server", "ADDRESS", ""),
-    Flag::switch("file-locks", ""),
-    Flag::switch("pre-dump", ""),
-    Flag::with_value("manage-cgroups-mode", "MODE", ""),
-    Flag::with_value("empty-ns", "KIND", ""),
-    Flag::switch("auto-dedup", ""),
-    Flag::with_value("console-socket", "PATH", ""),
-    Flag::with_value("bundle", "DIR", "").or("b"),
-    Flag::switch("detach", "").or("d"),
-    Flag::with_value("pid-file", "FILE", ""),
-    Flag::switch("no-pivot", ""),
+/// Flags of `checkpoint` and `restore`.
+pub(super) const COMMON: [Flag; 9] = [
+    Flag::with_value(
+        "image-path",
+        "DIR",
+        "where the checkpoint is (default: checkpoint)",
+    ),
+    Flag::with_value("work-path", "DIR", "where criu's log goes"),
+    Flag::switch("tcp-established", "keep established TCP connections"),
+    Flag::switch("ext-unix-sk", "allow unix sockets with a peer outside"),
+    Flag::switch("shell-job", "allow a session of somebody else's"),
+    Flag::switch("file-locks", "keep file locks"),
+    Flag::with_value(
+        "manage-cgroups-mode",
+        "MODE",
+        "soft (default), full, strict or ignore",
+    ),
+    Flag::with_value("empty-ns", "KIND", "make this namespace empty: network"),
+    Flag::switch("auto-dedup", "remove memory that is written down twice"),
 ];
 
-/// Why neither is there, whatever criu can do here.
-const REASON: &str = "a checkpoint is untrusted input that criu turns into processes of the host; nothing here yet checks that all of them land in the container's own cgroup and namespaces";
-
-/// Why neither is there, with what criu itself says of this host.
-pub(crate) fn reason() -> String {
-    let criu = match Command::new("criu")
-        .arg("check")
-        .stdin(Stdio::null())
-        .output()
-    {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => "criu is not installed".to_owned(),
-        Err(error) => format!("criu cannot be started: {}", go_words(&error)),
-        Ok(output) if output.status.success() => "criu itself would work on this host".to_owned(),
-        Ok(output) => {
-            let said = [output.stderr, output.stdout].concat();
-            let said = String::from_utf8_lossy(&said).into_owned();
-            // The first is the cause of the others.
-            let line = said.lines().find(|line| line.starts_with("Error"));
-            let line = line
-                .or(said.lines().next())
-                .unwrap_or("it does not say why");
-            format!("criu does not work on this host: {}", line.trim())
-        }
-    };
-    format!("{REASON}; {criu}")
-}
+/// Flags of `checkpoint` alone.
+pub(super) const FLAGS: [Flag; 8] = [
+    Flag::with_value(
+        "parent-path",
+        "DIR",
+        "an earlier checkpoint, seen from the image path",
+    ),
+    Flag::switch("leave-running", "let the container go on"),
+    Flag::switch(
+        "tcp-skip-in-flight",
+        "leave out connections that are being made",
+    ),
+    Flag::switch("link-remap", "give files without a name one"),
+    Flag::switch(
+        "pre-dump",
+        "write memory alone, and let the container go on",
+    ),
+    Flag::switch("lazy-pages", "refused"),
+    Flag::with_value("page-server", "ADDRESS", "refused"),
+    Flag::with_value("status-fd", "FD", "refused"),
+];
 
 pub(crate) fn checkpoint(global: &mut Global, arguments: &Arguments) -> Result<u8, Failure> {
-    global.container(first_id("checkpoint", arguments)?)?;
-    let reason = reason();
-    Err(Failure::new(format!(
-        "checkpoint is not supported: {reason}"
-    )))
+    let id = only_id("checkpoint", arguments)?;
+    let container = global.container(id)?;
+    let options = CheckpointOptions {
+        common: common("checkpoint", arguments)?,
+        parent_path: arguments.value("parent-path").map(PathBuf::from),
+        leave_running: arguments.has("leave-running"),
+        pre_dump: arguments.has("pre-dump"),
+        tcp_skip_in_flight: arguments.has("tcp-skip-in-flight"),
+        link_remap: arguments.has("link-remap"),
+    };
+    if let Some(parent) = &options.parent_path {
+        check_parent(&options.common.image_path, parent)?;
+    }
+    let criu = working("checkpoint", global)?;
+    container.checkpoint(&criu, &options)?;
+    if !options.leave_running && !options.pre_dump {
+        // As runc has it: the checkpoint takes its place.
+        delete::remove(&container, &mut global.log)?;
+    }
+    Ok(0)
 }
 
-pub(crate) fn restore(_: &mut Global, arguments: &Arguments) -> Result<u8, Failure> {
-    first_id("restore", arguments)?;
-    let reason = reason();
-    Err(Failure::new(format!("restore is not supported: {reason}")))
+/// The program, which works on this host.
+pub(super) fn working(command: &str, global: &Global) -> Result<Criu, Failure> {
+    let criu = Criu::new(global.criu.as_deref());
+    criu.check()
+        .map_err(|reason| Failure::new(format!("{command} is not supported: {reason}")))?;
+    Ok(criu)
+}
+
+/// What both commands have in common.
+pub(super) fn common(command: &str, arguments: &Arguments) -> Result<CriuOptions, Failure> {
+    for name in ["lazy-pages", "page-server", "status-fd"] {
+        let is_given = arguments.value(name).is_some_and(|value| value != "false");
+        if is_given {
+            return Err(Failure::usage(format!(
+                "{command}: --{name} is not supported: memory is written to the image path, and no second criu serves it"
+            )));
+        }
+    }
+    let mode = arguments.value("manage-cgroups-mode").unwrap_or_default();
+    let empty: Vec<&str> = arguments.values("empty-ns").collect();
+    if let Some(kind) = empty.iter().find(|kind| **kind != "network") {
+        return Err(Failure::usage(format!(
+            "namespace {kind:?} is not supported"
+        )));
+    }
+    Ok(CriuOptions {
+        image_path: path(arguments.value("image-path").unwrap_or("checkpoint"))?,
+        work_path: arguments
+            .value("work-path")
+            .filter(|path| !path.is_empty())
+            .map(path)
+            .transpose()?,
+        tcp_established: arguments.has("tcp-established"),
+        ext_unix_sk: arguments.has("ext-unix-sk"),
+        shell_job: arguments.has("shell-job"),
+        file_locks: arguments.has("file-locks"),
+        auto_dedup: arguments.has("auto-dedup"),
+        empty_network: !empty.is_empty(),
+        manage_cgroups: ManageCgroups::of(mode)
+            .ok_or_else(|| Failure::usage("Invalid manage-cgroups-mode value"))?,
+    })
+}
+
+/// Without links and from the root: criu changes its working folder.
+fn path(path: &str) -> Result<PathBuf, Failure> {
+    std::path::absolute(path).map_err(|error| Failure::usage(format!("path {path:?}: {error}")))
+}
+
+fn check_parent(image: &Path, parent: &Path) -> Result<(), Failure> {
+    let shown = parent.display();
+    if parent.is_absolute() {
+        return Err(Failure::usage(format!(
+            "--parent-path {shown}: it is not relative to --image-path"
+        )));
+    }
+    // The image's own folder may not be there yet.
+    let mut seen = image.to_owned();
+    for part in parent.components() {
+        match part {
+            Component::ParentDir => _ = seen.pop(),
+            part => seen.push(part),
+        }
+    }
+    match seen.is_dir() {
+        true => Ok(()),
+        false => Err(Failure::new(format!(
+            "--parent-path {shown}: there is no such folder, seen from {}",
+            image.display()
+        ))),
+    }
 }

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use hoist_compute::{Properties, Query, Statistics};
+use hoist_linux::cgroup::usage::Usage;
 use hoist_linux::runtime::RuntimeContainer;
-use serde_json::{Value, json};
+use serde::Serialize;
 
+use super::state::compact;
 use super::{first_id, print};
 use crate::args::{Arguments, Flag};
 use crate::failure::Failure;
@@ -35,8 +37,9 @@ pub(crate) fn events(global: &mut Global, arguments: &Arguments) -> Result<u8, F
             "container with id {id} is not running"
         )));
     }
+    let tell_usage = || print(&line(id, "stats", Some(&data(&container)?))?);
     let mut statistics = statistics(&container)?;
-    print(&line(id, "stats", data(&statistics)))?;
+    tell_usage()?;
     if arguments.has("stats") {
         return Ok(0);
     }
@@ -45,12 +48,12 @@ pub(crate) fn events(global: &mut Global, arguments: &Arguments) -> Result<u8, F
         waited += LOOK;
         let now = self::statistics(&container)?;
         if kills(&now) > kills(&statistics) {
-            print(&line(id, "oom", Value::Null))?;
+            print(&line(id, "oom", None)?)?;
         }
         statistics = now;
         if waited >= interval {
             waited = Duration::ZERO;
-            print(&line(id, "stats", data(&statistics)))?;
+            tell_usage()?;
         }
     }
     Ok(0)
@@ -72,34 +75,39 @@ fn kills(statistics: &Statistics) -> u64 {
         .map_or(0, |memory| memory.oom_kills)
 }
 
-fn line(id: &str, kind: &str, data: Value) -> String {
-    let mut line = json!({"type": kind, "id": id});
-    if !data.is_null() {
-        line["data"] = data;
-    }
-    line.to_string()
+/// One line, with runc's names in runc's order.
+#[derive(Serialize)]
+struct Event<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<&'a Data>,
 }
 
-/// The parts of runc's statistics that the kernel keeps for the container.
-fn data(statistics: &Statistics) -> Value {
-    let mut data = json!({});
-    if let Some(cpu) = &statistics.cpu {
-        data["cpu"] = json!({"usage": {"total": cpu.usage_nanoseconds}});
-    }
-    if let Some(memory) = &statistics.memory {
-        let mut usage = json!({"usage": memory.usage_bytes, "failcnt": 0});
-        if let Some(peak) = memory.peak_bytes {
-            usage["max"] = json!(peak);
-        }
-        if let Some(limit) = memory.limit_bytes {
-            usage["limit"] = json!(limit);
-        }
-        data["memory"] = json!({"usage": usage});
-    }
-    if let Some(pids) = statistics.pids {
-        data["pids"] = json!({"current": pids});
-    }
-    data
+#[derive(Serialize)]
+struct Data {
+    #[serde(flatten)]
+    usage: Usage,
+    /// Of a group of resctrl: none is told.
+    intel_rdt: Nothing,
+    /// Of networks that the runtime itself has made, which is none.
+    network_interfaces: Option<Nothing>,
+}
+
+#[derive(Serialize)]
+struct Nothing {}
+
+fn data(container: &RuntimeContainer) -> Result<Data, Failure> {
+    Ok(Data {
+        usage: container.usage()?,
+        intel_rdt: Nothing {},
+        network_interfaces: None,
+    })
+}
+
+fn line(id: &str, kind: &str, data: Option<&Data>) -> Result<String, Failure> {
+    compact(&Event { kind, id, data })
 }
 
 /// A time as Go writes it, of one unit: `5s`, `200ms`, `1m`.

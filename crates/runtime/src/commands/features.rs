@@ -1,5 +1,6 @@
 //! `features`: what this runtime knows and does (OCI runtime spec, "Features Structure").
 
+use hoist_linux::runtime::Criu;
 use serde_json::json;
 
 use super::print;
@@ -21,7 +22,8 @@ const NAMESPACES: [&str; 8] = [
     "cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts",
 ];
 
-pub(crate) fn features(_: &mut Global, _: &Arguments) -> Result<u8, Failure> {
+pub(crate) fn features(global: &mut Global, _: &Arguments) -> Result<u8, Failure> {
+    let checkpoint = Criu::new(global.criu.as_deref()).check();
     print(&pretty(&json!({
         "ociVersionMin": "1.0.0",
         "ociVersionMax": SPEC_VERSION,
@@ -47,13 +49,21 @@ pub(crate) fn features(_: &mut Global, _: &Arguments) -> Result<u8, Failure> {
             },
             "apparmor": {"enabled": true},
             "selinux": {"enabled": true},
-            "intelRdt": {"enabled": false},
+            "memoryPolicy": {
+                "modes": hoist_linux::runtime::MEMORY_POLICY_MODES,
+                "flags": hoist_linux::runtime::MEMORY_POLICY_FLAGS,
+            },
+            "intelRdt": {"enabled": true, "schemata": true, "monitoring": true},
             "mountExtensions": {"idmap": {"enabled": true}},
             "netDevices": {"enabled": true},
         },
         "annotations": {
             "org.hoist.version": env!("CARGO_PKG_VERSION"),
-            "org.hoist.checkpoint": format!("not supported: {}", super::checkpoint::reason()),
+            "org.hoist.checkpoint": match &checkpoint {
+                Ok(()) => "supported".to_owned(),
+                Err(reason) => format!("not supported: {reason}"),
+            },
+            "org.opencontainers.runc.checkpoint.enabled": checkpoint.is_ok().to_string(),
         },
         "potentiallyUnsafeConfigAnnotations": [],
     }))?)

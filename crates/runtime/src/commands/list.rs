@@ -5,7 +5,7 @@ use std::fmt::Write;
 use hoist_compute::{ComputeService, ErrorKind};
 
 use super::print;
-use super::state::{Shown, pretty};
+use super::state::{Shown, compact};
 use crate::args::{Arguments, Flag};
 use crate::failure::Failure;
 use crate::global::Global;
@@ -18,6 +18,8 @@ pub(crate) const FLAGS: [Flag; 2] = [
 
 pub(crate) fn list(global: &mut Global, arguments: &Arguments) -> Result<u8, Failure> {
     let service = global.service()?;
+    // Nobody else can make any here: the folder is the caller's.
+    let owner = name_of(rustix::process::geteuid().as_raw());
     let mut all = Vec::new();
     for summary in service.enumerate()? {
         let shown = service
@@ -25,7 +27,10 @@ pub(crate) fn list(global: &mut Global, arguments: &Arguments) -> Result<u8, Fai
             .map_err(Failure::from)
             .and_then(|container| Shown::of(&container));
         match shown {
-            Ok(shown) => all.push(shown),
+            Ok(mut shown) => {
+                shown.owner.clone_from(&owner);
+                all.push(shown);
+            }
             // Removed at this moment.
             Err(_) if is_gone(&service, &summary.id) => {}
             Err(failure) => return Err(failure),
@@ -38,7 +43,7 @@ pub(crate) fn list(global: &mut Global, arguments: &Arguments) -> Result<u8, Fai
     match arguments.value("format") {
         None | Some("table") => print(&table(&all)),
         Some("json") if all.is_empty() => print("null"),
-        Some("json") => print(&pretty(&all)?),
+        Some("json") => print(&compact(&all)?),
         Some(_) => Err(Failure::usage("invalid format option")),
     }
 }
@@ -47,6 +52,17 @@ fn is_gone(service: &hoist_linux::LinuxService, id: &hoist_spec::ContainerId) ->
     service
         .open_for_runtime(id)
         .is_err_and(|error| error.kind() == ErrorKind::NotFound)
+}
+
+/// The name of a user in this machine's own table (passwd(5)), or else its number, as runc writes it.
+fn name_of(uid: u32) -> String {
+    let table = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let found = table.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
+    });
+    found.unwrap_or_else(|| format!("#{uid}"))
 }
 
 fn table(all: &[Shown]) -> String {
@@ -60,17 +76,15 @@ fn table(all: &[Shown]) -> String {
                 shown.status.to_owned(),
                 shown.bundle.display().to_string(),
                 shown.created.clone(),
-                "root".to_owned(),
+                shown.owner.clone(),
             ]
         })
         .collect();
+    // As runc has it: three blanks between columns of at least twelve.
     let width = |column: usize| {
-        rows.iter()
-            .map(|row| row[column].chars().count())
-            .chain([TITLES[column].len(), 11])
-            .max()
-            .unwrap_or_default()
-            + 1
+        let lengths = rows.iter().map(|row| row[column].chars().count() + 3);
+        let lengths = lengths.chain([TITLES[column].len() + 3, 12]);
+        lengths.max().unwrap_or_default()
     };
     let widths: Vec<_> = (0..TITLES.len()).map(width).collect();
     let mut text = String::new();

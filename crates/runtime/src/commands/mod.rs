@@ -10,6 +10,7 @@ mod kill;
 mod list;
 mod pause;
 mod ps;
+mod restore;
 mod run;
 mod spec;
 mod start;
@@ -50,8 +51,8 @@ pub(crate) const COMMANDS: [Command; 17] = [
     Command {
         name: "checkpoint",
         words: "CONTAINER",
-        about: "checkpoint a running container: not supported, and refused",
-        flags: &[&checkpoint::FLAGS],
+        about: "have criu write a running container down",
+        flags: &[&checkpoint::COMMON, &checkpoint::FLAGS],
         literal_after: NO_LIMIT,
         run: checkpoint::checkpoint,
     },
@@ -130,10 +131,10 @@ pub(crate) const COMMANDS: [Command; 17] = [
     Command {
         name: "restore",
         words: "CONTAINER",
-        about: "restore a container from a checkpoint: not supported, and refused",
-        flags: &[&checkpoint::FLAGS],
+        about: "have criu bring a container back from a checkpoint",
+        flags: &[&checkpoint::COMMON, &restore::FLAGS],
         literal_after: NO_LIMIT,
-        run: checkpoint::restore,
+        run: restore::restore,
     },
     Command {
         name: "resume",

@@ -64,6 +64,14 @@ pub(crate) fn state(global: &mut Global, arguments: &Arguments) -> Result<u8, Fa
 
 /// JSON for people and programs.
 pub(crate) fn pretty(value: &impl Serialize) -> Result<String, Failure> {
-    serde_json::to_string_pretty(value)
-        .map_err(|error| Failure::new(format!("write JSON: {error}")))
+    serde_json::to_string_pretty(value).map_err(unwritten)
+}
+
+/// JSON on one line.
+pub(crate) fn compact(value: &impl Serialize) -> Result<String, Failure> {
+    serde_json::to_string(value).map_err(unwritten)
+}
+
+fn unwritten(error: serde_json::Error) -> Failure {
+    Failure::new(format!("write JSON: {error}"))
 }

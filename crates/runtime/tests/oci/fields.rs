@@ -23,6 +23,7 @@ pub(crate) fn add(suite: Suite) -> Suite {
         .test("a mount label needs SELinux", CONTAINERS, mount_label)
         .test("host and domain name, and sysctls of the container's namespaces", CONTAINERS, names)
         .test("mounts: attributes, recursive ones, propagation, tmpfs of the covered directory's mode", CONTAINERS, mounts)
+        .test("mounts: options of a file system as a whole reach it, and every option of features is taken", CONTAINERS, whole_file_systems)
         .test("mounts: tmpcopyup copies files, links, modes and owners and follows nothing", CONTAINERS, copy_up)
         .test("mounts: the ids of a bind mount are mapped, by its own maps or the container's", CONTAINERS, id_mapped)
         .test("mounts: one that is shared hands mounts on to the host", CONTAINERS, shared)
@@ -350,6 +351,54 @@ fn mounts() {
     let covered = format!("/proc/{}/root/covered", bundle.pid());
     let mode = fs::metadata(covered).unwrap().permissions().mode() & 0o7777;
     assert_eq!(mode, 0o711);
+    bundle.remove();
+}
+
+fn whole_file_systems() {
+    let mut bundle = Bundle::new(&["report"]);
+    let all = bundle.call(&["features"]).ok().json()["mountOptions"].clone();
+    let all: Vec<String> = serde_json::from_value(all).unwrap();
+    let source = bundle.path("source").display().to_string();
+    fs::create_dir(&source).unwrap();
+    let tmpfs = |target: &str, options: &[&str]| json!({"destination": target, "type": "tmpfs", "source": "tmpfs", "options": options});
+    let mut mounts = bundle.config["mounts"].as_array().unwrap().clone();
+    mounts.extend([
+        tmpfs("/whole", &["sync", "dirsync", "lazytime", "nosymfollow"]),
+        tmpfs("/plain", &["async", "nolazytime", "acl", "iversion", "silent", "nosymfollow", "symfollow"]),
+        // Its file system has others: what it is told here is of no effect.
+        json!({"destination": "/bound", "type": "bind", "source": source, "options": ["sync", "rbind"]}),
+    ]);
+    let before = mounts.len();
+    for (number, word) in all.iter().enumerate() {
+        let needs_more = matches!(word.as_str(), "idmap" | "ridmap" | "shared" | "rshared");
+        if !needs_more {
+            mounts.push(json!({"destination": format!("/each/{number}"), "type": "bind", "source": source, "options": [word]}));
+        }
+    }
+    assert!(mounts.len() > before + 50);
+    bundle.config["mounts"] = json!(mounts);
+    let report = bundle.run().ok().report();
+    let of = |target: &str| {
+        let mut all = report.mounts.iter();
+        all.find(|mount| mount.target == target).unwrap()
+    };
+    let has = |text: &str, word: &str| text.split(',').any(|one| one == word);
+    for word in ["sync", "dirsync", "lazytime"] {
+        assert!(has(&of("/whole").super_options, word), "{word}");
+        assert!(!has(&of("/plain").super_options, word), "{word}");
+    }
+    assert!(has(&of("/whole").options, "nosymfollow"));
+    assert!(!has(&of("/plain").options, "nosymfollow"));
+    assert!(!has(&of("/bound").super_options, "sync"));
+    let each = report
+        .mounts
+        .iter()
+        .filter(|mount| mount.target.starts_with("/each/"));
+    assert_eq!(each.count(), mounts.len() - before);
+
+    bundle.config["mounts"] = json!([tmpfs("/again", &["remount"])]);
+    bundle.run().fails(1, "mount option remount of /again");
+    bundle.assert_nothing_is_recorded();
     bundle.remove();
 }
 

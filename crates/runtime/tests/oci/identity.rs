@@ -171,6 +171,11 @@ fn ordinary_user() {
         (sets.effective, sets.permitted, sets.ambient),
         (1 << 10, 1 << 10, 1 << 10)
     );
+    // `runc spec` up to 1.1 asks for ambient capabilities that are not inheritable, which the kernel knows none of.
+    bundle.config["process"]["user"] = json!({"uid": 0, "gid": 0});
+    bundle.config["process"]["capabilities"]["inheritable"] = json!([]);
+    let sets = bundle.run().ok().report().capabilities.unwrap();
+    assert_eq!((sets.effective, sets.ambient), (1 << 10, 0));
     bundle.remove();
 }
 

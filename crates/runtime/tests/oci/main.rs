@@ -11,6 +11,7 @@
 )]
 
 mod agent;
+mod checkpoint;
 mod descriptors;
 mod failures;
 mod fields;
@@ -42,6 +43,7 @@ fn main() -> std::process::ExitCode {
     let suite = schema::add(suite);
     let suite = seccomp_agent::add(suite);
     let suite = systemd::add(suite);
+    let suite = checkpoint::add(suite);
     let suite = paths::add(suite);
     let suite = races::add(suite);
     let suite = descriptors::add(suite);

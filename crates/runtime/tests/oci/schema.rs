@@ -211,7 +211,13 @@ fn accepted() {
                     "apparmor": {"type": "object", "additionalProperties": {"type": "boolean"}},
                     "selinux": {"type": "object", "additionalProperties": {"type": "boolean"}},
                     "intelRdt": {"type": "object", "additionalProperties": {"type": "boolean"}},
+                    "memoryPolicy": {
+                        "type": "object",
+                        "required": ["modes", "flags"],
+                        "properties": {"modes": {"$ref": texts}, "flags": {"$ref": texts}},
+                    },
                     "mountExtensions": {"type": "object"},
+                    "netDevices": {"type": "object", "additionalProperties": {"type": "boolean"}},
                 },
             },
         },

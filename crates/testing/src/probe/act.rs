@@ -85,6 +85,13 @@ fn one(action: &str, words: &[String]) -> Done {
             sys::write_all(small(0).unwrap_or(1), block)
         })
         .map_err(failed),
+        "lock" => {
+            let file = fs::File::create(word(0)?).map_err(failed)?;
+            file.lock().map_err(failed)?;
+            // Held until the probe ends.
+            std::mem::forget(file);
+            Ok(())
+        }
         "close" => sys::close(small(0)?).map_err(failed),
         "line" => {
             let mut line = Vec::new();

@@ -22,6 +22,7 @@
 //! | `store PATH` | copies standard input to a file |
 //! | `drain` | reads standard input to its end |
 //! | `write FD BYTES` | writes the first bytes of the pattern |
+//! | `lock PATH` | makes a file and locks it (flock(2)) until it ends |
 //! | `close FD` | closes a descriptor |
 //! | `line` | reads a line and prints `got LINE` |
 //! | `sleep MS`, `idle` | sleeps, for ever; `idle` first prints `ready` |

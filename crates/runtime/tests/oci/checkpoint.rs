@@ -1,0 +1,504 @@
+//! Checkpoint and restore, with Debian's criu, where that works: `cargo xtask vm --systemd` has a kernel that it knows.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io::{Read, Write},
+    os::unix::fs::PermissionsExt,
+    process::Stdio,
+};
+
+use hoist_testing::{Need, Suite};
+use serde_json::json;
+
+use crate::kit::{Bundle, Said, await_that};
+
+/// criu, what it calls, and a host on which it works.
+const CRIU: &[Need] = &[Need::Root, Need::Tool("criu"), Need::Criu];
+
+pub(crate) fn add(suite: Suite) -> Suite {
+    suite
+        .test(
+            "checkpoint: a shell that counts is written down, and restored counts on, with exec, pause, kill and delete",
+            CRIU,
+            counts_on,
+        )
+        .test(
+            "checkpoint: what is left running goes on, and what it was before a pre-dump, too",
+            CRIU,
+            goes_on,
+        )
+        .test(
+            "restore: a checkpoint that others can write to, or of a container with more rights, is refused and nothing is left",
+            CRIU,
+            refused,
+        )
+        .test(
+            "restore: a restore whose owner is killed half-way leaves no process, and a container that can be deleted",
+            CRIU,
+            killed,
+        )
+        .test(
+            "restore: in the foreground it writes to the streams of its caller, and ends with the status of the process",
+            CRIU,
+            in_the_foreground,
+        )
+        .test(
+            "restore: without a checkpoint, with a broken one, or with an id that is in use it fails and makes nothing (failure 39)",
+            CRIU,
+            no_checkpoint,
+        )
+        .test(
+            "checkpoint: locks of files and TCP connections are kept where that is asked for, and are an error where it is not",
+            CRIU,
+            kept,
+        )
+        .test(
+            "checkpoint: every mode of cgroups that criu has, and an empty network namespace",
+            CRIU,
+            modes,
+        )
+}
+
+const COUNT: &str = "i=0; while :; do i=$((i+1)); echo $i > /data/count; sleep 0.1; done";
+
+/// A shell that counts into a file of the host's.
+fn counting() -> Bundle {
+    with_data(Bundle::shell(COUNT).unwrap())
+}
+
+/// With a folder of the host's as `/data`.
+fn with_data(mut bundle: Bundle) -> Bundle {
+    fs::create_dir(bundle.path("data")).unwrap();
+    let mounts = bundle.config["mounts"].as_array_mut().unwrap();
+    mounts.push(json!({
+        "destination": "/data",
+        "type": "bind",
+        "source": "data",
+        "options": ["rbind", "rw"],
+    }));
+    let source = bundle.path("data").display().to_string();
+    let mounts = bundle.config["mounts"].as_array_mut().unwrap();
+    mounts.last_mut().unwrap()["source"] = json!(source);
+    bundle
+}
+
+/// With streams that others can take the place of.
+#[track_caller]
+fn start(bundle: &Bundle) {
+    bundle.write();
+    call(bundle, &["run", "-d", "--pid-file", "pid", &bundle.id]).ok();
+}
+
+/// Calls the runtime; the streams of the process that it leaves are the null device.
+fn call(bundle: &Bundle, words: &[&str]) -> Said {
+    let status = bundle
+        .command(words)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
+    // What fails is in the log, too.
+    let err = match status.success() {
+        true => String::new(),
+        false => bundle.read("log.json"),
+    };
+    Said {
+        code: status.code(),
+        out: String::new(),
+        err,
+    }
+}
+
+fn count(bundle: &Bundle) -> u64 {
+    // It may be looked at between its opening and its writing.
+    bundle.read("data/count").trim().parse().unwrap_or_default()
+}
+
+#[track_caller]
+fn counts(bundle: &Bundle) -> u64 {
+    let before = count(bundle);
+    await_that("it counts", || count(bundle) > before);
+    count(bundle)
+}
+
+#[track_caller]
+fn checkpoint(bundle: &Bundle, words: &[&str]) {
+    let all = [&["checkpoint", "--work-path", "work"], words, &[&bundle.id]].concat();
+    fs::create_dir_all(bundle.path("work")).unwrap();
+    bundle.call(&all).ok();
+}
+
+/// Options of the host's own cgroup hierarchies.
+fn cgroup_mounts() -> Vec<String> {
+    let table = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let lines = table.lines().filter(|line| line.contains(" - cgroup"));
+    lines.map(str::to_owned).collect()
+}
+
+fn counts_on() {
+    let bundle = counting();
+    start(&bundle);
+    counts(&bundle);
+    checkpoint(&bundle, &["--image-path", "image"]);
+    // As with runc, the checkpoint takes its place.
+    bundle.assert_nothing_is_recorded();
+    let at = count(&bundle);
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    assert_eq!(count(&bundle), at);
+    let mounts = cgroup_mounts();
+
+    let words = [
+        "restore",
+        "-d",
+        "--image-path",
+        "image",
+        "--pid-file",
+        "pid",
+        &bundle.id,
+    ];
+    call(&bundle, &words).ok();
+    assert_eq!(cgroup_mounts(), mounts);
+    let state = bundle.state();
+    assert_eq!(
+        (&state["status"], &state["pid"]),
+        (&json!("running"), &json!(bundle.pid()))
+    );
+    let after = counts(&bundle);
+    assert!(after > at && at > 1, "{at} {after}");
+    // Nothing of the way there is left on the host.
+    assert!(
+        !fs::read_to_string("/proc/self/mountinfo")
+            .unwrap()
+            .contains("criu")
+    );
+    let place = fs::read_to_string(format!("/proc/{}/cgroup", bundle.pid())).unwrap();
+    assert!(
+        place.contains(&format!("/hoist-tests/{}", bundle.id)),
+        "{place}"
+    );
+    let pids = bundle.call(&["ps", "-f", "json", &bundle.id]).ok().json();
+    assert!(
+        pids.as_array().unwrap().contains(&json!(bundle.pid())),
+        "{pids}"
+    );
+    let said = bundle
+        .call(&["exec", &bundle.id, "cat", "/proc/1/cmdline"])
+        .ok();
+    assert!(said.out.contains("count"), "{said:?}");
+    bundle.call(&["pause", &bundle.id]).ok();
+    assert_eq!(bundle.status(), "paused");
+    bundle.call(&["resume", &bundle.id]).ok();
+    counts(&bundle);
+    bundle.call(&["kill", &bundle.id, "KILL"]).ok();
+    bundle.await_status("stopped");
+    bundle.call(&["delete", &bundle.id]).ok();
+    bundle.remove();
+}
+
+fn goes_on() {
+    let bundle = counting();
+    start(&bundle);
+    counts(&bundle);
+    checkpoint(&bundle, &["--pre-dump", "--image-path", "before"]);
+    let at = counts(&bundle);
+    checkpoint(
+        &bundle,
+        &[
+            "--leave-running",
+            "--parent-path",
+            "../before",
+            "--image-path",
+            "image",
+        ],
+    );
+    assert!(bundle.path("image/parent").is_symlink());
+    assert!(counts(&bundle) > at);
+    assert_eq!(bundle.status(), "running");
+    bundle.remove();
+}
+
+fn refused() {
+    let mut bundle = counting();
+    start(&bundle);
+    counts(&bundle);
+    checkpoint(&bundle, &["--image-path", "image"]);
+    let restore = ["restore", "-d", "--image-path", "image", &bundle.id];
+    let mode = |mode| {
+        let permissions = fs::Permissions::from_mode(mode);
+        fs::set_permissions(bundle.path("image/files.img"), permissions).unwrap();
+    };
+    mode(0o666);
+    call(&bundle, &restore).fails(1, "files.img");
+    mode(0o600);
+    bundle.assert_nothing_is_recorded();
+
+    let at = count(&bundle);
+    let id = bundle.id.clone();
+    let restore = ["restore", "-d", "--image-path", "image", &id];
+    // The processes of the checkpoint have more than these allow.
+    let all = bundle.config.clone();
+    bundle.config["process"]["capabilities"]["bounding"] = json!(["CAP_KILL"]);
+    bundle.write();
+    bundle
+        .launch(&restore)
+        .fails(1, "more than process.capabilities.bounding");
+    bundle.assert_nothing_is_recorded();
+    bundle.config = all.clone();
+    bundle.config["linux"]["maskedPaths"] = json!(["/proc/version"]);
+    bundle.write();
+    bundle
+        .launch(&restore)
+        .fails(1, "/proc/version is not masked");
+    bundle.assert_nothing_is_recorded();
+    // None of them has run.
+    assert_eq!(count(&bundle), at);
+
+    bundle.config = all;
+    bundle.write();
+    call(&bundle, &restore).ok();
+    counts(&bundle);
+    bundle.remove();
+}
+
+/// A hook is run while criu waits: the restore is killed there.
+fn killed() {
+    let mut bundle = counting();
+    start(&bundle);
+    counts(&bundle);
+    checkpoint(&bundle, &["--image-path", "image"]);
+    let script = bundle.path("hook");
+    let text = format!(
+        "#!/bin/sh\nkill -9 $PPID\n: > {}\n",
+        bundle.path("hooked").display()
+    );
+    fs::write(&script, text).unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    bundle.config["hooks"] = json!({"createRuntime": [{"path": script}]});
+    bundle.write();
+    let at = count(&bundle);
+    let said = call(
+        &bundle,
+        &["restore", "-d", "--image-path", "image", &bundle.id],
+    );
+    assert_eq!(said.code, None, "{said:?}");
+    assert!(bundle.path("hooked").exists());
+    let shells = || {
+        let processes = fs::read_dir("/proc").unwrap().flatten();
+        let mut lines = processes.map(|entry| fs::read(entry.path().join("cmdline")));
+        lines.any(|line| {
+            line.is_ok_and(|line| String::from_utf8_lossy(&line).contains("/data/count"))
+        })
+    };
+    await_that("no process is left", || !shells());
+    assert_eq!(count(&bundle), at);
+    bundle.call(&["delete", &bundle.id]).ok();
+    bundle.remove();
+}
+
+/// The caller's own pipe, and what comes out of it.
+#[track_caller]
+fn first_line(bundle: &Bundle, words: &[&str]) -> String {
+    let mut command = bundle.command(words);
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // Else it would be closed now.
+    let _input = child.stdin.take();
+    assert!(child.wait().unwrap().success());
+    let mut output = child.stdout.take().unwrap();
+    let mut byte = [0];
+    let mut line = String::new();
+    while output.read(&mut byte).unwrap() == 1 && byte != *b"\n" {
+        line.push(byte[0].into());
+    }
+    line
+}
+
+fn in_the_foreground() {
+    const SCRIPT: &str =
+        "echo one; while [ ! -e /data/end ]; do sleep 0.1; done; echo two; read x; echo $x; exit 7";
+    let bundle = with_data(Bundle::shell(SCRIPT).unwrap());
+    bundle.write();
+    let before = first_line(&bundle, &["run", "-d", &bundle.id]);
+    assert_eq!(before, "one");
+    checkpoint(&bundle, &["--image-path", "image"]);
+    bundle.assert_nothing_is_recorded();
+
+    let restore = ["restore", "--image-path", "image", "--pid-file", "pid"];
+    let mut command = bundle.command(&[&restore[..], &[&bundle.id]].concat());
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    await_that("it is restored", || {
+        let said = bundle.read("log.json");
+        assert!(said.is_empty(), "{said}");
+        !bundle.read("pid").is_empty()
+    });
+    assert_eq!(bundle.status(), "running");
+    fs::write(bundle.path("data/end"), "").unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(b"given\n").unwrap();
+    drop(input);
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(7), "{output:?}");
+    assert_eq!(said, "two\ngiven\n", "{output:?}");
+    bundle.assert_nothing_is_recorded();
+    bundle.remove();
+}
+
+fn no_checkpoint() {
+    let bundle = counting();
+    start(&bundle);
+    counts(&bundle);
+    checkpoint(&bundle, &["--image-path", "image", "--leave-running"]);
+    let mut other = counting();
+    let data = bundle.config["mounts"].as_array().unwrap().last().unwrap();
+    *other.config["mounts"]
+        .as_array_mut()
+        .unwrap()
+        .last_mut()
+        .unwrap() = data.clone();
+    other.write();
+    let restore = |bundle: &Bundle, image: &str| {
+        let image = image
+            .strip_prefix('/')
+            .map_or_else(|| bundle.path(image), |_| image.into());
+        let image = image.display().to_string();
+        let said = call(
+            bundle,
+            &["restore", "-d", "--image-path", &image, &bundle.id],
+        );
+        assert_eq!(said.code, Some(1), "{image}: {said:?}");
+        said
+    };
+    let whole = bundle.path("image").display().to_string();
+    restore(&bundle, &whole).fails(1, "container with given ID already exists");
+    assert_eq!(bundle.status(), "running");
+    counts(&bundle);
+
+    restore(&other, "nothing").fails(1, "there is no checkpoint in");
+    fs::create_dir(other.path("image")).unwrap();
+    restore(&other, "image").fails(1, "descriptors.json");
+    // Its streams are known, and nothing else.
+    let copy = |name: &str| {
+        fs::copy(
+            bundle.path("image").join(name),
+            other.path("image").join(name),
+        )
+        .unwrap();
+    };
+    copy("descriptors.json");
+    restore(&other, "image").fails(1, "criu failed");
+    for (broken, length) in [("inventory.img", 6), ("core-1.img", 40), ("pstree.img", 9)] {
+        for entry in fs::read_dir(&whole).unwrap().flatten() {
+            copy(entry.file_name().to_str().unwrap());
+        }
+        let file = File::options()
+            .write(true)
+            .open(other.path("image").join(broken));
+        file.unwrap().set_len(length).unwrap();
+        restore(&other, "image").fails(1, "criu failed");
+        other.assert_nothing_is_recorded();
+    }
+    // The cgroup is that of a container that runs.
+    other.config["linux"]["cgroupsPath"] = bundle.config["linux"]["cgroupsPath"].clone();
+    other.write();
+    restore(&other, &whole).fails(1, "it exists and is in use");
+    other.remove();
+    assert_eq!(bundle.status(), "running");
+    counts(&bundle);
+    bundle.remove();
+}
+
+fn kept() {
+    let mut locking = with_data(Bundle::new(&["lock", "/data/lock", "+", "idle"]));
+    locking.config["linux"]["seccomp"] = json!(null);
+    start(&locking);
+    let lock = || File::open(locking.path("data/lock")).unwrap().try_lock();
+    let is_held = || matches!(lock(), Err(TryLockError::WouldBlock));
+    await_that("it has locked", || {
+        locking.path("data/lock").exists() && is_held()
+    });
+    let words = ["checkpoint", "--image-path", "image", &locking.id];
+    locking.call(&words).fails(1, "ile lock");
+    assert_eq!(locking.status(), "running");
+    assert!(is_held() && !locking.path("image").exists());
+    checkpoint(&locking, &["--image-path", "image", "--file-locks"]);
+    assert!(!is_held());
+    let words = [
+        "restore",
+        "-d",
+        "--image-path",
+        "image",
+        "--file-locks",
+        &locking.id,
+    ];
+    call(&locking, &words).ok();
+    assert!(is_held());
+    locking.remove();
+
+    const SCRIPT: &str = "sleep 600 | busybox nc -l -p 7000 > /data/got & sleep 1; \
+        (while [ ! -e /data/end ]; do sleep 0.1; done; echo over tcp) | busybox nc 127.0.0.1 7000; sleep 600";
+    let connected = with_data(Bundle::shell(SCRIPT).unwrap());
+    start(&connected);
+    let has_connection = || {
+        let table = fs::read_to_string(format!("/proc/{}/net/tcp", connected.pid()));
+        table.unwrap().contains(" 01 ")
+    };
+    await_that("it is connected", has_connection);
+    let words = ["checkpoint", "--image-path", "image", &connected.id];
+    connected.call(&words).fails(1, "--tcp-established");
+    assert_eq!(connected.status(), "running");
+    checkpoint(&connected, &["--image-path", "image", "--tcp-established"]);
+    let words = [
+        "restore",
+        "-d",
+        "--image-path",
+        "image",
+        "--tcp-established",
+        &connected.id,
+    ];
+    call(&connected, &words).ok();
+    fs::write(connected.path("data/end"), "").unwrap();
+    connected.await_words("data/got", "over tcp");
+    connected.remove();
+}
+
+fn modes() {
+    for words in [
+        &["--manage-cgroups-mode", "ignore"][..],
+        &["--manage-cgroups-mode", "full"],
+        &["--empty-ns", "network"],
+    ] {
+        let bundle = counting();
+        start(&bundle);
+        let at = counts(&bundle);
+        checkpoint(&bundle, &[words, &["--image-path", "image"]].concat());
+        let restore = [
+            "restore",
+            "-d",
+            "--pid-file",
+            "pid",
+            "--image-path",
+            "image",
+        ];
+        let strict = ["--manage-cgroups-mode", "strict"];
+        call(&bundle, &[&restore[..], &strict, &[&bundle.id]].concat()).fails(1, "strict mode");
+        bundle.assert_nothing_is_recorded();
+        call(&bundle, &[&restore[..], words, &[&bundle.id]].concat()).ok();
+        assert!(counts(&bundle) > at);
+        let place = fs::read_to_string(format!("/proc/{}/cgroup", bundle.pid())).unwrap();
+        assert!(place.contains(&bundle.id), "{words:?}: {place}");
+        let devices = format!("/proc/{}/net/dev", bundle.pid());
+        // Two lines of titles, and the loopback device.
+        assert_eq!(fs::read_to_string(devices).unwrap().lines().count(), 3);
+        bundle.remove();
+    }
+}
