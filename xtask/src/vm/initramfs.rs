@@ -48,7 +48,9 @@ pub(super) fn build(work: &Path, kernel: &Path, machine: &Machine<'_>) -> Outcom
         .find(|path| Path::new(path).exists())
         .ok_or("no busybox: apt-get install busybox-static")?;
     fs::copy(busybox, tree.join("bin/busybox"))?;
-    symlink("busybox", tree.join("bin/sh"))?;
+    for applet in ["sh", "sleep", "true"] {
+        symlink("busybox", tree.join("bin").join(applet))?;
+    }
     fs::write(tree.join("etc/passwd"), "root:x:0:0:root:/:/bin/sh\n")?;
     fs::write(tree.join("etc/group"), "root:x:0:\n")?;
     let init = tree.join("init");

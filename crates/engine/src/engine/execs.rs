@@ -205,14 +205,11 @@ impl Engine {
     ///
     /// `NotFound` where there is none; `InvalidSpec` where several ids begin so.
     pub fn resolve_exec(&self, reference: &str) -> Result<ExecRef> {
+        if let Some(exact) = self.exec_with_id(reference)? {
+            return Ok(exact);
+        }
         let mut matches = self.execs(None, true)?;
         matches.retain(|exec| exec.summary.id.as_str().starts_with(reference));
-        let exact = matches
-            .iter()
-            .find(|exec| exec.summary.id.as_str() == reference);
-        if let Some(exact) = exact {
-            return Ok(exact.reference());
-        }
         let (kind, operation) = match matches.as_slice() {
             [one] if !reference.is_empty() => return Ok(one.reference()),
             [] => (ErrorKind::NotFound, format!("no such exec: {reference}")),
@@ -222,5 +219,18 @@ impl Engine {
             ),
         };
         Err(Error::new(kind, Phase::Plan, operation))
+    }
+
+    /// The exec with exactly this id. A container keeps a thousand that have ended: none but this one is read.
+    fn exec_with_id(&self, id: &str) -> Result<Option<ExecRef>> {
+        let Ok(id) = id.parse::<ExecId>() else {
+            return Ok(None);
+        };
+        let containers = self.service.enumerate()?.into_iter();
+        let mut places = containers.map(|summary| ExecRef {
+            container: summary.id,
+            id: id.clone(),
+        });
+        Ok(places.find(|place| self.open_exec(place).is_ok()))
     }
 }
