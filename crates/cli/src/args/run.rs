@@ -50,7 +50,7 @@ pub(crate) struct Run {
 }
 
 /// The command, and the options that many starts have. A command line without any other is read by these alone: to define all
-/// options takes a tenth of a start.
+/// options takes a twentieth of a start (docs/benchmarks.md).
 #[derive(Args, Debug)]
 #[group(skip)]
 #[command(disable_help_flag = true)]
