@@ -37,3 +37,28 @@ fn populate(addresses: Range<usize>) {
     // that the program does not have are refused.
     let _ = unsafe { madvise(pages, length, Advice::LinuxPopulateWrite) };
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Page faults of this thread that read nothing from a disk (proc_pid_stat(5), `minflt`).
+    fn faults() -> usize {
+        let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
+        let after = stat.rsplit(") ").next().unwrap();
+        after.split(' ').nth(7).unwrap().parse().unwrap()
+    }
+
+    #[test]
+    fn pages_that_were_asked_for_are_there_when_they_are_written_to() {
+        const PAGES: usize = 256;
+        let mut block = Vec::<u8>::with_capacity(PAGES * PAGE);
+        let start = block.as_ptr().addr();
+        populate(start..start + PAGES * PAGE);
+        let before = faults();
+        block.resize(PAGES * PAGE, 1);
+        black_box(&block);
+        assert!(faults() - before < PAGES / 2);
+        prefault();
+    }
+}
