@@ -51,9 +51,9 @@ impl Moment {
 pub(super) struct Questions {
     asked: File,
     /// Kept open, so that the other end never sees an end.
-    _asking: OwnedFd,
+    asking: OwnedFd,
     answering: File,
-    _answered: OwnedFd,
+    answered: OwnedFd,
     own: ProcessIdentity,
 }
 
@@ -63,16 +63,16 @@ impl Questions {
         let (answered, answering) = pipe_with(PipeFlags::CLOEXEC)?;
         Ok(Self {
             asked: asked.into(),
-            _asking: asking,
+            asking,
             answering: answering.into(),
-            _answered: answered,
+            answered,
             own: ProcessIdentity::of(std::process::id())?,
         })
     }
 
     /// The variable that the called program finds this process by.
     pub(super) fn variable(&self) -> (&'static str, String) {
-        let (asking, answered) = (self._asking.as_raw_fd(), self._answered.as_raw_fd());
+        let (asking, answered) = (self.asking.as_raw_fd(), self.answered.as_raw_fd());
         let ProcessIdentity { pid, start_ticks } = self.own;
         (CALLER, format!("{pid} {start_ticks} {asking} {answered}"))
     }
