@@ -125,6 +125,8 @@ pub(super) fn commands(hoist: &Hoist) {
     hoist
         .hoist(&["volume", "create", "../x"])
         .failed_with(1, &["is no name of a volume"]);
+    // Nobody says yes: its input is at an end.
+    hoist.hoist(&["volume", "prune"]).failed_with(1, &["[y/N]"]);
     let shown: Vec<serde_json::Value> = hoist.hoist(&["volume", "inspect", "one"]).json();
     assert_eq!(shown[0]["Labels"]["a"], "b");
     assert_eq!(shown[0]["Driver"], "local");
