@@ -203,6 +203,31 @@ fn copy_output(mut from: File, mut to: Box<dyn Write + Send>, done: Sender<()>) 
     thread::spawn(move || {
         let _ = io::copy(&mut from, &mut to);
         let _ = to.flush();
+        // Whoever is told may make a pipe of the same name at once.
+        drop(from);
         let _ = done.send(());
     });
+}
+
+// Windows may let go of a lock later than of its handle.
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    // A lock on a file is there for as long as its descriptor is open.
+    #[test]
+    fn whoever_is_told_that_the_output_has_ended_finds_the_pipe_closed() {
+        let path = std::env::temp_dir().join(format!("hoist-copies-{}", std::process::id()));
+        let look = File::create(&path).unwrap();
+        for _ in 0..2_000 {
+            let from = File::open(&path).unwrap();
+            from.lock().unwrap();
+            let (sender, done) = mpsc::channel();
+            copy_output(from, Box::new(std::io::sink()), sender);
+            done.recv().unwrap();
+            look.try_lock().unwrap();
+            look.unlock().unwrap();
+        }
+        std::fs::remove_file(path).unwrap();
+    }
 }

@@ -125,6 +125,8 @@ impl CallerEnds {
         let copy = move || {
             // A reader that has gone takes no more; the process finds that out by its own writes.
             let _ = io::copy(&mut from, &mut to);
+            // Whoever sees that nothing is copied any more finds no end of it open.
+            drop((from, to));
             copying.fetch_sub(1, Ordering::AcqRel);
         };
         let thread = thread::Builder::new().name("hoist output".to_owned());
