@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hoist_compute::{Error, ErrorKind, ExitStatus, Phase, Result};
+use hoist_compute::{Error, ErrorKind, ExitStatus, Phase, Result, Summary};
 use hoist_spec::{ContainerId, ExecId};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -122,6 +122,45 @@ impl Records {
     pub fn all(&self) -> Result<Vec<Record>> {
         let ids = ids(&self.root.join("containers"))?;
         Ok(ids.iter().map(|id| self.of(id)).collect())
+    }
+
+    /// Makes a record, of which there is none that was made; its lock is held.
+    ///
+    /// # Errors
+    /// A file cannot be removed or written; then there is none.
+    pub fn make(&self, record: &Record, config: &impl Serialize) -> Result<()> {
+        if record.exists() {
+            // What a crash has left of one that was not made.
+            self.remove(record)?;
+        }
+        record.begin()?;
+        record.write_config(config).inspect_err(|_| {
+            // Why it could not be made matters more; the next who makes it removes what is left.
+            let _ = self.remove(record);
+        })
+    }
+
+    /// What a list tells of all containers, by id.
+    ///
+    /// # Errors
+    /// The folder cannot be read, a file is damaged or of a newer version, or one cannot be asked about.
+    pub fn summaries<C: DeserializeOwned>(
+        &self,
+        summary: impl Fn(Record, C) -> Result<Summary>,
+    ) -> Result<Vec<Summary>> {
+        let mut list = Vec::new();
+        for record in self.all()? {
+            if !record.is_made() {
+                continue;
+            }
+            match record.config().and_then(|config| summary(record, config)) {
+                Ok(summary) => list.push(summary),
+                // Deleted meanwhile.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(list)
     }
 
     /// Frees the id at once, then removes what is left.
@@ -445,7 +484,10 @@ fn names(run: u64) -> [String; 5] {
 
 #[cfg(test)]
 mod tests {
+    use hoist_compute::{State, Timestamp};
+
     use super::*;
+    use crate::summary::{Found, summary};
 
     #[derive(Debug, Serialize, Deserialize)]
     struct Config {
@@ -456,8 +498,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let records = Records::new(folder.path().to_owned()).unwrap();
         let record = records.of(&"c1".parse().unwrap());
-        record.begin().unwrap();
-        record.write_config(&Config { version: VERSION }).unwrap();
+        records.make(&record, &Config { version: VERSION }).unwrap();
         (folder, records, record)
     }
 
@@ -509,14 +550,65 @@ mod tests {
     }
 
     #[test]
+    fn what_a_crash_left_is_removed_by_the_next_and_what_cannot_be_written_leaves_nothing() {
+        struct Unwritable;
+        impl Serialize for Unwritable {
+            fn serialize<S: serde::Serializer>(
+                &self,
+                _: S,
+            ) -> std::result::Result<S::Ok, S::Error> {
+                Err(serde::ser::Error::custom("no"))
+            }
+        }
+        let (_folder, records, _) = record();
+        let torn = records.of(&"torn".parse().unwrap());
+        torn.begin().unwrap();
+        torn.mark("begun", 0).unwrap();
+        records.make(&torn, &Config { version: VERSION }).unwrap();
+        assert!(torn.is_made() && !torn.is_marked("begun", 0));
+        let refused = records.of(&"refused".parse().unwrap());
+        assert!(records.make(&refused, &Unwritable).is_err());
+        assert!(!refused.exists());
+    }
+
+    #[test]
+    fn lists_leave_out_what_is_not_made_or_is_deleted_meanwhile_and_hide_no_damage() {
+        let (_folder, records, first) = record();
+        let now = Timestamp::now();
+        let list = || {
+            records.summaries(|record, _: Config| {
+                if record.id().as_str() == "gone" {
+                    return Err(record.not_found());
+                }
+                let exit = ExitStatus::exited(3);
+                let found = Found {
+                    state: State::Stopped,
+                    started: Some((7, now)),
+                    exit: Some(&exit),
+                };
+                Ok(summary(&record, &found, None, now))
+            })
+        };
+        let gone = records.of(&"gone".parse().unwrap());
+        records.make(&gone, &Config { version: VERSION }).unwrap();
+        records.of(&"begun".parse().unwrap()).begin().unwrap();
+        let listed = list().unwrap();
+        assert_eq!(listed.len(), 1);
+        assert_eq!(listed[0].id, *first.id());
+        // It has ended: its process's id may be another's by now.
+        assert_eq!((listed[0].pid, listed[0].started_at), (None, Some(now)));
+        fs::write(gone.folder.join("config.json"), "{").unwrap();
+        assert_eq!(list().unwrap_err().kind(), ErrorKind::InvalidState);
+    }
+
+    #[test]
     fn execs_are_recorded_below_their_container_and_go_with_it() {
         let (_folder, records, record) = record();
         assert!(record.execs().unwrap().is_empty());
         let ids = ["a", "b"].map(|id| id.parse::<ExecId>().unwrap());
         for id in ids.iter().rev() {
             let exec = record.exec(id);
-            exec.begin().unwrap();
-            exec.write_config(&Config { version: VERSION }).unwrap();
+            records.make(&exec, &Config { version: VERSION }).unwrap();
             assert!(exec.begin().is_err());
         }
         let listed = record.execs().unwrap();

@@ -191,12 +191,12 @@ impl<E: HcsExports> Shared<E> {
 }
 
 impl<E: HcsExports> HcsService<E> {
-    fn system(&self, record: Record, config: Config) -> Box<dyn ComputeSystem> {
-        Box::new(HcsSystem {
+    fn system(&self, record: Record, config: Config) -> HcsSystem<E> {
+        HcsSystem {
             shared: Arc::clone(&self.shared),
             record,
             config,
-        })
+        }
     }
 }
 
@@ -241,37 +241,18 @@ impl<E: HcsExports> ComputeService for HcsService<E> {
             let _ = shared.records.remove(&record);
             return Err(error);
         }
-        Ok(self.system(record, config))
+        Ok(Box::new(self.system(record, config)))
     }
 
     fn open(&self, id: &ContainerId) -> Result<Box<dyn ComputeSystem>> {
         let record = self.shared.records.of(id);
         let config = record.config()?;
-        Ok(self.system(record, config))
+        Ok(Box::new(self.system(record, config)))
     }
 
     fn enumerate(&self) -> Result<Vec<Summary>> {
-        let mut list = Vec::new();
-        for record in self.shared.records.all()? {
-            if !record.is_made() {
-                continue;
-            }
-            let summary = record.config::<Config>().and_then(|config| {
-                HcsSystem {
-                    shared: Arc::clone(&self.shared),
-                    record,
-                    config,
-                }
-                .summary()
-            });
-            match summary {
-                Ok(summary) => list.push(summary),
-                // Deleted meanwhile.
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(list)
+        let records = &self.shared.records;
+        records.summaries(|record, config| self.system(record, config).summary())
     }
 
     fn features(&self) -> Features {

@@ -1,6 +1,7 @@
 //! What a container is at this moment.
 
 use hoist_compute::{ExitStatus, Result, Summary};
+use hoist_windows::summary::{Found, summary};
 
 use super::{
     failure, process,
@@ -100,22 +101,17 @@ impl<E: HcsExports> HcsSystem<E> {
     }
 
     pub(super) fn summary_of(&self, seen: &Seen) -> Summary {
-        let (pid, started, exit) = match seen {
-            Seen::Created => (None, None, None),
-            Seen::Running { started, .. } => (Some(started.pid), Some(*started), None),
-            Seen::Stopped { started, status } => (None, *started, Some(status.clone())),
+        let (started, exit) = match seen {
+            Seen::Created => (None, None),
+            Seen::Running { started, .. } => (Some(*started), None),
+            Seen::Stopped { started, status } => (*started, Some(status)),
+        };
+        let found = Found {
+            state: seen.state(),
+            started: started.map(|started| (started.pid, started.started_at)),
+            exit,
         };
         let process = self.config.spec.oci.process().as_ref();
-        Summary {
-            id: self.record.id().clone(),
-            state: seen.state(),
-            pid,
-            command: process
-                .and_then(|process| process.args().clone())
-                .unwrap_or_default(),
-            created_at: self.config.created_at,
-            started_at: started.map(|started| started.started_at),
-            exit,
-        }
+        summary(&self.record, &found, process, self.config.created_at)
     }
 }

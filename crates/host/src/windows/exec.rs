@@ -36,17 +36,8 @@ impl HostExec {
             .about(id.as_str())
             .remedy("choose another, or remove that exec"));
         }
-        if record.exists() {
-            // What a crash has left of one that was not made.
-            records.remove(&record)?;
-        }
-        record.begin()?;
         let config = Config::new(spec.clone());
-        if let Err(error) = record.write_config(&config) {
-            // Why it could not be made matters more; the next who makes it removes what is left.
-            let _ = records.remove(&record);
-            return Err(error);
-        }
+        records.make(&record, &config)?;
         Ok(Self::new(container, &record, config))
     }
 

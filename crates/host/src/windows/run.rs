@@ -9,7 +9,12 @@ use hoist_compute::{
     Error, ErrorKind, ExitStatus, Phase, Properties, Query, Result, State, Summary, Timestamp,
 };
 use hoist_spec::{Signal, oci};
-use hoist_windows::{command_line, error::system, records::Record};
+use hoist_windows::{
+    command_line,
+    error::system,
+    records::Record,
+    summary::{Found, summary},
+};
 
 use super::{
     members,
@@ -197,22 +202,17 @@ impl Run {
         process: Option<&oci::Process>,
         created_at: Timestamp,
     ) -> Summary {
-        let (pid, started, exit) = match seen {
-            Seen::Created => (None, None, None),
-            Seen::Running { started, .. } => (Some(started.pid), Some(started), None),
-            Seen::Stopped { started, status } => (None, started.as_ref(), Some(status.clone())),
+        let (started, exit) = match seen {
+            Seen::Created => (None, None),
+            Seen::Running { started, .. } => (Some(started), None),
+            Seen::Stopped { started, status } => (started.as_ref(), Some(status)),
         };
-        Summary {
-            id: self.record.id().clone(),
+        let found = Found {
             state: seen.state(),
-            pid,
-            command: process
-                .and_then(|process| process.args().clone())
-                .unwrap_or_default(),
-            created_at,
-            started_at: started.map(|started| started.started_at),
+            started: started.map(|started| (started.pid, started.started_at)),
             exit,
-        }
+        };
+        summary(&self.record, &found, process, created_at)
     }
 
     /// What it is doing.

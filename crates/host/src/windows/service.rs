@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, Weak},
 };
 
-use hoist_compute::{ComputeService, ComputeSystem, ErrorKind, Feature, Features, Result, Summary};
+use hoist_compute::{ComputeService, ComputeSystem, Feature, Features, Result, Summary};
 use hoist_spec::{ContainerId, ContainerSpec};
 use hoist_windows::records::{Record, Records};
 
@@ -59,17 +59,8 @@ impl ComputeService for HostService {
         if record.is_made() {
             return Err(id_in_use(id));
         }
-        if record.exists() {
-            // What a crash has left of one that was not made.
-            records.remove(&record)?;
-        }
-        record.begin()?;
         let config = Config::new(spec.clone());
-        if let Err(error) = record.write_config(&config) {
-            // Why it could not be made matters more; the next who makes it removes what is left.
-            let _ = records.remove(&record);
-            return Err(error);
-        }
+        records.make(&record, &config)?;
         Ok(Box::new(self.system(record, config)))
     }
 
@@ -80,20 +71,8 @@ impl ComputeService for HostService {
     }
 
     fn enumerate(&self) -> Result<Vec<Summary>> {
-        let mut list = Vec::new();
-        for record in self.0.records.all()? {
-            if !record.is_made() {
-                continue;
-            }
-            let config = record.config::<Config>();
-            match config.and_then(|config| self.system(record, config).summary()) {
-                Ok(summary) => list.push(summary),
-                // Deleted meanwhile.
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(list)
+        let records = &self.0.records;
+        records.summaries(|record, config| self.system(record, config).summary())
     }
 
     fn features(&self) -> Features {
