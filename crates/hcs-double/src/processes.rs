@@ -20,9 +20,10 @@ use windows_sys::Win32::{
     Foundation::{DUPLICATE_CLOSE_SOURCE, DUPLICATE_SAME_ACCESS, DuplicateHandle, HANDLE},
     System::{
         JobObjects::{AssignProcessToJobObject, CreateJobObjectW, TerminateJobObject},
+        LibraryLoader::{GetModuleHandleA, GetProcAddress},
         Threading::{
-            CREATE_NO_WINDOW, CREATE_SUSPENDED, GetCurrentProcess, OpenProcess, PROCESS_DUP_HANDLE,
-            TerminateProcess,
+            CREATE_NO_WINDOW, CREATE_SUSPENDED, DETACHED_PROCESS, GetCurrentProcess, OpenProcess,
+            PROCESS_CREATION_FLAGS, PROCESS_DUP_HANDLE, TerminateProcess,
         },
     },
 };
@@ -98,7 +99,7 @@ impl Job {
             .then(|| Console::of(&mut command, document.console_size))
             .transpose()?;
         let mut child = command
-            .creation_flags(CREATE_SUSPENDED | CREATE_NO_WINDOW)
+            .creation_flags(CREATE_SUSPENDED | without_console())
             .spawn()?;
         // With it go this side's copies of what the process has.
         drop(command);
@@ -140,6 +141,23 @@ impl Job {
             streams,
             console,
         })
+    }
+}
+
+/// Starts a process without a console that anybody sees. For one without a window Wine starts another process, which takes as long again.
+fn without_console() -> PROCESS_CREATION_FLAGS {
+    // SAFETY: both names end with NUL, and this DLL is always loaded.
+    let of_wine = unsafe {
+        GetProcAddress(
+            GetModuleHandleA(c"ntdll.dll".as_ptr().cast()),
+            c"wine_get_version".as_ptr().cast(),
+        )
+    };
+    // On Windows what a process without any console starts would have windows of its own.
+    if of_wine.is_some() {
+        DETACHED_PROCESS
+    } else {
+        CREATE_NO_WINDOW
     }
 }
 

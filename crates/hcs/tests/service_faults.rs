@@ -56,8 +56,8 @@ mod on_windows {
         terminate: Duration::from_secs(2),
         poll: Duration::from_millis(100),
     };
-    /// Generous: the machine may be slow.
-    const HANGS_AFTER: Duration = Duration::from_secs(120);
+    /// Generous: the machine may be slow, and stand still for minutes.
+    const HANGS_AFTER: Duration = Duration::from_secs(600);
 
     type Case = fn(&Place);
 
@@ -149,7 +149,7 @@ mod on_windows {
                     }
                     let place = Place::new(&folder);
                     place.faults(&json!([]));
-                    let longest = if full() { 240 } else { 10 };
+                    let longest = if full() { 48 } else { 2 };
                     hoist_testing::hangs_after(HANGS_AFTER * longest, move || {
                         case(&place);
                         place.faults(&json!([]));
@@ -516,7 +516,8 @@ mod on_windows {
         fs::remove_dir_all(folder).unwrap();
     }
 
-    // Row 43: what grows with every exec; of security.md, section 2d, CVE-2022-23471 and CVE-2025-64329. A process takes a third of a second to start under Wine on a busy machine.
+    // Row 43: what grows with every exec; of security.md, section 2d, CVE-2022-23471 and CVE-2025-64329. A process takes
+    // a tenth of a second to start under Wine, and a third on a busy machine.
     fn execs_leave_nothing(place: &Place) {
         let (before, count) = if full() { (200, 10_000) } else { (20, 60) };
         let name = id("execs");
@@ -569,7 +570,12 @@ mod on_windows {
         // Whatever is made once is made now.
         (0..before).for_each(exec);
         let before = settled();
-        (0..count).for_each(exec);
+        for number in 0..count {
+            exec(number);
+            if number % 500 == 499 {
+                eprintln!("{} execs", number + 1);
+            }
+        }
         let after = settled();
         assert!(before.handles > 0 && before.private_bytes > 0, "{before:?}");
         // One in a hundred, or what a thread or a heap grows by once; far less than one for each exec.
