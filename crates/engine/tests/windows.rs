@@ -30,7 +30,7 @@ mod on_windows {
         time::Duration,
     };
 
-    use hoist::{Ended, Engine, EngineOptions, Hooks, RunRequest, StopRequest, random_id};
+    use hoist::{Ended, Engine, EngineOptions, Hooks, Oom, RunRequest, StopRequest, random_id};
     use hoist_compute::{ErrorKind, State, Stdio};
     use hoist_spec::{
         ContainerId, ContainerSpec, ProcessSpec, RootSource, SeccompPolicy, StopPolicy,
@@ -170,7 +170,18 @@ mod on_windows {
         let request = request(&["sleep"], Some("web"));
         let container = engine.create(&request).unwrap();
         let mut hooks = Hooks::default();
+        let mut notice = None;
+        hooks.start = Some(Box::new(|_, _, told| {
+            notice = Some(told);
+            Ok(())
+        }));
         let first = engine.start(&container, Stdio::null(), &mut hooks).unwrap();
+        drop(hooks);
+        let mut hooks = Hooks::default();
+        // Windows kills nothing for want of memory: the notice waits as long as the container runs, and then tells its end.
+        let mut notice = notice.unwrap();
+        let waits = notice.wait(Some(Duration::from_millis(300))).unwrap_err();
+        assert_eq!(waits.kind(), ErrorKind::Timeout);
         assert!(engine.is_running(&request.id).unwrap());
         assert!(engine.pids(&request.id).unwrap().contains(&first.pid()));
         let further = ProcessSpec {
@@ -189,6 +200,7 @@ mod on_windows {
         };
         let stopped = engine.stop(&request.id, asked).unwrap();
         assert_eq!(stopped.how, Ended::Signalled);
+        assert_eq!(notice.wait(Some(DEADLINE)).unwrap(), Oom::Ended);
         engine.clean(&request.id, false).unwrap();
         assert!(engine.list(true).unwrap().is_empty());
     }

@@ -89,11 +89,22 @@ impl CallError {
         let mut error = Error::new(self.kind(), phase, operation).call(self.function);
         if let Some(hresult) = self.hresult() {
             error = error.code(OsCode::Hresult(hresult.0));
-            if let Some(remedy) = hresult.meaning().and_then(|meaning| meaning.remedy) {
+            if hresult == Hresult::PROCEDURE_NOT_FOUND {
+                let (build, name) = first_build(self.function);
+                error = error.remedy(format!("use {name} (build {build}) or a later Windows"));
+            } else if let Some(remedy) = hresult.meaning().and_then(|meaning| meaning.remedy) {
                 error = error.remedy(remedy);
             }
         }
         error.because(self)
+    }
+}
+
+/// The first build of Windows whose `vmcompute.dll` has a function (hcsshim's bindings and its checks of builds).
+fn first_build(function: &str) -> (u32, &'static str) {
+    match function {
+        "HcsSignalProcess" => (17763, "Windows Server 2019 or Windows 10 1809"),
+        _ => (14393, "Windows Server 2016 or Windows 10 1607"),
     }
 }
 
@@ -116,3 +127,22 @@ impl fmt::Display for CallError {
 }
 
 impl std::error::Error for CallError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_function_that_the_dll_lacks_is_named_with_the_build_that_has_it() {
+        for (function, build) in [("HcsSignalProcess", "17763"), ("HcsCreateProcess", "14393")] {
+            let error = CallError::result(function, Hresult::PROCEDURE_NOT_FOUND);
+            let error = error.into_error(Phase::Operate, "do it");
+            assert_eq!(error.kind(), ErrorKind::Unsupported);
+            assert!(error.what_to_do().unwrap().contains(build), "{error:?}");
+            assert!(format!("{error:?}").contains(function), "{error:?}");
+        }
+        let other = CallError::result("HcsCreateProcess", Hresult(0x8007_0002));
+        let remedy = other.into_error(Phase::Operate, "do it");
+        assert!(!remedy.what_to_do().unwrap().contains("14393"));
+    }
+}
