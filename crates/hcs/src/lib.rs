@@ -17,6 +17,7 @@ pub mod driver;
 pub mod environment;
 mod guid;
 mod hresult;
+mod input;
 pub mod lower;
 mod path;
 pub mod pipe_names;

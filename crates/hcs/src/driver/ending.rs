@@ -72,8 +72,16 @@ impl<C: Calls> Shared<C> {
     pub(super) fn end_by_force(&self, container: &Container<C>) {
         let stopped = self.terminate(&container.system, None);
         self.report_stop(&container.id, &stopped);
-        self.calls.close_process(&container.init.handle);
+        self.close_process(&container.init);
         self.let_go(container);
+    }
+
+    /// Lets go of a process that has ended: of its input, too, which its writer may still hold.
+    pub(super) fn close_process(&self, process: &Process<C>) {
+        if let Some(input) = process.input.get() {
+            input.end();
+        }
+        self.calls.close_process(&process.handle);
     }
 
     /// Closes a system that has ended, and removes what was made for it.
@@ -88,7 +96,7 @@ impl<C: Calls> Shared<C> {
             .calls
             .wait_process(&container.system, &container.init.handle);
         let code = self.code_of(container, &container.init, waited);
-        self.calls.close_process(&container.init.handle);
+        self.close_process(&container.init);
         let done = match code {
             Ok(0) => {
                 // A shutdown is what merges the updates: one that failed has lost them.

@@ -1,7 +1,7 @@
 //! Making a container and starting its first process.
 
 use std::{
-    sync::{Arc, Mutex, atomic::AtomicBool},
+    sync::{Arc, Mutex, OnceLock, atomic::AtomicBool},
     time::Instant,
 };
 
@@ -151,6 +151,7 @@ impl<C: Calls> Shared<C> {
             handle: process,
             command_line: request.program().to_owned(),
             console: request.console,
+            input: OnceLock::new(),
         });
         Ok(Launched {
             container: Arc::new(Container {

@@ -29,13 +29,13 @@ pub use streams::{Attach, Attached, Stdin};
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{
-        Arc, Mutex, MutexGuard,
+        Arc, Mutex, MutexGuard, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use crate::{Plan, Settings, calls::Calls};
+use crate::{Plan, Settings, calls::Calls, input::InputEnd};
 use reaper::Reaper;
 
 /// What the container's first process is called.
@@ -100,6 +100,8 @@ struct Process<C: Calls> {
     handle: C::Process,
     command_line: String,
     console: bool,
+    /// Where somebody writes to it.
+    input: OnceLock<InputEnd>,
 }
 
 impl<C: Calls> Driver<C> {

@@ -1,6 +1,6 @@
 //! Further processes in a running container.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use hoist_spec::ConsoleSize;
 use hoist_windows::command_line;
@@ -136,6 +136,7 @@ impl<C: Calls> Shared<C> {
             handle: process,
             command_line,
             console: request.console,
+            input: OnceLock::new(),
         });
         let streams = OtherStreams {
             stdin,
@@ -165,6 +166,6 @@ impl<C: Calls> Shared<C> {
                 self.warn(&words, &error);
             }
         }
-        self.calls.close_process(&process.handle);
+        self.close_process(process);
     }
 }

@@ -123,7 +123,7 @@ impl<C: Calls> Shared<C> {
     fn other_ended(&self, container: &Arc<Container<C>>, process: &Arc<Process<C>>) {
         let waited = self.calls.wait_process(&container.system, &process.handle);
         let exit = self.exit_of(container, process, waited);
-        self.calls.close_process(&process.handle);
+        self.close_process(process);
         container.others().remove(&process.name);
         self.tell(&Event {
             container: container.id.clone(),
@@ -145,7 +145,7 @@ impl<C: Calls> Shared<C> {
             .calls
             .wait_process(&container.system, &container.init.handle);
         let exit = self.exit_of(&container, &container.init, waited);
-        self.calls.close_process(&container.init.handle);
+        self.close_process(&container.init);
         let update_pending = self.updates_pending(&container);
         let ending = EndingContainer {
             container,

@@ -75,7 +75,7 @@ impl<C: Calls> Driver<C> {
         if let Err(error) = hooked {
             shared.forget(&container);
             shared.end_by_force(&container);
-            copies.finish(shared.patience.output);
+            copies.finish(&container.init, shared.patience.output);
             return Err(error);
         }
         let waited = shared
@@ -83,12 +83,12 @@ impl<C: Calls> Driver<C> {
             .wait_process(&container.system, &container.init.handle);
         shared.forget(&container);
         let exit = shared.exit(&container, &container.init, waited);
-        shared.calls.close_process(&container.init.handle);
+        shared.close_process(&container.init);
         shared.updates_pending(&container);
         let stopped = shared.stop(&container.system);
         shared.report_stop(&container.id, &stopped);
         shared.let_go(&container);
-        copies.finish(shared.patience.output);
+        copies.finish(&container.init, shared.patience.output);
         exit
     }
 
@@ -120,15 +120,15 @@ impl<C: Calls> Driver<C> {
         let copies = Copies::start(streams, stdin, stdout, stderr);
         if let Err(error) = call(hook, request.clone(), process.pid) {
             shared.end_other(&container, &process);
-            copies.finish(shared.patience.output);
+            copies.finish(&process, shared.patience.output);
             return Err(error);
         }
         let waited = shared
             .calls
             .wait_process(&container.system, &process.handle);
         let exit = shared.exit(&container, &process, waited);
-        shared.calls.close_process(&process.handle);
-        copies.finish(shared.patience.output);
+        shared.close_process(&process);
+        copies.finish(&process, shared.patience.output);
         exit
     }
 }
@@ -187,9 +187,13 @@ impl Copies {
         Self { done, outputs }
     }
 
-    /// Waits until the outputs have ended, but not for longer than `limit`: what the process has started may hold them open.
-    fn finish(self, limit: std::time::Duration) {
+    /// Waits until the streams of a process that has ended have ended, too, but not for longer than `limit`: what it has started may
+    /// hold them open.
+    fn finish<C: Calls>(self, process: &Process<C>, limit: std::time::Duration) {
         let deadline = Instant::now() + limit;
+        if let Some(input) = process.input.get() {
+            input.wait_closed(deadline);
+        }
         for _ in 0..self.outputs {
             let left = deadline.saturating_duration_since(Instant::now());
             if self.done.recv_timeout(left).is_err() {

@@ -10,6 +10,7 @@ use super::{BoxError, Process, Shared};
 use crate::{
     calls::{CallError, Calls},
     console_input::ConsoleInput,
+    input::{InputWriter, input},
 };
 
 /// Takes the streams of processes that were started.
@@ -33,9 +34,9 @@ pub struct Attached {
     pub console: bool,
 }
 
-/// The input of a process. Closing or dropping it ends the input on both sides.
+/// The input of a process. Closing or dropping it ends the input on both sides; so does the end of the process.
 pub struct Stdin {
-    pipe: Option<ConsoleInput<File>>,
+    writer: InputWriter,
     close: Box<dyn FnMut() -> Result<(), CallError> + Send>,
 }
 
@@ -46,8 +47,11 @@ impl Stdin {
         process: Arc<Process<C>>,
         image_build: Option<u32>,
     ) -> Self {
+        let (writer, end) = input(ConsoleInput::new(pipe, process.console, image_build));
+        // A process has one input.
+        let _ = process.input.set(end);
         Self {
-            pipe: Some(ConsoleInput::new(pipe, process.console, image_build)),
+            writer,
             close: Box::new(move || match shared.upgrade() {
                 Some(shared) => shared.calls.close_stdin(&process.handle),
                 None => Ok(()),
@@ -64,12 +68,10 @@ impl Stdin {
     }
 
     fn end(&mut self) -> Result<(), CallError> {
-        match self.pipe.take() {
-            Some(pipe) => {
-                drop(pipe);
-                (self.close)()
-            }
-            None => Ok(()),
+        if self.writer.close() {
+            (self.close)()
+        } else {
+            Ok(())
         }
     }
 }
@@ -83,10 +85,7 @@ impl Drop for Stdin {
 
 impl Write for Stdin {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match &mut self.pipe {
-            Some(pipe) => pipe.write(bytes),
-            None => Err(io::ErrorKind::BrokenPipe.into()),
-        }
+        self.writer.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {

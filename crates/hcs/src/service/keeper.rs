@@ -209,6 +209,7 @@ impl<E: HcsExports> Work<E> {
         if let Some(status) = watched.find_end()
             && let Some(watched) = self.live.remove(&key)
         {
+            watched.ends.end_input();
             self.telling.push(Telling {
                 watched,
                 status,

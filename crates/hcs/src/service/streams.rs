@@ -7,7 +7,7 @@ use std::{
     fs::File,
     io,
     sync::{
-        Arc, Mutex, MutexGuard,
+        Arc, Mutex, MutexGuard, OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
@@ -15,7 +15,11 @@ use std::{
 
 use hoist_compute::{Stdio, Stream, Streams};
 
-use crate::{console_input::ConsoleInput, lower::Pipes};
+use crate::{
+    console_input::ConsoleInput,
+    input::{InputEnd, InputWriter, input},
+    lower::Pipes,
+};
 
 /// Which pipes the service is asked for.
 pub(super) fn pipes(stdio: &Stdio) -> Pipes {
@@ -51,6 +55,7 @@ pub(super) struct ServiceEnds {
 #[derive(Default)]
 pub(super) struct CallerEnds {
     streams: Mutex<Streams>,
+    input: OnceLock<InputEnd>,
     copying: Arc<AtomicUsize>,
 }
 
@@ -70,9 +75,17 @@ impl CallerEnds {
         self.streams().stdin.take();
     }
 
-    /// Whether output is still being copied to what the caller gave.
+    /// The process reads nothing any more, whether or not its input has ended.
+    pub(super) fn end_input(&self) {
+        if let Some(input) = self.input.get() {
+            input.end();
+        }
+    }
+
+    /// Whether output is still being copied to what the caller gave, or a last piece of input written.
     pub(super) fn is_copying(&self) -> bool {
-        self.copying.load(Ordering::Acquire) != 0
+        let is_written = self.input.get().is_some_and(|input| !input.is_closed());
+        is_written || self.copying.load(Ordering::Acquire) != 0
     }
 
     /// Connects both sides; `close` tells the service that nothing more comes on standard input.
@@ -102,11 +115,10 @@ impl CallerEnds {
                 }
                 Stream::Null => None,
             };
-            copy_input(
-                source,
-                ConsoleInput::new(service, console, image_build),
-                close,
-            )?;
+            let (writer, end) = input(ConsoleInput::new(service, console, image_build));
+            // A process has one input.
+            let _ = self.input.set(end);
+            copy_input(source, writer, close)?;
         }
         for (stream, end, place) in [(stdout, ends.stdout, 1), (stderr, ends.stderr, 2)] {
             match (stream, end) {
@@ -140,7 +152,7 @@ impl CallerEnds {
 
 fn copy_input(
     from: Option<File>,
-    mut to: ConsoleInput<File>,
+    mut to: InputWriter,
     close: impl FnOnce() + Send + 'static,
 ) -> io::Result<()> {
     let copy = move || {
@@ -148,8 +160,9 @@ fn copy_input(
             // What the process does not read any more is of no use to it.
             let _ = io::copy(&mut from, &mut to);
         }
-        drop(to);
-        close();
+        if to.close() {
+            close();
+        }
     };
     thread::Builder::new()
         .name("hoist input".to_owned())

@@ -113,6 +113,7 @@ impl<E: HcsExports> HcsSystem<E> {
             },
         );
         if let Err(error) = begun {
+            watched.ends.end_input();
             // Nothing watches it: it must not go on. The error is told already.
             let _ = shared
                 .calls

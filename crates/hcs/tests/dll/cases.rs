@@ -29,7 +29,7 @@ impl Receiver for Quiet {
 }
 
 #[derive(Clone, Default)]
-struct Sink(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Sink(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -42,10 +42,10 @@ impl Write for Sink {
     }
 }
 
-type DoubleDriver<E = Vmcompute> = Driver<HcsCalls<E>>;
+pub(crate) type DoubleDriver<E = Vmcompute> = Driver<HcsCalls<E>>;
 
 /// A case that needs the double.
-type Case = fn(&Path);
+pub(crate) type Case = fn(&Path);
 
 /// The cases by name.
 pub(crate) const CASES: &[(&str, Case)] = &[
@@ -90,20 +90,20 @@ fn over<E: HcsExports>(exports: E) -> DoubleDriver<E> {
 }
 
 /// With the pipes in this machine's namespace, where the double's processes are.
-fn over_pipes(double: &Path) -> DoubleDriver<NamedPipes<Vmcompute>> {
+pub(crate) fn over_pipes(double: &Path) -> DoubleDriver<NamedPipes<Vmcompute>> {
     let dll = Vmcompute::load_double(double).unwrap();
     over(NamedPipes::new(dll, PipeSpace::Machine, PATIENCE))
 }
 
 /// How long the double has to connect.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The driver over the double at `path`.
 fn driver(path: &Path) -> DoubleDriver {
     over(Vmcompute::load_double(path).unwrap())
 }
 
-fn plan(id: &str, arguments: &[&str], stdin: bool) -> Plan {
+pub(crate) fn plan(id: &str, arguments: &[&str], stdin: bool) -> Plan {
     let request = ContainerRequest {
         id: id.to_owned(),
         process: process(arguments),
@@ -112,14 +112,14 @@ fn plan(id: &str, arguments: &[&str], stdin: bool) -> Plan {
     Plan::new(request, stdin, &Settings::hoist()).unwrap()
 }
 
-fn process(arguments: &[&str]) -> ProcessRequest {
+pub(crate) fn process(arguments: &[&str]) -> ProcessRequest {
     ProcessRequest {
         arguments: arguments.iter().map(|part| (*part).to_owned()).collect(),
         ..ProcessRequest::default()
     }
 }
 
-fn streams(stdin: Option<&str>) -> (Streams, Sink) {
+pub(crate) fn streams(stdin: Option<&str>) -> (Streams, Sink) {
     let sink = Sink::default();
     let streams = Streams {
         stdin: stdin.map(|text| Box::new(Cursor::new(text.to_owned())) as _),
@@ -129,7 +129,7 @@ fn streams(stdin: Option<&str>) -> (Streams, Sink) {
     (streams, sink)
 }
 
-fn text(sink: &Sink) -> String {
+pub(crate) fn text(sink: &Sink) -> String {
     String::from_utf8_lossy(&sink.0.lock().unwrap()).replace("\r\n", "\n")
 }
 

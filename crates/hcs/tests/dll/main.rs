@@ -13,6 +13,10 @@ use libtest_mimic::{Arguments, Trial};
 
 #[cfg(windows)]
 mod cases;
+#[cfg(windows)]
+mod contract;
+#[cfg(windows)]
+mod pipes;
 
 fn main() -> ExitCode {
     libtest_mimic::run(&Arguments::from_args(), trials()).exit_code()
@@ -37,9 +41,10 @@ fn trials() -> Vec<Trial> {
             Ok(())
         },
     )];
-    for (name, case) in cases::CASES {
+    let cases = [cases::CASES, contract::CASES, pipes::CASES];
+    for (name, case) in cases.concat() {
         let double = double.clone();
-        trials.push(Trial::ignorable_test(*name, move || match double {
+        trials.push(Trial::ignorable_test(name, move || match double {
             Some(path) => {
                 case(&path);
                 Ok(Completion::Completed)
