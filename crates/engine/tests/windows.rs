@@ -169,14 +169,16 @@ mod on_windows {
         let engine = place.engine();
         let request = request(&["sleep"], Some("web"));
         let container = engine.create(&request).unwrap();
-        let mut hooks = Hooks::default();
         let mut notice = None;
-        hooks.start = Some(Box::new(|_, _, told| {
+        let mut starting = Hooks::default();
+        starting.start = Some(Box::new(|_, _, told| {
             notice = Some(told);
             Ok(())
         }));
-        let first = engine.start(&container, Stdio::null(), &mut hooks).unwrap();
-        drop(hooks);
+        let first = engine
+            .start(&container, Stdio::null(), &mut starting)
+            .unwrap();
+        drop(starting);
         let mut hooks = Hooks::default();
         // Windows kills nothing for want of memory: the notice waits as long as the container runs, and then tells its end.
         let mut notice = notice.unwrap();
