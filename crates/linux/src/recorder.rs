@@ -47,6 +47,10 @@ impl Recorder<'_> {
 }
 
 impl Witness for Recorder<'_> {
+    fn helper_starts(&mut self) -> Result<Vec<OwnedFd>> {
+        self.sources().open(self.plan.early_and_late().0)
+    }
+
     fn helper_started(&mut self) -> Result<Vec<OwnedFd>> {
         let (_, late) = self.plan.early_and_late();
         match &mut self.cgroup {
@@ -166,6 +170,8 @@ impl ExecRecorder<'_> {
 
 /// Has part in the start of a further process: nothing is made for it, and written down only what becomes of an exec.
 pub(crate) struct FurtherWitness<'a, 'b> {
+    /// Opens the plan's descriptors.
+    pub(crate) descriptors: &'a mut dyn FnMut() -> Result<Vec<OwnedFd>>,
     /// Who answers calls that its filter leaves to him.
     pub(crate) agent: Option<Agent<'a>>,
     /// Where it is written down.
@@ -175,6 +181,10 @@ pub(crate) struct FurtherWitness<'a, 'b> {
 }
 
 impl Witness for FurtherWitness<'_, '_> {
+    fn helper_starts(&mut self) -> Result<Vec<OwnedFd>> {
+        (self.descriptors)()
+    }
+
     fn helper_started(&mut self) -> Result<Vec<OwnedFd>> {
         Ok(Vec::new())
     }

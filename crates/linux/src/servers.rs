@@ -63,7 +63,7 @@ impl Servers {
             runtime: &runtime,
             service,
         };
-        let descriptors = sources.open(&plan.descriptors)?;
+        let mut descriptors = sources.open(&plan.descriptors)?;
         // What is held here would keep the file system from seeing the server's end.
         drop(runtime);
         let words = memfd_create("hoist-fuse-overlayfs", MemfdFlags::CLOEXEC)
@@ -74,11 +74,11 @@ impl Servers {
         let Started { pid, pidfd, .. } = Start {
             plan,
             features: &|| service.features(),
-            descriptors: &descriptors,
             tracer: &mut Tracer::new(None),
             console: None,
             dies_with_owner: false,
             witness: &mut FurtherWitness {
+                descriptors: &mut || Ok(std::mem::take(&mut descriptors)),
                 agent: None,
                 record: None,
                 rdt: None,

@@ -16,7 +16,7 @@ pub(crate) struct Exec {
 }
 
 /// A further process of a container.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 pub(crate) struct Further {
     /// Give the command this terminal's or pipe's input; in the background, that of those who attach
     #[arg(short, long)]

@@ -321,8 +321,8 @@ pub(crate) fn command_name(words: &[OsString]) -> Option<String> {
 
 /// Reads the command line. The error is clap's, which is also how it answers `--help`.
 pub(crate) fn parse(words: &[OsString]) -> Result<Invocation, clap::Error> {
-    if let Some(run) = parse_common_run(words) {
-        return Ok(run);
+    if let Some(read) = parse_common_run(words).or_else(|| parse_exec_without_options(words)) {
+        return Ok(read);
     }
     let only = words.get(1).map(OsString::as_os_str);
     let (name, mut arguments) = read(words, command(only))?;
@@ -388,6 +388,30 @@ fn parse_common_run(words: &[OsString]) -> Option<Invocation> {
     Some(global.with(Action::Run(Box::new(run))))
 }
 
+/// Reads an `exec` without any option: nothing has to be defined to read that. What is no text is for the whole definition to refuse.
+fn parse_exec_without_options(words: &[OsString]) -> Option<Invocation> {
+    let [_, command, words @ ..] = words else {
+        return None;
+    };
+    let text: Option<Vec<String>> = words
+        .iter()
+        .map(|word| word.to_str().map(str::to_owned))
+        .collect();
+    let further = Further {
+        words: text?,
+        ..Further::default()
+    };
+    let begins_with_option = further.words.first()?.starts_with('-');
+    if command != "exec" || begins_with_option {
+        return None;
+    }
+    let exec = Exec {
+        detach: false,
+        further,
+    };
+    Some(Global::default().with(Action::Exec(exec)))
+}
+
 /// The command's name, and what it is given.
 fn read(words: &[OsString], command: Command) -> Result<(String, ArgMatches), clap::Error> {
     // The process ends before it would need that memory again, and freeing it piece by piece takes time in every start.
@@ -399,6 +423,7 @@ fn read(words: &[OsString], command: Command) -> Result<(String, ArgMatches), cl
 }
 
 /// What the global options say.
+#[derive(Default)]
 struct Global {
     state_root: Option<PathBuf>,
     json_errors: bool,
@@ -573,6 +598,58 @@ mod tests {
                 .map(OsString::from)
                 .collect();
             assert!(parse_common_run(&words).is_none(), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn an_exec_without_options_is_read_alike_by_the_whole_definition() {
+        for line in [
+            &["web"][..],
+            &["web", "ls", "-l", "--help", "--", "--log-format", "json"],
+            &["web", "-it", "--", "x"],
+            &["", ""],
+        ] {
+            let words: Vec<OsString> = ["hoist", "exec"]
+                .iter()
+                .chain(line)
+                .map(OsString::from)
+                .collect();
+            let found = parse_exec_without_options(&words).unwrap();
+            let (_, mut arguments) = read(&words, command(Some(OsStr::new("exec"))))
+                .ok()
+                .unwrap();
+            let global = Global::of(&mut arguments);
+            let whole = Exec::from_arg_matches_mut(&mut arguments).ok().unwrap();
+            let whole = global.with(Action::Exec(whole));
+            let Action::Exec(exec) = &found.action else {
+                panic!("another command");
+            };
+            let Action::Exec(expected) = &whole.action else {
+                panic!("another command");
+            };
+            assert_eq!(format!("{exec:?}"), format!("{expected:?}"), "{line:?}");
+            assert_eq!(found.log_level, whole.log_level);
+            assert_eq!(found.state_root, whole.state_root);
+            assert_eq!(found.json_errors, whole.json_errors);
+        }
+    }
+
+    #[test]
+    fn an_exec_with_options_is_left_to_the_whole_definition() {
+        for line in [
+            &["exec"][..],
+            &["exec", "--help"],
+            &["exec", "-i", "web", "true"],
+            &["exec", "--", "web", "true"],
+            &["--log-format", "json", "exec", "web", "true"],
+            &["ps", "web"],
+        ] {
+            let words: Vec<OsString> = [&["hoist"], line]
+                .concat()
+                .iter()
+                .map(OsString::from)
+                .collect();
+            assert!(parse_exec_without_options(&words).is_none(), "{line:?}");
         }
     }
 

@@ -43,6 +43,8 @@ enum End {
 
 /// Somebody who must know how far a start has come, and has part in it.
 pub(crate) trait Witness {
+    /// The helper starts; what it gets with the plan is opened now.
+    fn helper_starts(&mut self) -> Result<Vec<OwnedFd>>;
     /// The helper is at work; what it gets later is made now.
     fn helper_started(&mut self) -> Result<Vec<OwnedFd>>;
     /// The process is there; while it sets itself up, there is time.
@@ -65,8 +67,6 @@ pub(crate) struct Start<'a> {
     pub(crate) plan: &'a Plan,
     /// What this host can do; looked at when a failure is to be explained.
     pub(crate) features: &'a dyn Fn() -> Result<&'a HostFeatures>,
-    /// The descriptors that are there already.
-    pub(crate) descriptors: &'a [OwnedFd],
     pub(crate) tracer: &'a mut Tracer,
     /// The size of the console, where there is one.
     pub(crate) console: Option<ConsoleSize>,
@@ -85,9 +85,6 @@ impl Start<'_> {
         };
         let mut prepared = streams::prepare(stdio).map_err(failed("open the standard streams"))?;
         let (control, other_end) = control::pair().map_err(failed("make the control socket"))?;
-        let plan = helper::seal("hoist-plan", self.plan.program.as_bytes(), false)
-            .map_err(io::Error::from)
-            .map_err(failed("put the plan into memory"))?;
         let program = helper::sealed()?;
         self.tracer.mark("prepare the helper");
         let [stdin, stdout, stderr] = &prepared.process;
@@ -97,21 +94,15 @@ impl Start<'_> {
         // What is still held here would keep pipes open that the process must be the last to close.
         drop(prepared.process);
         drop(other_end);
-        let times = self
-            .tracer
-            .share(self.plan)
-            .map_err(failed("share memory for times"))?;
-        // The slots are counted from a fixed place; without times, the plan takes theirs.
-        let third = times.as_ref().map_or(plan.as_fd(), |times| times.as_fd());
-        let mut descriptors = vec![plan.as_fd(), program.as_fd(), third];
-        descriptors.extend(self.descriptors.iter().map(AsFd::as_fd));
-        let mut process = None;
-        let greeted = control
-            .hand_over(&descriptors, times.is_some())
-            .map_err(failed("hand the plan to the helper"));
         self.tracer.mark("start the helper");
-        let outcome = greeted
-            .and_then(|()| self.hand_over_rest(&control))
+        let mut process = None;
+        let mut times = None;
+        let outcome = self
+            .hand_over_plan(&control, program)
+            .and_then(|shared| {
+                times = shared;
+                self.hand_over_rest(&control)
+            })
             .and_then(|()| self.follow(&control, &mut process, &mut prepared.caller));
         let outcome = match outcome {
             Ok(End::Executed) => Ok(()),
@@ -135,6 +126,28 @@ impl Start<'_> {
             (Ok(()), None) => Err(died("the helper")),
             (Err(error), _) => Err(error),
         }
+    }
+
+    /// Gives the helper its plan and the descriptors that are there already, made while it starts. The result is the memory for
+    /// the steps' times, where somebody wants them.
+    fn hand_over_plan(&mut self, control: &Control, program: &OwnedFd) -> Result<Option<OwnedFd>> {
+        let plan = helper::seal("hoist-plan", self.plan.program.as_bytes(), false)
+            .map_err(io::Error::from)
+            .map_err(failed("put the plan into memory"))?;
+        let opened = self.witness.helper_starts()?;
+        let times = self
+            .tracer
+            .share(self.plan)
+            .map_err(failed("share memory for times"))?;
+        // The slots are counted from a fixed place; without times, the plan takes theirs.
+        let third = times.as_ref().map_or(plan.as_fd(), |times| times.as_fd());
+        let mut descriptors = vec![plan.as_fd(), program.as_fd(), third];
+        descriptors.extend(opened.iter().map(AsFd::as_fd));
+        control
+            .hand_over(&descriptors, times.is_some())
+            .map_err(failed("hand the plan to the helper"))?;
+        self.tracer.mark("hand over the plan");
+        Ok(times)
     }
 
     /// Makes what the process will need, while it is being made.

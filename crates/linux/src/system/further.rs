@@ -206,11 +206,15 @@ impl LinuxSystem {
         Start {
             plan: &plan,
             features: &|| self.shared.features(),
-            descriptors: &place.sources.open(&plan.descriptors)?,
             tracer: &mut Tracer::new(self.shared.timeline.clone()),
             console: None,
             dies_with_owner: false,
-            witness: &mut FurtherWitness { agent, record, rdt },
+            witness: &mut FurtherWitness {
+                descriptors: &mut || place.sources.open(&plan.descriptors),
+                agent,
+                record,
+                rdt,
+            },
         }
         .run(stdio)
     }

@@ -102,13 +102,11 @@ impl LinuxSystem {
             .cgroup
             .as_mut()
             .map_or(Ok(()), CgroupMaker::make_birthplace)
-            .and_then(|()| recorder.sources().open(plan.early_and_late().0))
-            .and_then(|descriptors| {
+            .and_then(|()| {
                 tracer.mark("make the birthplace");
                 Start {
                     plan: &plan,
                     features: &|| Ok(features),
-                    descriptors: &descriptors,
                     tracer: &mut tracer,
                     console: None,
                     dies_with_owner: self.shared.takes_containers_along,
