@@ -1,7 +1,7 @@
 //! Making a program that was just started a supervisor: it has nothing in common any more with who started it.
 #![allow(
     unsafe_code,
-    reason = "close_range(2), waitid(2) of any child without reaping it, malloc_trim(3), mallopt(3)"
+    reason = "close_range(2), waitid(2) of any child without reaping it, malloc_trim(3)"
 )]
 
 use std::{
@@ -21,7 +21,6 @@ pub(super) fn become_supervisor() -> io::Result<OwnedFd> {
     if unsafe { libc::syscall(libc::SYS_close_range, 3_u32, u32::MAX, 0) } < 0 {
         return Err(io::Error::last_os_error());
     }
-    use_one_arena();
     let socket = io::stdin().as_fd().try_clone_to_owned()?;
     let null = OpenOptions::new()
         .read(true)
@@ -60,18 +59,6 @@ pub(super) fn reap_orphans(owned: &dyn Fn(u32) -> bool) -> Option<u32> {
                 let _ = rustix::process::waitpid(pid, rustix::process::WaitOptions::NOHANG);
             }
         }
-    }
-}
-
-/// Has all threads take memory from one place.
-///
-/// Execs are started in threads, and what is made there is freed here: glibc keeps up to seven blocks of each size for the
-/// freeing thread, and with an arena beside the heap those would hold its pages for good, some more after every exec.
-fn use_one_arena() {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: it sets a number of the allocator, before there is a second thread.
-    unsafe {
-        libc::mallopt(libc::M_ARENA_MAX, 1);
     }
 }
 
