@@ -6,6 +6,7 @@ mod age;
 mod args;
 mod commands;
 mod failure;
+mod format;
 mod log;
 mod output;
 mod table;

@@ -24,8 +24,5 @@ pub(crate) fn print_json(value: &impl Serialize, pretty: bool) -> Result<(), Fai
     } else {
         serde_json::to_string(value)
     };
-    match text {
-        Ok(text) => print(&format!("{text}\n")),
-        Err(error) => Err(Failure::message(format!("write JSON: {error}"))),
-    }
+    print(&format!("{}\n", text?))
 }

@@ -8,11 +8,17 @@ const GAP: usize = 3;
 /// `header` and `rows`, each cell as wide as the widest of its column.
 pub(crate) fn render(header: &[&str], rows: &[Vec<String>]) -> String {
     let header = header.iter().map(|title| (*title).to_owned()).collect();
-    let lines: Vec<Vec<String>> = std::iter::once(&header)
-        .chain(rows)
+    let lines: Vec<Vec<String>> = std::iter::once(&header).chain(rows).cloned().collect();
+    align(&lines)
+}
+
+/// Lines of cells, each as wide as the widest of its column.
+pub(crate) fn align(lines: &[Vec<String>]) -> String {
+    let lines: Vec<Vec<String>> = lines
+        .iter()
         .map(|cells| cells.iter().map(|cell| printable(cell)).collect())
         .collect();
-    let mut widths = vec![0; header.len()];
+    let mut widths = vec![0; lines.iter().map(Vec::len).max().unwrap_or(0)];
     for cells in &lines {
         for (width, cell) in widths.iter_mut().zip(cells) {
             *width = cell.chars().count().max(*width);

@@ -45,6 +45,18 @@ mod linux {
             run: ps_of_none,
         },
         Case {
+            name: "lists and reports are written by docker's templates, and what those ask for and is not there is refused by name",
+            by: Anyone,
+            needs: &[],
+            run: templates,
+        },
+        Case {
+            name: "ps shows those containers that all filters take",
+            by: Anyone,
+            needs: &[],
+            run: filters,
+        },
+        Case {
             name: "inspect tells of a running container in docker's words",
             by: Anyone,
             needs: &[],
@@ -61,6 +73,12 @@ mod linux {
             by: Anyone,
             needs: &[],
             run: top,
+        },
+        Case {
+            name: "top with options of ps shows what this machine's ps does of the container's processes",
+            by: Anyone,
+            needs: &[Need::Tool("ps")],
+            run: top_by_ps,
         },
         Case {
             name: "a container is meant by its id, its name, and the beginning of its id",
@@ -264,6 +282,136 @@ mod linux {
         );
     }
 
+    fn templates(hoist: &Hoist) {
+        let _running = hoist.background(
+            "web",
+            &["--label", "tier=front", "--label", "b=x y"],
+            &["idle"],
+        );
+        let [id] = hoist.ids().try_into().unwrap();
+        let short = &id[..12];
+        let made = |words: &[&str]| hoist.hoist(words).succeeded();
+        assert_eq!(
+            made(&["ps", "--format", "{{.ID}} {{.Names}} {{.State}}"]),
+            format!("{short} web running\n")
+        );
+        assert_eq!(
+            made(&["ps", "--format", "{{.Labels}}"]),
+            "b=x y,tier=front\n"
+        );
+        let table = made(&["ps", "--format", r"table {{.Names}}\t{{.ID}}"]);
+        assert_eq!(table, format!("NAMES   CONTAINER ID\nweb     {short}\n"));
+        let line: Value = serde_json::from_str(&made(&["ps", "--format", "{{json .}}"])).unwrap();
+        assert_eq!(line["Labels"], "b=x y,tier=front");
+        assert!(line["RunningFor"].as_str().unwrap().ends_with(" ago"));
+        hoist
+            .hoist(&["ps", "--format", "{{.Image}}"])
+            .failed_with(1, &["no field Image", "RunningFor, State, Status"]);
+        hoist
+            .hoist(&["ps", "--format", "yaml"])
+            .failed_with(1, &["yaml", "template"]);
+        hoist
+            .hoist(&["ps", "--format", "{{.ID"])
+            .failed_with(1, &["unclosed action"]);
+
+        let pid = hoist.inspect("web")["State"]["Pid"].to_string();
+        let template = "{{.ID}} {{.Id}} {{.Name}} {{.State.Status}} {{.State.Pid}}";
+        assert_eq!(
+            made(&["inspect", "-f", template, "web"]),
+            format!("{id} {id} /web running {pid}\n")
+        );
+        assert_eq!(
+            made(&["inspect", "--format", "{{json .Config.Labels}}", "web"]),
+            "{\"b\":\"x y\",\"tier\":\"front\"}\n"
+        );
+        let ran = hoist.hoist(&["inspect", "-f", "{{.State.Stats}}", "web", "nobody"]);
+        ran.failed_with(
+            1,
+            &["no field Stats", "Status", "no such container: nobody"],
+        );
+
+        let fields = "{{.ID}} {{.Name}} {{.Container}} {{.PIDs}} {{.CPUPerc}} {{.MemPerc}}";
+        let used = made(&["stats", "--no-stream", "--format", fields]);
+        assert!(used.starts_with(&format!("{short} web {short} ")), "{used}");
+
+        let version = format!("{}\n", env!("CARGO_PKG_VERSION"));
+        assert_eq!(made(&["version", "-f", "{{.version}}"]), version);
+        assert_eq!(made(&["info", "-f", "{{.backend}}"]), "linux\n");
+        let names = made(&["info", "--format", r"{{range .features}}{{.name}}\n{{end}}"]);
+        assert!(names.lines().any(|name| name == "procfs"), "{names}");
+
+        if !hoist.is_ordinary_user() {
+            let process = made(&["exec", "-d", "web", "/probe", "probe", "idle"]);
+            let process = process.trim();
+            assert_eq!(
+                made(&[
+                    "process",
+                    "ls",
+                    "--no-trunc",
+                    "--format",
+                    "{{.ID}}={{.ContainerID}}"
+                ]),
+                format!("{process}={id}\n")
+            );
+            assert_eq!(
+                made(&[
+                    "process",
+                    "inspect",
+                    "-f",
+                    "{{.ProcessConfig.entrypoint}}",
+                    process
+                ]),
+                "/probe\n"
+            );
+        }
+        let help = made(&["ps", "--help"]);
+        for word in ["RunningFor", "truncate", "text/template"] {
+            assert!(help.contains(word), "{word}: {help}");
+        }
+    }
+
+    fn filters(hoist: &Hoist) {
+        let _first = hoist.background(
+            "first",
+            &["--label", "tier=front", "--label", "x"],
+            &["idle"],
+        );
+        let _second = hoist.background(
+            "second",
+            &["--label", "tier=back", "--label", "x"],
+            &["idle"],
+        );
+        let _third = hoist.background("third", &[], &["idle"]);
+        let id = |name: &str| hoist.inspect(name)["Id"].as_str().unwrap().to_owned();
+        let first = format!("id={}", &id("first")[..20]);
+        for (filters, found) in [
+            (&["label=tier"][..], &["second", "first"][..]),
+            (&["label=tier=front"], &["first"]),
+            (&["label=x", "label=tier=back"], &["second"]),
+            (&["label=tier=front", "label=tier=back"], &[]),
+            (&["label=nosuch"], &[]),
+            (&["since=first"], &["third", "second"]),
+            (&["before=second"], &["first"]),
+            (&["since=first", "before=third"], &["second"]),
+            (&["name=ir", "label=tier"], &["first"]),
+            (&[&first], &["first"]),
+            (&["status=running", "name=third"], &["third"]),
+        ] {
+            let mut words = vec!["ps"];
+            for filter in filters {
+                words.extend(["--filter", filter]);
+            }
+            assert_eq!(names(hoist, &words), found, "{filters:?}");
+        }
+        for (filter, words) in [
+            ("nosuch=1", &["nosuch=1", "label=KEY"][..]),
+            ("label=", &["label="]),
+            ("since=nobody", &["no such container: nobody"]),
+        ] {
+            hoist.hoist(&["ps", "-f", filter]).failed_with(1, words);
+        }
+    }
+
     fn inspect_running(hoist: &Hoist) {
         let folder = hoist.make_folder("data");
         let volume = format!("{folder}:/mnt:ro");
@@ -381,6 +529,44 @@ mod linux {
         hoist
             .hoist(&["top", "web"])
             .failed_with(1, &["web", "not running"]);
+    }
+
+    fn top_by_ps(hoist: &Hoist) {
+        let _other = hoist.background("other", &[], &["idle"]);
+        let _running = hoist.background("web", &[], &["idle"]);
+        let pid = hoist.inspect("web")["State"]["Pid"].to_string();
+        for (options, column, first) in [
+            (&["-e", "-o", "pid,stat,args"][..], 0, "PID"),
+            (&["-eo", "ppid,pid,args"], 1, "PPID"),
+            (&["aux"], 1, "USER"),
+            (&["-ef"], 1, "UID"),
+        ] {
+            let mut words = vec!["top", "web"];
+            words.extend(options);
+            let table = hoist.hoist(&words).succeeded();
+            let lines: Vec<&str> = table.lines().collect();
+            assert_eq!(lines.len(), 2, "{options:?}: {table}");
+            assert!(lines[0].starts_with(first), "{options:?}: {table}");
+            let cells: Vec<&str> = lines[1].split_whitespace().collect();
+            assert_eq!(cells[column], pid, "{options:?}: {table}");
+            assert!(
+                lines[1].ends_with("/probe probe idle"),
+                "{options:?}: {table}"
+            );
+        }
+        hoist
+            .hoist(&["top", "web", "-e", "-o", "comm"])
+            .failed_with(1, &["ps -e -o comm", "no column PID"]);
+        hoist
+            .hoist(&["top", "web", "-o", "nosuchcolumn"])
+            .failed_with(1, &["ps -o nosuchcolumn"]);
+        hoist
+            .hoist(&["top", "--format", "json", "web", "aux"])
+            .failed_with(1, &["--format json"]);
+        let lines = hoist
+            .hoist(&["top", "web", "--format", "json"])
+            .json_lines();
+        assert_eq!(lines.len(), 1, "{lines:?}");
     }
 
     fn is_command(line: &Value, end: &str) -> bool {

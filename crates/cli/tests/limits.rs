@@ -48,6 +48,12 @@ mod linux {
             run: inspected,
         },
         Case {
+            name: "stats tells what went over the container's network and to block devices, and of the host's network nothing",
+            by: Root,
+            needs: &[Need::Tool("ip"), Need::Tool("nsenter"), Need::Tool("bash")],
+            run: moved,
+        },
+        Case {
             name: "more memory than the limit ends the container, and inspect says why",
             by: Root,
             needs: &[Need::Limits],
@@ -184,6 +190,51 @@ mod linux {
         assert_eq!((&host["Memory"], &host["NanoCpus"]), (&0.into(), &0.into()));
         let [id] = hoist.ids().try_into().unwrap();
         assert_eq!(value(&id, "pids", "pids.max", "pids.max"), "max");
+    }
+
+    fn moved(hoist: &Hoist) {
+        let used = |name: &str| {
+            let words = ["stats", "--no-stream", "--format", "json", name];
+            hoist.hoist(&words).json_lines().remove(0)
+        };
+        let _running = hoist.background("web", &[], &["idle"]);
+        assert_eq!(used("web")["NetIO"], "0B / 0B");
+        let pid = hoist.inspect("web")["State"]["Pid"].to_string();
+        let script = "ip link add end0 type veth peer name end1 && ip link set end0 up && ip link set end1 up && \
+                      ip address add 192.0.2.1/24 dev end0 && \
+                      ip neighbour add 192.0.2.2 lladdr 02:00:00:00:00:01 dev end0 && \
+                      head -c 1400 /dev/zero > /dev/udp/192.0.2.2/9";
+        let done = std::process::Command::new("nsenter")
+            .args(["-t", &pid, "-n", "bash", "-c", script])
+            .status()
+            .unwrap();
+        assert!(done.success());
+        let told = used("web")["NetIO"].as_str().unwrap().to_owned();
+        let (received, sent) = told.split_once(" / ").unwrap();
+        // The datagram, its headers, and what the kernel sends by itself; both ends are in the container.
+        for moved in [received, sent] {
+            let moved = moved.strip_suffix("kB").unwrap_or_else(|| panic!("{told}"));
+            let kilobytes: f64 = moved.parse().unwrap();
+            assert!((1.4..8.0).contains(&kilobytes), "{told}");
+        }
+        let is_accounted = Path::new("/sys/fs/cgroup/blkio").exists()
+            || fs::read_to_string("/sys/fs/cgroup/cgroup.controllers")
+                .is_ok_and(|names| names.split_whitespace().any(|name| name == "io"));
+        let block_io = used("web")["BlockIO"].as_str().unwrap().to_owned();
+        assert!(
+            block_io.contains("B / ") || (!is_accounted && block_io == "--"),
+            "{block_io}"
+        );
+        let _of_host = hoist.background("host", &["--network", "host"], &["idle"]);
+        assert_eq!(used("host")["NetIO"], "--");
+        let table = hoist.hoist(&["stats", "--no-stream"]).succeeded();
+        let head: Vec<&str> = table.lines().next().unwrap().split("   ").collect();
+        let head: Vec<&str> = head
+            .into_iter()
+            .map(str::trim)
+            .filter(|one| !one.is_empty())
+            .collect();
+        assert_eq!(head[5..], ["NET I/O", "BLOCK I/O", "PIDS"]);
     }
 
     fn out_of_memory(hoist: &Hoist) {

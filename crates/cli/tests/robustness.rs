@@ -472,7 +472,7 @@ mod linux {
             self.descriptors <= before.descriptors
                 && self.threads <= before.threads
                 && self.children <= before.children
-                && self.memory <= before.memory + 128
+                && self.memory <= before.memory + 32
                 && self.zombies <= before.zombies
                 && self.mounts <= before.mounts
                 && self.cgroups <= before.cgroups

@@ -25,7 +25,8 @@ pub use exec::{Confinement, ExecSpec};
 pub use features::{Feature, Features};
 pub use files::{Change, ChangeKind, FileKind, FileStat, Files, Ownership, RootFiles};
 pub use properties::{
-    CpuStatistics, MemoryStatistics, ProcessEntry, Properties, Query, Statistics, Summary,
+    BlockIoStatistics, CpuStatistics, MemoryStatistics, NetworkStatistics, ProcessEntry,
+    Properties, Query, Statistics, Summary,
 };
 pub use service::{ComputeService, ComputeSystem, Exec, Process, Readiness};
 pub use status::{ExitStatus, OomKill, State, Timestamp};

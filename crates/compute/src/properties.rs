@@ -73,6 +73,30 @@ pub struct Statistics {
     pub memory: Option<MemoryStatistics>,
     /// The number of processes and threads.
     pub pids: Option<u64>,
+    /// Its network, where that is its own and not the host's; of an exec never, for that is the container's.
+    #[serde(default)]
+    pub network: Option<NetworkStatistics>,
+    /// Reads from and writes to block devices.
+    #[serde(default)]
+    pub block_io: Option<BlockIoStatistics>,
+}
+
+/// What went over all interfaces of a container's network but the loopback one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkStatistics {
+    /// Received, in bytes.
+    pub received_bytes: u64,
+    /// Sent, in bytes.
+    pub sent_bytes: u64,
+}
+
+/// What a container has read from and written to block devices; what the page cache answers is no such read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockIoStatistics {
+    /// Read, in bytes.
+    pub read_bytes: u64,
+    /// Written, in bytes.
+    pub written_bytes: u64,
 }
 
 /// Processor time that a container has used.

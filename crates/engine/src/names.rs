@@ -207,14 +207,9 @@ impl Names {
 
 /// A name has the form of an id: it is a file's name here, and stands where an id may stand.
 fn check(name: &str) -> Result<()> {
-    name.parse::<ContainerId>().map(drop).map_err(|_| {
-        Error::new(
-            ErrorKind::InvalidSpec,
-            Phase::Plan,
-            format!("{name:?} is no container name"),
-        )
-        .remedy("use letters, digits and _ . + -, begin with a letter or digit, at most 128 bytes")
-    })
+    name.parse::<ContainerId>()
+        .map(drop)
+        .map_err(|error| Error::new(ErrorKind::InvalidSpec, Phase::Plan, error.as_name()))
 }
 
 /// The id in the file; `None` in one that was only begun.

@@ -39,6 +39,8 @@ mod making;
 #[cfg(target_os = "linux")]
 mod net_devices;
 #[cfg(target_os = "linux")]
+mod network_usage;
+#[cfg(target_os = "linux")]
 mod oom;
 #[cfg(target_os = "linux")]
 mod own_root;

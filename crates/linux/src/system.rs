@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hoist_compute::{
     Change, ComputeSystem, Confinement, Error, ErrorKind, Exec, ExecSpec, ExitStatus, Phase,
-    Process, Properties, Query, Result, RootFiles, State, Stdio, Summary,
+    Process, Properties, Query, Result, RootFiles, State, Statistics, Stdio, Summary,
 };
 use hoist_spec::oci::{LinuxResources, Mount};
 use hoist_spec::{ContainerId, ContainerSpec, ExecId, ProcessSpec, Signal};
@@ -24,7 +24,7 @@ use crate::record::{Folder, Record};
 use crate::service::{Shared, boot_id, not_found};
 pub(crate) use crate::waiting::open_process;
 use crate::waiting::{OWNER_PATIENCE, Recorded, is_running};
-use crate::{intel_rdt, own_root, removal, servers, start_socket, systemd};
+use crate::{intel_rdt, network_usage, own_root, removal, servers, start_socket, systemd};
 
 mod further;
 mod processes;
@@ -287,10 +287,14 @@ impl ComputeSystem for LinuxSystem {
             State::Stopped => self.wait(Some(Duration::ZERO)).ok(),
             _ => None,
         };
-        let statistics = match &cgroup {
+        let mut statistics = match &cgroup {
             Some(cgroup) if query.statistics => Some(cgroup.statistics().map_err(operate)?),
-            _ => query.statistics.then(Default::default),
+            _ => query.statistics.then(Statistics::default),
         };
+        if let (Some(statistics), Some(process), true) = (&mut statistics, record.process(), alive)
+        {
+            statistics.network = network_usage::of(process.pid);
+        }
         let processes = match query.processes {
             true if alive => Some(processes(&record, cgroup.as_ref())?),
             true => Some(Vec::new()),

@@ -27,10 +27,19 @@ pub type ExecId = ContainerId;
 
 /// A text that is no container id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{0:?} is no container id: use letters, digits and _ . + -, begin with a letter or digit, at most {LONGEST} bytes"
-)]
+#[error("{0:?} is no container id: {ALLOWED}")]
 pub struct InvalidId(pub String);
+
+/// What ids and names are made of.
+const ALLOWED: &str =
+    "use letters, digits and _ . + -, begin with a letter or digit, at most 128 bytes";
+
+impl InvalidId {
+    /// What to say where the text was meant as a container's name, which has the form of an id.
+    pub fn as_name(&self) -> String {
+        format!("{:?} is no container name: {ALLOWED}", self.0)
+    }
+}
 
 impl FromStr for ContainerId {
     type Err = InvalidId;
@@ -72,6 +81,23 @@ impl fmt::Display for ContainerId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_neither_says_what_it_was_meant_as_and_what_is_allowed() {
+        let error = "x/y".parse::<ContainerId>().unwrap_err();
+        for (text, what) in [(error.to_string(), "id"), (error.as_name(), "name")] {
+            assert!(
+                text.starts_with(&format!(
+                    "\"x/y\" is no container {what}: use letters, digits"
+                )),
+                "{text}"
+            );
+            assert!(
+                text.ends_with(&format!("at most {LONGEST} bytes")),
+                "{text}"
+            );
+        }
+    }
 
     #[test]
     fn docker_names_and_ids_are_ids() {

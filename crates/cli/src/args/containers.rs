@@ -2,6 +2,11 @@
 
 use clap::{Args, ValueEnum};
 
+use crate::commands::{PS_FIELDS, STATS_FIELDS};
+use crate::format::{
+    ListFormat, ReportFormat, inspect_format, list_format, report_format, report_help,
+};
+
 /// The ways to write a list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum TableFormat {
@@ -28,7 +33,8 @@ pub(crate) struct Ps {
     /// Show containers that do not run, too
     #[arg(short, long)]
     pub all: bool,
-    /// Show those only of which this holds: id=TEXT, name=TEXT, status=STATE, exited=CODE
+    /// Show those only of which this holds: id=TEXT, name=TEXT, label=KEY[=VALUE], status=STATE, exited=CODE,
+    /// since=CONTAINER, before=CONTAINER
     #[arg(short, long, value_name = "KEY=VALUE")]
     pub filter: Vec<String>,
     /// Show the NUMBER that were made last, whether they run or not
@@ -43,17 +49,32 @@ pub(crate) struct Ps {
     /// Cut nothing short
     #[arg(long)]
     pub no_trunc: bool,
-    /// How to write the list
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
-    pub format: TableFormat,
+    /// How to write the list: table, json or a template ({{.ID}})
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        value_parser = list_format(),
+        hide_possible_values = true,
+        default_value = "table",
+        long_help = PS_FIELDS.help()
+    )]
+    pub format: ListFormat,
 }
 
 /// `hoist inspect`.
 #[derive(Args, Debug)]
 pub(crate) struct Inspect {
-    /// json is the only format
-    #[arg(short, long, value_name = "FORMAT", value_parser = ["json"])]
-    pub format: Option<String>,
+    /// How to write it: json or a template ({{.State.Status}})
+    #[arg(
+        short,
+        long,
+        value_name = "FORMAT",
+        value_parser = inspect_format(),
+        hide_possible_values = true,
+        default_value = "json",
+        long_help = report_help("json", "one container after the other, as JSON has it")
+    )]
+    pub format: ReportFormat,
     /// Containers to show
     #[arg(value_name = "CONTAINER", required = true)]
     pub containers: Vec<String>,
@@ -68,6 +89,9 @@ pub(crate) struct Top {
     /// Container whose processes to list
     #[arg(value_name = "CONTAINER")]
     pub container: String,
+    /// Options of this machine's ps(1), which then writes the list: `-o pid,comm`, `aux`; its column PID is needed
+    #[arg(value_name = "PS OPTION", num_args = 0.., allow_hyphen_values = true)]
+    pub ps_options: Vec<String>,
 }
 
 /// `hoist stop`.
@@ -195,9 +219,16 @@ pub(crate) struct Stats {
     /// Cut no id short
     #[arg(long)]
     pub no_trunc: bool,
-    /// How to write the list
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
-    pub format: TableFormat,
+    /// How to write the list: table, json or a template ({{.ID}})
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        value_parser = list_format(),
+        hide_possible_values = true,
+        default_value = "table",
+        long_help = STATS_FIELDS.help()
+    )]
+    pub format: ListFormat,
     /// Containers to show; all that run where none is named
     #[arg(value_name = "CONTAINER")]
     pub containers: Vec<String>,
@@ -271,9 +302,17 @@ pub(crate) struct Rm {
 /// `hoist info` and `hoist version`.
 #[derive(Args, Debug)]
 pub(crate) struct Report {
-    /// How to write the report
-    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
-    pub format: Format,
+    /// How to write the report: text, json or a template ({{json .}})
+    #[arg(
+        short,
+        long,
+        value_name = "FORMAT",
+        value_parser = report_format(),
+        hide_possible_values = true,
+        default_value = "text",
+        long_help = report_help("text or json", "what JSON has")
+    )]
+    pub format: ReportFormat,
 }
 
 /// `hoist completions`.

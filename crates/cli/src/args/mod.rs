@@ -38,7 +38,7 @@ pub(crate) use containers::{
 pub(crate) use exec::{Exec, Further};
 pub(crate) use files::{Cp, Diff, Export};
 pub(crate) use mounts::{
-    MountAction, MountAdd, MountCommand, MountRm, VolumeAction, VolumeCommand,
+    MountAction, MountAdd, MountCommand, MountRm, VOLUME_FIELDS, VolumeAction, VolumeCommand,
 };
 pub(crate) use process::{
     AttachProcess, LsProcesses, ProcessAction, ProcessGroup, ResizeProcess, StartProcess,

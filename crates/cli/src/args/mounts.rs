@@ -2,6 +2,22 @@
 
 use clap::{Args, Subcommand};
 
+use crate::format::{Fields, ListFormat, list_format};
+
+/// What there is to be told of a volume in a list.
+pub(crate) const VOLUME_FIELDS: Fields = Fields {
+    all: &[
+        ("Name", "VOLUME NAME"),
+        ("Driver", "DRIVER"),
+        ("Scope", "SCOPE"),
+        ("Mountpoint", "MOUNTPOINT"),
+        ("Labels", "LABELS"),
+        ("CreatedAt", "CREATED AT"),
+        ("Options", "OPTIONS"),
+    ],
+    shown: &["Driver", "Name"],
+};
+
 /// `hoist mount`.
 #[derive(Args, Debug)]
 pub(crate) struct MountCommand {
@@ -110,8 +126,15 @@ pub(crate) struct VolumeLs {
     #[arg(short, long)]
     pub quiet: bool,
     /// How to write the list
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
-    pub format: super::TableFormat,
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        value_parser = list_format(),
+        hide_possible_values = true,
+        default_value = "table",
+        long_help = VOLUME_FIELDS.help()
+    )]
+    pub format: ListFormat,
 }
 
 /// `hoist volume prune`.

@@ -2,8 +2,9 @@
 
 use clap::{Args, Subcommand};
 
-use super::TableFormat;
 use super::exec::Further;
+use crate::commands::{PROCESS_FIELDS, STATS_FIELDS};
+use crate::format::{ListFormat, ReportFormat, inspect_format, list_format, report_help};
 
 /// `hoist process`.
 #[derive(Args, Debug)]
@@ -24,7 +25,7 @@ pub(crate) enum ProcessAction {
     /// List processes
     Ls(LsProcesses),
     /// Show all that is known of processes, as JSON
-    Inspect(Processes),
+    Inspect(InspectProcesses),
     /// Attach to the streams of a process that runs in the background
     Attach(AttachProcess),
     /// Give the terminal of a process another size
@@ -47,6 +48,24 @@ pub(crate) struct Processes {
     /// Ids of processes, or what they begin with
     #[arg(value_name = "PROCESS", required = true)]
     pub processes: Vec<String>,
+}
+
+/// `hoist process inspect`.
+#[derive(Args, Debug)]
+pub(crate) struct InspectProcesses {
+    /// How to write it: json or a template ({{.Pid}})
+    #[arg(
+        short,
+        long,
+        value_name = "FORMAT",
+        value_parser = inspect_format(),
+        hide_possible_values = true,
+        default_value = "json",
+        long_help = report_help("json", "one process after the other, as JSON has it")
+    )]
+    pub format: ReportFormat,
+    #[command(flatten)]
+    pub which: Processes,
 }
 
 /// `hoist process start`.
@@ -77,9 +96,16 @@ pub(crate) struct LsProcesses {
     /// Cut nothing short
     #[arg(long)]
     pub no_trunc: bool,
-    /// How to write the list
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
-    pub format: TableFormat,
+    /// How to write the list: table, json or a template ({{.ID}})
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        value_parser = list_format(),
+        hide_possible_values = true,
+        default_value = "table",
+        long_help = PROCESS_FIELDS.help()
+    )]
+    pub format: ListFormat,
     /// Container whose processes to list; otherwise those of all
     #[arg(value_name = "CONTAINER")]
     pub container: Option<String>,
@@ -122,9 +148,16 @@ pub(crate) struct StatsProcesses {
     /// Cut no id short
     #[arg(long)]
     pub no_trunc: bool,
-    /// How to write the list
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
-    pub format: TableFormat,
+    /// How to write the list: table, json or a template ({{.ID}})
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        value_parser = list_format(),
+        hide_possible_values = true,
+        default_value = "table",
+        long_help = STATS_FIELDS.help()
+    )]
+    pub format: ListFormat,
     /// Processes to show; all that run where none is named
     #[arg(value_name = "PROCESS")]
     pub processes: Vec<String>,

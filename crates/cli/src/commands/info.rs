@@ -4,16 +4,25 @@ use std::fmt::Write;
 
 use hoist::Engine;
 
-use crate::args::{Format, Report};
+use crate::args::Report;
 use crate::failure::Failure;
+use crate::format::ReportFormat;
 use crate::output;
 
 /// Writes what this host can do, and why not what it cannot.
 pub(crate) fn run(report: &Report, engine: &Engine) -> Result<u8, Failure> {
     let features = engine.features();
-    if report.format == Format::Json {
-        output::print_json(&features, true)?;
-        return Ok(0);
+    match &report.format {
+        ReportFormat::Text => {}
+        ReportFormat::Json => {
+            output::print_json(&features, true)?;
+            return Ok(0);
+        }
+        ReportFormat::Template(template) => {
+            let filled = template.fill(&serde_json::to_value(&features)?)?;
+            output::print(&format!("{filled}\n"))?;
+            return Ok(0);
+        }
     }
     let longest = features
         .features

@@ -4,15 +4,30 @@ use std::time::Instant;
 
 use hoist::{Engine, ExecRef, ListedExec, Usage};
 use hoist_compute::{ErrorKind, Query, State};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::platform;
 use crate::age::{age, words};
-use crate::args::{LsProcesses, ProcessAction, StatsProcesses, Stop, TableFormat};
+use crate::args::{LsProcesses, ProcessAction, StatsProcesses, Stop};
 use crate::commands::ps::{SHORT_COMMAND, SHORT_ID, status_of};
-use crate::commands::{exec, kill, stats, stop};
+use crate::commands::{exec, inspect, kill, stats, stop};
 use crate::failure::Failure;
+use crate::format::Fields;
 use crate::{output, table};
+
+/// What there is to be told of a process in a list.
+pub(crate) const PROCESS_FIELDS: Fields = Fields {
+    all: &[
+        ("ID", "PROCESS ID"),
+        ("ContainerID", "CONTAINER ID"),
+        ("Command", "COMMAND"),
+        ("CreatedAt", "CREATED AT"),
+        ("RunningFor", "CREATED"),
+        ("State", "STATE"),
+        ("Status", "STATUS"),
+    ],
+    shown: &["ID", "ContainerID", "Command", "RunningFor", "Status"],
+};
 
 /// Does what the command line asks for; the result is the exit code.
 pub(crate) fn run(action: ProcessAction, engine: &Engine, json: bool) -> Result<i32, Failure> {
@@ -26,7 +41,11 @@ pub(crate) fn run(action: ProcessAction, engine: &Engine, json: bool) -> Result<
             Ok(0)
         }
         ProcessAction::Ls(list) => ls(&list, engine),
-        ProcessAction::Inspect(which) => inspect(&which.processes, engine, json),
+        ProcessAction::Inspect(given) => {
+            inspect::show(&given.which.processes, &given.format, json, |reference| {
+                Ok(one(&engine.resolve_exec(reference)?, engine)?)
+            })
+        }
         ProcessAction::Attach(given) => platform::process::attach(&given, engine),
         ProcessAction::Resize(given) => platform::process::resize(&given, engine),
         ProcessAction::Stats(given) => show_stats(&given, engine),
@@ -102,50 +121,26 @@ fn ls(list: &LsProcesses, engine: &Engine) -> Result<u8, Failure> {
         output::print(&ids)?;
         return Ok(0);
     }
-    let columns = |exec: &ListedExec| {
+    let fields = |exec: &ListedExec| {
         let summary = &exec.summary;
         let command = table::printable(&summary.command.join(" "));
         let command = match list.no_trunc {
             true => command,
             false => table::shorten(&command, SHORT_COMMAND),
         };
-        [
-            short(summary.id.as_str()),
-            short(exec.container.as_str()),
-            format!("\"{command}\""),
-            format!("{} ago", words(age(summary.created_at))),
-            status_of(summary),
-        ]
+        json!({
+            "ID": short(summary.id.as_str()),
+            "ContainerID": short(exec.container.as_str()),
+            "Command": format!("\"{command}\""),
+            "CreatedAt": hoist::rfc3339(summary.created_at),
+            "RunningFor": format!("{} ago", words(age(summary.created_at))),
+            "State": summary.state,
+            "Status": status_of(summary),
+        })
     };
-    if list.format == TableFormat::Json {
-        for exec in &found {
-            let [id, container, command, _, status] = columns(exec);
-            let line = json!({
-                "ID": id,
-                "ContainerID": container,
-                "Command": command,
-                "CreatedAt": hoist::rfc3339(exec.summary.created_at),
-                "State": exec.summary.state,
-                "Status": status,
-            });
-            output::print_json(&line, false)?;
-        }
-        return Ok(0);
-    }
-    let rows: Vec<Vec<String>> = found.iter().map(|exec| columns(exec).to_vec()).collect();
-    let head = ["PROCESS ID", "CONTAINER ID", "COMMAND", "CREATED", "STATUS"];
-    output::print(&table::render(&head, &rows))?;
+    let processes: Vec<Value> = found.iter().map(fields).collect();
+    output::print(&PROCESS_FIELDS.write(&list.format, &processes)?)?;
     Ok(0)
-}
-
-fn inspect(processes: &[String], engine: &Engine, json: bool) -> Result<u8, Failure> {
-    let mut found = Vec::new();
-    let outcome = crate::commands::each_told(processes, json, |reference| {
-        found.push(one(&engine.resolve_exec(reference)?, engine)?);
-        Ok(())
-    });
-    output::print_json(&found, true)?;
-    outcome
 }
 
 /// One process, in docker's words where it has them.
@@ -205,8 +200,8 @@ fn show_stats(given: &StatsProcesses, engine: &Engine) -> Result<u8, Failure> {
     let before = sample(&which, engine, named)?;
     std::thread::sleep(stats::SAMPLE);
     let now = sample(&which, engine, false)?;
-    let text = stats::show(given.format, given.no_trunc, &now, &before)?;
-    output::print(&text)?;
+    let used = stats::used(given.no_trunc, &now, &before);
+    output::print(&stats::STATS_FIELDS.write(&given.format, &used)?)?;
     Ok(0)
 }
 

@@ -3,20 +3,38 @@
 use hoist::{Engine, Listed};
 use hoist_compute::{ExitStatus, State, Summary};
 
+use serde_json::Value;
+
 use super::selection::Selection;
 use crate::age::{age, words};
-use crate::args::{Ps, TableFormat};
+use crate::args::Ps;
 use crate::failure::Failure;
+use crate::format::Fields;
 use crate::{output, table};
 
 /// How much of an id and of a command is shown.
 pub(crate) const SHORT_ID: usize = 12;
 pub(crate) const SHORT_COMMAND: usize = 20;
 
+/// What there is to be told of a container in a list.
+pub(crate) const PS_FIELDS: Fields = Fields {
+    all: &[
+        ("ID", "CONTAINER ID"),
+        ("Command", "COMMAND"),
+        ("CreatedAt", "CREATED AT"),
+        ("RunningFor", "CREATED"),
+        ("State", "STATE"),
+        ("Status", "STATUS"),
+        ("Names", "NAMES"),
+        ("Labels", "LABELS"),
+    ],
+    shown: &["ID", "Command", "RunningFor", "Status", "Names"],
+};
+
 /// Lists the containers.
 pub(crate) fn run(ps: &Ps, engine: &Engine) -> Result<u8, Failure> {
-    let selection = Selection::of(ps)?;
-    let listed = selection.apply(engine.list(selection.is_of_all())?);
+    let selection = Selection::of(ps, engine)?;
+    let listed = selection.apply(engine.list(selection.is_of_all())?, engine)?;
     if ps.quiet {
         let ids: String = listed
             .iter()
@@ -25,21 +43,18 @@ pub(crate) fn run(ps: &Ps, engine: &Engine) -> Result<u8, Failure> {
         output::print(&ids)?;
         return Ok(0);
     }
-    match ps.format {
-        TableFormat::Json => {
-            for container in &listed {
-                output::print_json(&as_json(container, ps), false)?;
-            }
-        }
-        TableFormat::Table => {
-            let rows: Vec<Vec<String>> =
-                listed.iter().map(|container| row(container, ps)).collect();
-            output::print(&table::render(
-                &["CONTAINER ID", "COMMAND", "CREATED", "STATUS", "NAMES"],
-                &rows,
-            ))?;
-        }
-    }
+    let takes_labels = ps.format.may_use("Labels");
+    let containers: Vec<Value> = listed
+        .iter()
+        .map(|container| {
+            let labels = match takes_labels {
+                true => labels(engine, container)?,
+                false => String::new(),
+            };
+            Ok(fields(container, labels, ps))
+        })
+        .collect::<Result<_, Failure>>()?;
+    output::print(&PS_FIELDS.write(&ps.format, &containers)?)?;
     Ok(0)
 }
 
@@ -61,28 +76,31 @@ fn command(container: &Listed, ps: &Ps) -> String {
     }
 }
 
-fn row(container: &Listed, ps: &Ps) -> Vec<String> {
-    vec![
-        id(container, ps),
-        command(container, ps),
-        format!("{} ago", words(age(container.summary.created_at))),
-        status(container),
-        container.name.clone().unwrap_or_default(),
-    ]
-}
-
-fn as_json(container: &Listed, ps: &Ps) -> serde_json::Value {
+fn fields(container: &Listed, labels: String, ps: &Ps) -> Value {
+    let created_at = container.summary.created_at;
     serde_json::json!({
         "ID": id(container, ps),
         "Command": command(container, ps),
-        "CreatedAt": hoist::rfc3339(container.summary.created_at),
-        "Names": container.name.clone().unwrap_or_default(),
+        "CreatedAt": hoist::rfc3339(created_at),
+        "RunningFor": format!("{} ago", words(age(created_at))),
         "State": state(container),
         "Status": status(container),
+        "Names": container.name.clone().unwrap_or_default(),
+        "Labels": labels,
     })
 }
 
-fn state(container: &Listed) -> serde_json::Value {
+/// As docker writes them, `NAME=VALUE,NAME=VALUE`; none of a container that is gone meanwhile.
+fn labels(engine: &Engine, container: &Listed) -> Result<String, Failure> {
+    let labels = engine.labels(&container.summary.id)?;
+    let labels: Vec<String> = labels
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    Ok(labels.join(","))
+}
+
+fn state(container: &Listed) -> Value {
     match container.restarting {
         true => "restarting".into(),
         false => serde_json::json!(container.summary.state),

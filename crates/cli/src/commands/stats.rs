@@ -8,15 +8,36 @@ use hoist::{Engine, Usage};
 use hoist_compute::ErrorKind;
 use hoist_spec::ContainerId;
 
+use serde_json::Value;
+
 use super::ps::SHORT_ID;
-use crate::args::{Stats, TableFormat};
+use crate::args::Stats;
 use crate::failure::Failure;
-use crate::{output, table};
+use crate::format::{Fields, ListFormat};
+use crate::output;
 
 /// How long between two looks.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// Over how long processor time is measured where it is shown once.
 pub(crate) const SAMPLE: Duration = Duration::from_millis(500);
+
+/// What there is to be told of what a container uses.
+pub(crate) const STATS_FIELDS: Fields = Fields {
+    all: &[
+        ("ID", "CONTAINER ID"),
+        ("Container", "CONTAINER"),
+        ("Name", "NAME"),
+        ("CPUPerc", "CPU %"),
+        ("MemUsage", "MEM USAGE / LIMIT"),
+        ("MemPerc", "MEM %"),
+        ("NetIO", "NET I/O"),
+        ("BlockIO", "BLOCK I/O"),
+        ("PIDs", "PIDS"),
+    ],
+    shown: &[
+        "ID", "Name", "CPUPerc", "MemUsage", "MemPerc", "NetIO", "BlockIO", "PIDs",
+    ],
+};
 
 /// Shows what containers use.
 pub(crate) fn run(stats: &Stats, engine: &Engine) -> Result<u8, Failure> {
@@ -26,11 +47,15 @@ pub(crate) fn run(stats: &Stats, engine: &Engine) -> Result<u8, Failure> {
         .map(|reference| engine.resolve(reference))
         .collect::<Result<_, _>>()?;
     let mut before = Sample::take(engine, &named, true)?;
-    let clears = stats.format == TableFormat::Table && !stats.no_stream && stdout().is_terminal();
+    let is_table = matches!(
+        stats.format,
+        ListFormat::Table | ListFormat::TableTemplate(_)
+    );
+    let clears = is_table && !stats.no_stream && stdout().is_terminal();
     loop {
         std::thread::sleep(if stats.no_stream { SAMPLE } else { INTERVAL });
         let now = Sample::take(engine, &named, stats.no_stream)?;
-        let text = show(stats.format, stats.no_trunc, &now, &before)?;
+        let text = STATS_FIELDS.write(&stats.format, &used(stats.no_trunc, &now, &before))?;
         // The cursor home, each line cleared to its end, and what is below.
         let text = match clears {
             true => format!("\x1b[H{}\x1b[J", text.replace('\n', "\x1b[K\n")),
@@ -76,37 +101,19 @@ impl Sample {
     }
 }
 
-/// What was used between two moments, as a table or a JSON object per line.
-pub(crate) fn show(
-    format: TableFormat,
-    whole_ids: bool,
-    now: &Sample,
-    before: &Sample,
-) -> Result<String, Failure> {
+/// What was used between two moments; each is an object with [`STATS_FIELDS`].
+pub(crate) fn used(whole_ids: bool, now: &Sample, before: &Sample) -> Vec<Value> {
     let earlier: HashMap<&ContainerId, u64> = before
         .usages
         .iter()
         .filter_map(|usage| Some((&usage.id, usage.statistics.cpu.as_ref()?.usage_nanoseconds)))
         .collect();
     let elapsed = now.at.duration_since(before.at);
-    let rows = now.usages.iter().map(|usage| {
+    let used = now.usages.iter().map(|usage| {
         let percent = processor_percent(usage, earlier.get(&usage.id).copied(), elapsed);
-        Row::of(usage, percent, whole_ids)
+        fields(usage, percent, whole_ids)
     });
-    if format == TableFormat::Table {
-        let rows: Vec<Vec<String>> = rows.map(Row::columns).collect();
-        let head = [
-            "CONTAINER ID",
-            "NAME",
-            "CPU %",
-            "MEM USAGE / LIMIT",
-            "MEM %",
-            "PIDS",
-        ];
-        return Ok(table::render(&head, &rows));
-    }
-    let lines = rows.map(|row| format!("{}\n", row.json()));
-    Ok(lines.collect())
+    used.collect()
 }
 
 /// Processor time since the last look; 100 is one processor.
@@ -116,72 +123,44 @@ fn processor_percent(usage: &Usage, before: Option<u64>, elapsed: Duration) -> O
     Some(used as f64 * 100.0 / elapsed.as_nanos().max(1) as f64)
 }
 
-struct Row {
-    id: String,
-    name: String,
-    processor: String,
-    memory: String,
-    memory_percent: String,
-    pids: String,
-}
-
 /// What docker shows where it knows nothing.
 const UNKNOWN: &str = "--";
 
-impl Row {
-    fn of(usage: &Usage, percent: Option<f64>, whole_id: bool) -> Self {
-        let id = usage.id.as_str();
-        let memory = usage.statistics.memory.as_ref();
-        let limit = memory.and_then(|memory| memory.limit_bytes);
-        let percent_text = |percent: f64| format!("{percent:.2}%");
-        Self {
-            id: match whole_id {
-                true => id.to_owned(),
-                false => id.chars().take(SHORT_ID).collect(),
-            },
-            name: usage.name.clone().unwrap_or_default(),
-            processor: percent.map_or_else(|| UNKNOWN.to_owned(), percent_text),
-            memory: memory.map_or_else(
-                || UNKNOWN.to_owned(),
-                |memory| {
-                    let limit = limit.map_or_else(|| "unlimited".to_owned(), size);
-                    format!("{} / {limit}", size(memory.usage_bytes))
-                },
-            ),
-            memory_percent: memory.zip(limit).map_or_else(
-                || UNKNOWN.to_owned(),
-                |(memory, limit)| {
-                    percent_text(memory.usage_bytes as f64 * 100.0 / limit.max(1) as f64)
-                },
-            ),
-            pids: usage
-                .statistics
-                .pids
-                .map_or_else(|| UNKNOWN.to_owned(), |pids| pids.to_string()),
-        }
-    }
-
-    fn columns(self) -> Vec<String> {
-        vec![
-            self.id,
-            self.name,
-            self.processor,
-            self.memory,
-            self.memory_percent,
-            self.pids,
-        ]
-    }
-
-    fn json(self) -> serde_json::Value {
-        serde_json::json!({
-            "ID": self.id,
-            "Name": self.name,
-            "CPUPerc": self.processor,
-            "MemUsage": self.memory,
-            "MemPerc": self.memory_percent,
-            "PIDs": self.pids,
-        })
-    }
+fn fields(usage: &Usage, percent: Option<f64>, whole_id: bool) -> Value {
+    let id: String = match whole_id {
+        true => usage.id.to_string(),
+        false => usage.id.as_str().chars().take(SHORT_ID).collect(),
+    };
+    let unless_unknown = |text: Option<String>| text.unwrap_or_else(|| UNKNOWN.to_owned());
+    let percent_text = |percent: f64| format!("{percent:.2}%");
+    let statistics = &usage.statistics;
+    let memory = statistics.memory.as_ref();
+    let limit = memory.and_then(|memory| memory.limit_bytes);
+    let memory_used = memory.map(|memory| {
+        let limit = limit.map_or_else(|| "unlimited".to_owned(), size);
+        format!("{} / {limit}", size(memory.usage_bytes))
+    });
+    let memory_percent = memory
+        .zip(limit)
+        .map(|(memory, limit)| memory.usage_bytes as f64 * 100.0 / limit.max(1) as f64);
+    let both = |(one, other)| format!("{} / {}", decimal_size(one), decimal_size(other));
+    let network = statistics
+        .network
+        .map(|used| (used.received_bytes, used.sent_bytes));
+    let block_io = statistics
+        .block_io
+        .map(|used| (used.read_bytes, used.written_bytes));
+    serde_json::json!({
+        "Container": id,
+        "ID": id,
+        "Name": usage.name.clone().unwrap_or_default(),
+        "CPUPerc": unless_unknown(percent.map(percent_text)),
+        "MemUsage": unless_unknown(memory_used),
+        "MemPerc": unless_unknown(memory_percent.map(percent_text)),
+        "NetIO": unless_unknown(network.map(both)),
+        "BlockIO": unless_unknown(block_io.map(both)),
+        "PIDs": unless_unknown(statistics.pids.map(|pids| pids.to_string())),
+    })
 }
 
 /// Bytes in docker's units of 1024.
@@ -199,9 +178,49 @@ fn size(bytes: u64) -> String {
     }
 }
 
+/// Bytes in units of 1000, in which docker tells what was moved.
+fn decimal_size(bytes: u64) -> String {
+    const UNITS: [&str; 7] = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
+    let mut number = bytes as f64;
+    let mut unit = 0;
+    // What is rounded to 1000 is one of the next.
+    while number >= 999.5 && unit + 1 < UNITS.len() {
+        number /= 1000.0;
+        unit += 1;
+    }
+    let decimals = match number {
+        99.95.. => 0,
+        9.995.. => 1,
+        _ => 2,
+    };
+    let text = format!("{number:.decimals$}");
+    let text = match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.'),
+        false => &text,
+    };
+    format!("{text}{}", UNITS[unit])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_moved_has_three_digits_and_a_decimal_unit() {
+        for (bytes, text) in [
+            (0, "0B"),
+            (656, "656B"),
+            (1000, "1kB"),
+            (1234, "1.23kB"),
+            (12_345, "12.3kB"),
+            (999_499, "999kB"),
+            (999_999, "1MB"),
+            (20_500_000, "20.5MB"),
+            (u64::MAX, "18.4EB"),
+        ] {
+            assert_eq!(decimal_size(bytes), text);
+        }
+    }
 
     #[test]
     fn sizes_have_four_digits_and_a_unit() {

@@ -18,10 +18,38 @@ pub(super) fn add(suite: Suite) -> Suite {
             unkillable,
         )
         .test(
+            "rm -f of a container with a process that has ended and nobody waits for tells whose child that is",
+            &[Need::Root],
+            unreaped,
+        )
+        .test(
             "--log-level debug tells the steps of a start, and error nothing but what a command failed for",
             &[Need::Namespaces],
             log_levels,
         )
+}
+
+fn unreaped() {
+    let hoist = Hoist::new();
+    let id = hoist.detached(&[], "exec sleep 1000");
+    // Its process is a child of this command, which then waits for nobody.
+    let mut parent = hoist.spawn(&["exec", &id, "sleep", "1001"]);
+    until("it runs", || hoist.ok(&["top", &id]).contains("sleep 1001"));
+    let pid = rustix::process::Pid::from_child(&parent);
+    rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+    let error = hoist.fails(1, &["rm", "-f", &id]);
+    for words in [
+        "(sleep) has ended, and its parent, process ",
+        &format!("process {} (hoist), has not waited for it", parent.id()),
+        "let it go on where it was stopped, or end it",
+    ] {
+        assert!(error.contains(words), "{words}: {error}");
+    }
+    assert!(!error.contains("inside the kernel"), "{error}");
+    rustix::process::kill_process(pid, rustix::process::Signal::CONT).unwrap();
+    parent.wait().unwrap();
+    hoist.ok(&["rm", "-f", &id]);
+    assert_eq!(hoist.ok(&["ps", "-aq"]), "");
 }
 
 fn unkillable() -> Result<(), String> {

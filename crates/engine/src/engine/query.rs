@@ -1,8 +1,8 @@
 //! What containers are doing.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use hoist_compute::{ProcessEntry, Properties, Query, Result, State, Summary};
+use hoist_compute::{ErrorKind, ProcessEntry, Properties, Query, Result, State, Summary};
 use hoist_spec::ContainerId;
 
 use crate::{Engine, Inspect, inspect::inspect};
@@ -49,6 +49,16 @@ impl Engine {
     /// What a list shows of the container.
     pub fn summary(&self, id: &ContainerId) -> Result<Summary> {
         Ok(self.properties(id, Query::default())?.summary)
+    }
+
+    /// The container's labels, which are the annotations of its spec; none of one that is gone.
+    pub fn labels(&self, id: &ContainerId) -> Result<BTreeMap<String, String>> {
+        let spec = match self.spec(id) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(BTreeMap::new()),
+            spec => spec?,
+        };
+        let labels = spec.oci.annotations().clone().unwrap_or_default();
+        Ok(labels.into_iter().collect())
     }
 
     /// Whether the container's first process lives, paused or not.

@@ -13,6 +13,8 @@ use hoist_compute::{ComputeSystem, Error, ErrorKind, ExitStatus, Phase, Query, R
 use hoist_spec::{ContainerId, Signal};
 
 use crate::Engine;
+#[cfg(target_os = "linux")]
+use crate::unkillable::unreaped;
 
 /// How long the kernel may take to end processes after `SIGKILL` before that is reported as an error.
 pub const TERMINATE_LIMIT: Duration = Duration::from_millis(1500);
@@ -191,9 +193,12 @@ fn survivors(system: &Arc<dyn ComputeSystem>) -> Error {
     };
     let looked = Arc::clone(system);
     // Even reading of such a process can block.
-    let left = match within(LOOK_LIMIT, move || looked.properties(query)) {
-        Ok(Some(Ok(properties))) => properties.processes.unwrap_or_default(),
-        _ => Vec::new(),
+    let (first, left) = match within(LOOK_LIMIT, move || looked.properties(query)) {
+        Ok(Some(Ok(properties))) => (
+            properties.summary.pid,
+            properties.processes.unwrap_or_default(),
+        ),
+        _ => (None, Vec::new()),
     };
     let is_stuck = left.iter().any(|process| process.waits_in_kernel.is_some());
     let (kind, end) = match is_stuck {
@@ -202,6 +207,15 @@ fn survivors(system: &Arc<dyn ComputeSystem>) -> Error {
     };
     let operation = format!("end container {} by force{end}", system.id());
     let error = Error::new(kind, Phase::Operate, operation).about(system.id().as_str());
+    let unreaped = match is_stuck {
+        true => Vec::new(),
+        false => first.map_or_else(Vec::new, unreaped),
+    };
+    if !unreaped.is_empty() {
+        return error.because(unreaped.join("; ")).remedy(
+            "the container's first process ends when that parent waits: let it go on where it was stopped, or end it",
+        );
+    }
     if left.is_empty() {
         return error.remedy("try again: the processes may still be ending");
     }
@@ -218,6 +232,11 @@ fn survivors(system: &Arc<dyn ComputeSystem>) -> Error {
             left.join(", ")
         ))
         .remedy("a process that cannot be killed waits inside the kernel, mostly for a file system or device; it ends when that does")
+}
+
+#[cfg(not(target_os = "linux"))]
+fn unreaped(_first: u32) -> Vec<String> {
+    Vec::new()
 }
 
 /// Runs `work` in a thread of its own and waits for at most `limit`. Work that takes longer goes on, unattended.

@@ -1,8 +1,8 @@
 //! What a container uses, as the service tells it.
 
 use hoist_compute::{
-    CpuStatistics, ErrorKind, MemoryStatistics, Phase, ProcessEntry, Query, Result, Statistics,
-    Timestamp,
+    BlockIoStatistics, CpuStatistics, ErrorKind, MemoryStatistics, Phase, ProcessEntry, Query,
+    Result, Statistics, Timestamp,
 };
 use hoist_spec::ContainerId;
 
@@ -83,6 +83,11 @@ fn used(statistics: &properties::Statistics) -> Statistics {
             oom_kills: 0,
         }),
         pids: None,
+        network: None,
+        block_io: Some(BlockIoStatistics {
+            read_bytes: statistics.storage.read_size_bytes,
+            written_bytes: statistics.storage.write_size_bytes,
+        }),
     }
 }
 

@@ -64,6 +64,7 @@ pub(super) fn measure(
             oom_kills: 0,
         }),
         pids: Some(u64::from(used.processes.saturating_sub(hosts))),
+        ..Statistics::default()
     };
     Ok((entries, statistics))
 }

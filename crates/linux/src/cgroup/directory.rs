@@ -198,7 +198,7 @@ pub(crate) mod tests {
         }
         let record = CgroupRecord {
             directories: vec![DirectoryRecord {
-                controllers: vec!["memory".to_owned(), "freezer".to_owned()],
+                controllers: ["memory", "freezer", "blkio"].map(str::to_owned).to_vec(),
                 version,
                 path: folder.path().to_owned(),
                 identity: None,

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use hoist_compute::{CpuStatistics, MemoryStatistics, Statistics};
+use hoist_compute::{BlockIoStatistics, CpuStatistics, MemoryStatistics, Statistics};
 
 use super::{
     directory::{Directory, is_gone, value_of},
@@ -43,7 +43,18 @@ impl Cgroup {
             }))
         })?;
         let pids = self.account("pids", |directory| directory.number("pids.current"))?;
-        Ok(Statistics { cpu, memory, pids })
+        let controller = match self.v1("blkio") {
+            Some(_) => "blkio",
+            None => "io",
+        };
+        let block_io = self.account(controller, block_io_of)?;
+        Ok(Statistics {
+            cpu,
+            memory,
+            pids,
+            network: None,
+            block_io,
+        })
     }
 
     /// How many processes of the container the out-of-memory killer has killed: to be read after a process has ended
@@ -112,6 +123,37 @@ fn oom_kills_of(directory: &Directory) -> io::Result<u64> {
     }
 }
 
+/// The sums over all devices: v1's lines are `MAJOR:MINOR Read BYTES`, v2's `MAJOR:MINOR rbytes=BYTES wbytes=BYTES …`.
+fn block_io_of(directory: &Directory) -> io::Result<Option<BlockIoStatistics>> {
+    let mut used = BlockIoStatistics::default();
+    match directory.version {
+        Version::V1 => {
+            let text = directory.read("blkio.throttle.io_service_bytes_recursive")?;
+            for line in text.lines() {
+                let mut words = line.split_whitespace().skip(1);
+                let (what, bytes) = (words.next(), words.next());
+                let bytes: u64 = bytes.and_then(|bytes| bytes.parse().ok()).unwrap_or(0);
+                match what {
+                    Some("Read") => used.read_bytes += bytes,
+                    Some("Write") => used.written_bytes += bytes,
+                    _ => {}
+                }
+            }
+        }
+        Version::V2 => {
+            let text = directory.read("io.stat")?;
+            let sum = |key| -> u64 {
+                let words = text.split_whitespace();
+                let values = words.filter_map(|word| word.strip_prefix(key)?.parse::<u64>().ok());
+                values.sum()
+            };
+            used.read_bytes = sum("rbytes=");
+            used.written_bytes = sum("wbytes=");
+        }
+    }
+    Ok(Some(used))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::directory::tests::fake;
@@ -128,6 +170,10 @@ mod tests {
                 ("memory.max", "max\n"),
                 ("memory.events", "low 0\noom 2\noom_kill 1\n"),
                 ("pids.current", "3\n"),
+                (
+                    "io.stat",
+                    "8:0 rbytes=4096 wbytes=10 rios=1 wios=1 dbytes=7 dios=0\n253:1 rbytes=1 wbytes=2 rios=1 wios=1\n",
+                ),
             ],
         );
         let statistics = cgroup.statistics().unwrap();
@@ -145,6 +191,11 @@ mod tests {
             })
         );
         assert_eq!(statistics.pids, Some(3));
+        let block_io = BlockIoStatistics {
+            read_bytes: 4097,
+            written_bytes: 12,
+        };
+        assert_eq!(statistics.block_io, Some(block_io));
     }
 
     #[test]
@@ -153,8 +204,22 @@ mod tests {
         let statistics = cgroup.statistics().unwrap();
         assert_eq!(statistics.memory, None);
         assert_eq!(statistics.pids, None);
+        assert_eq!(statistics.block_io, None);
         assert_eq!(cgroup.memory_limit().unwrap(), None);
         assert_eq!(cgroup.oom_kills().unwrap(), 0);
+    }
+
+    #[test]
+    fn v1_reads_and_writes_are_summed_over_devices() {
+        let (_folder, cgroup) = fake(
+            Version::V1,
+            &[(
+                "blkio.throttle.io_service_bytes_recursive",
+                "8:0 Read 100\n8:0 Write 20\n8:0 Sync 120\n8:0 Total 120\n8:16 Read 1\n8:16 Write 2\nTotal 123\n",
+            )],
+        );
+        let block_io = cgroup.statistics().unwrap().block_io.unwrap();
+        assert_eq!((block_io.read_bytes, block_io.written_bytes), (101, 22));
     }
 
     #[test]

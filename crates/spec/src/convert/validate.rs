@@ -24,10 +24,12 @@ pub(super) fn of_any(command: &Command) -> Faults {
 }
 
 fn ids(command: &Command, faults: &mut Faults) {
-    for (field, id) in [("id", &command.id), ("name", &command.name)] {
-        if let Some(Err(error)) = given(id).map(|id| id.parse::<ContainerId>()) {
-            faults.push(Fault::new(field, error.to_string()));
-        }
+    let fault = |text| given(text).and_then(|text| text.parse::<ContainerId>().err());
+    if let Some(error) = fault(&command.id) {
+        faults.push(Fault::new("id", error.to_string()));
+    }
+    if let Some(error) = fault(&command.name) {
+        faults.push(Fault::new("name", error.as_name()));
     }
 }
 

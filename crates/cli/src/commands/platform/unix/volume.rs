@@ -6,11 +6,11 @@ use hoist::{Engine, Volume, rfc3339};
 use hoist_compute::ErrorKind;
 use serde_json::{Value, json};
 
-use crate::args::{TableFormat, VolumeAction, VolumeCommand};
+use crate::args::{VOLUME_FIELDS, VolumeAction, VolumeCommand};
 use crate::commands::{each_told, prune::agreed};
 use crate::failure::Failure;
+use crate::format::ListFormat;
 use crate::output;
-use crate::table::render;
 
 /// Makes, lists and removes volumes.
 pub(crate) fn run(command: VolumeCommand, engine: &Engine, json: bool) -> Result<u8, Failure> {
@@ -35,7 +35,7 @@ pub(crate) fn run(command: VolumeCommand, engine: &Engine, json: bool) -> Result
             output::print_json(&found, true)?;
             outcome
         }
-        VolumeAction::Ls(ls) => list(&volumes.list()?, ls.quiet, ls.format),
+        VolumeAction::Ls(ls) => list(&volumes.list()?, ls.quiet, &ls.format),
         VolumeAction::Prune(prune) => {
             if !prune.force && !agreed("Remove all volumes that no container uses?")? {
                 return Ok(1);
@@ -71,20 +71,13 @@ fn known(volume: &Volume) -> Value {
     })
 }
 
-fn list(volumes: &[Volume], quiet: bool, format: TableFormat) -> Result<u8, Failure> {
-    if format == TableFormat::Json {
-        for volume in volumes {
-            output::print_json(&known(volume), false)?;
-        }
-        return Ok(0);
-    }
-    if quiet {
+fn list(volumes: &[Volume], quiet: bool, format: &ListFormat) -> Result<u8, Failure> {
+    if quiet && !matches!(format, ListFormat::Json) {
         let names = volumes.iter().map(|volume| format!("{}\n", volume.name));
         output::print(&names.collect::<String>())?;
         return Ok(0);
     }
-    let row = |volume: &Volume| vec!["local".to_owned(), volume.name.clone()];
-    let rows: Vec<Vec<String>> = volumes.iter().map(row).collect();
-    output::print(&render(&["DRIVER", "VOLUME NAME"], &rows))?;
+    let volumes: Vec<Value> = volumes.iter().map(known).collect();
+    output::print(&VOLUME_FIELDS.write(format, &volumes)?)?;
     Ok(0)
 }
