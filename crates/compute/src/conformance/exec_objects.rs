@@ -351,6 +351,7 @@ fn its_own_account(fixture: &dyn Fixture) -> Outcome {
     let all = running.container.properties(query)?.statistics;
     let all = all.unwrap_or_default();
     ensure_eq!(own.pids, Some(1), "its processes are");
+    ensure_eq!(own.network, None, "the network that is the container's is");
     ensure_eq!(all.pids, Some(2), "those of the container are");
     let memory = own.memory.ok_or("its memory is not accounted for")?;
     ensure_eq!(memory.limit_bytes, Some(64 << 20), "its limit is");

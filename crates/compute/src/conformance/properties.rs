@@ -10,7 +10,10 @@ use super::{
         self, create, create_from, exec, expect_line, idle, new_id, refused, start, with_arguments,
     },
 };
-use crate::{ComputeSystem, ErrorKind, MemoryStatistics, OsCode, Query, State, Statistics, Stdio};
+use crate::{
+    ComputeSystem, ErrorKind, MemoryStatistics, NetworkStatistics, OsCode, Query, State,
+    Statistics, Stdio,
+};
 
 pub(super) const BEHAVIOURS: &[Behaviour] = &[
     Behaviour {
@@ -208,6 +211,11 @@ fn statistics(fixture: &dyn Fixture) -> Outcome {
         (memory_used.limit_bytes, memory_used.oom_kills),
         (None, 0),
         "limit and kills without a limit"
+    );
+    ensure_eq!(
+        used.network.unwrap_or_default(),
+        NetworkStatistics::default(),
+        "over the network of a container without interfaces went"
     );
     Ok(())
 }
