@@ -299,6 +299,15 @@ mod linux {
             made(&["ps", "--format", "{{.Labels}}"]),
             "b=x y,tier=front\n"
         );
+        // Whichever way a template asks for all that there is.
+        for template in [
+            r#"{{printf "%v" .}}"#,
+            "{{- . -}}",
+            "{{with .}}{{json .}}{{end}}",
+        ] {
+            let all = made(&["ps", "--format", template]);
+            assert!(all.contains("tier=front"), "{template}: {all}");
+        }
         let table = made(&["ps", "--format", r"table {{.Names}}\t{{.ID}}"]);
         assert_eq!(table, format!("NAMES   CONTAINER ID\nweb     {short}\n"));
         let line: Value = serde_json::from_str(&made(&["ps", "--format", "{{json .}}"])).unwrap();

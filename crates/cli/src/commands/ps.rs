@@ -9,7 +9,7 @@ use super::selection::Selection;
 use crate::age::{age, words};
 use crate::args::Ps;
 use crate::failure::Failure;
-use crate::format::Fields;
+use crate::format::{Fields, ListFormat};
 use crate::{output, table};
 
 /// How much of an id and of a command is shown.
@@ -43,13 +43,14 @@ pub(crate) fn run(ps: &Ps, engine: &Engine) -> Result<u8, Failure> {
         output::print(&ids)?;
         return Ok(0);
     }
-    let takes_labels = ps.format.may_use("Labels");
+    let is_table = matches!(ps.format, ListFormat::Table);
     let containers: Vec<Value> = listed
         .iter()
         .map(|container| {
-            let labels = match takes_labels {
-                true => labels(engine, container)?,
-                false => String::new(),
+            // The usual table has none, and they are in another file than all else.
+            let labels = match is_table {
+                true => String::new(),
+                false => labels(engine, container)?,
             };
             Ok(fields(container, labels, ps))
         })

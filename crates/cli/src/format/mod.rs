@@ -26,17 +26,6 @@ pub(crate) enum ListFormat {
     TableTemplate(Template),
 }
 
-impl ListFormat {
-    /// Whether what is written may depend on the field, other than in the usual table.
-    pub(crate) fn may_use(&self, field: &str) -> bool {
-        match self {
-            Self::Table => false,
-            Self::Json => true,
-            Self::Template(template) | Self::TableTemplate(template) => template.may_use(field),
-        }
-    }
-}
-
 /// The ways to write a report.
 #[derive(Clone, Debug)]
 pub(crate) enum ReportFormat {

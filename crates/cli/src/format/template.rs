@@ -35,12 +35,6 @@ impl Template {
         self.fill_in(&parsed, headings)
     }
 
-    /// Whether what it makes may depend on the field.
-    pub(crate) fn may_use(&self, field: &str) -> bool {
-        let takes_all = ["{{.}}", "{{ . }}", "json .", ". |", "$"];
-        self.text.contains(field) || takes_all.iter().any(|all| self.text.contains(all))
-    }
-
     fn fill_in(&self, parsed: &gotmpl::Template, data: &Json) -> Result<String, Failure> {
         let failed = |error: TemplateError| {
             let what = match error {
@@ -216,19 +210,5 @@ mod tests {
         let headings = json!({"ID": "Process id", "Name": "Name"});
         let filled = template.fill_headings(&headings).unwrap();
         assert_eq!(filled, "Process id\tName Process id");
-    }
-
-    #[test]
-    fn a_field_that_a_template_does_not_use_need_not_be_known() {
-        for (template, uses) in [
-            ("{{.ID}}", false),
-            ("{{.Labels}}", true),
-            ("{{json .}}", true),
-            ("{{. | json}}", true),
-            ("{{ . }}", true),
-            ("{{$.Labels}}", true),
-        ] {
-            assert_eq!(Template::new(template).unwrap().may_use("Labels"), uses);
-        }
     }
 }
