@@ -2,10 +2,8 @@
 
 use clap::{Args, ValueEnum};
 
-use crate::commands::{PS_FIELDS, STATS_FIELDS};
-use crate::format::{
-    ListFormat, ReportFormat, inspect_format, list_format, report_format, report_help,
-};
+use super::format::{InspectOptions, ListOptions};
+use crate::format::{ListedContainers, ListedUsage, ReportFormat, report_format, report_help};
 
 /// The ways to write a list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -49,32 +47,15 @@ pub(crate) struct Ps {
     /// Cut nothing short
     #[arg(long)]
     pub no_trunc: bool,
-    /// How to write the list: table, json or a template ({{.ID}})
-    #[arg(
-        long,
-        value_name = "FORMAT",
-        value_parser = list_format(),
-        hide_possible_values = true,
-        default_value = "table",
-        long_help = PS_FIELDS.help()
-    )]
-    pub format: ListFormat,
+    #[command(flatten)]
+    pub list: ListOptions<ListedContainers>,
 }
 
 /// `hoist inspect`.
 #[derive(Args, Debug)]
 pub(crate) struct Inspect {
-    /// How to write it: json or a template ({{.State.Status}})
-    #[arg(
-        short,
-        long,
-        value_name = "FORMAT",
-        value_parser = inspect_format(),
-        hide_possible_values = true,
-        default_value = "json",
-        long_help = report_help("json", "one container after the other, as JSON has it")
-    )]
-    pub format: ReportFormat,
+    #[command(flatten)]
+    pub written: InspectOptions,
     /// Containers to show
     #[arg(value_name = "CONTAINER", required = true)]
     pub containers: Vec<String>,
@@ -219,16 +200,8 @@ pub(crate) struct Stats {
     /// Cut no id short
     #[arg(long)]
     pub no_trunc: bool,
-    /// How to write the list: table, json or a template ({{.ID}})
-    #[arg(
-        long,
-        value_name = "FORMAT",
-        value_parser = list_format(),
-        hide_possible_values = true,
-        default_value = "table",
-        long_help = STATS_FIELDS.help()
-    )]
-    pub format: ListFormat,
+    #[command(flatten)]
+    pub list: ListOptions<ListedUsage>,
     /// Containers to show; all that run where none is named
     #[arg(value_name = "CONTAINER")]
     pub containers: Vec<String>,

@@ -16,6 +16,7 @@
 mod containers;
 mod exec;
 mod files;
+mod format;
 mod mounts;
 mod process;
 mod run;
@@ -38,7 +39,7 @@ pub(crate) use containers::{
 pub(crate) use exec::{Exec, Further};
 pub(crate) use files::{Cp, Diff, Export};
 pub(crate) use mounts::{
-    MountAction, MountAdd, MountCommand, MountRm, VOLUME_FIELDS, VolumeAction, VolumeCommand,
+    MountAction, MountAdd, MountCommand, MountRm, VolumeAction, VolumeCommand, VolumeLs,
 };
 pub(crate) use process::{
     AttachProcess, LsProcesses, ProcessAction, ProcessGroup, ResizeProcess, StartProcess,

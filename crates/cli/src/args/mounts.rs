@@ -2,21 +2,8 @@
 
 use clap::{Args, Subcommand};
 
-use crate::format::{Fields, ListFormat, list_format};
-
-/// What there is to be told of a volume in a list.
-pub(crate) const VOLUME_FIELDS: Fields = Fields {
-    all: &[
-        ("Name", "VOLUME NAME"),
-        ("Driver", "DRIVER"),
-        ("Scope", "SCOPE"),
-        ("Mountpoint", "MOUNTPOINT"),
-        ("Labels", "LABELS"),
-        ("CreatedAt", "CREATED AT"),
-        ("Options", "OPTIONS"),
-    ],
-    shown: &["Driver", "Name"],
-};
+use super::format::ListOptions;
+use crate::format::ListedVolumes;
 
 /// `hoist mount`.
 #[derive(Args, Debug)]
@@ -125,16 +112,8 @@ pub(crate) struct VolumeLs {
     /// Show names alone
     #[arg(short, long)]
     pub quiet: bool,
-    /// How to write the list
-    #[arg(
-        long,
-        value_name = "FORMAT",
-        value_parser = list_format(),
-        hide_possible_values = true,
-        default_value = "table",
-        long_help = VOLUME_FIELDS.help()
-    )]
-    pub format: ListFormat,
+    #[command(flatten)]
+    pub list: ListOptions<ListedVolumes>,
 }
 
 /// `hoist volume prune`.

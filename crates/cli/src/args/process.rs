@@ -3,8 +3,8 @@
 use clap::{Args, Subcommand};
 
 use super::exec::Further;
-use crate::commands::{PROCESS_FIELDS, STATS_FIELDS};
-use crate::format::{ListFormat, ReportFormat, inspect_format, list_format, report_help};
+use super::format::{InspectOptions, ListOptions};
+use crate::format::{ListedProcesses, ListedUsage};
 
 /// `hoist process`.
 #[derive(Args, Debug)]
@@ -53,17 +53,8 @@ pub(crate) struct Processes {
 /// `hoist process inspect`.
 #[derive(Args, Debug)]
 pub(crate) struct InspectProcesses {
-    /// How to write it: json or a template ({{.Pid}})
-    #[arg(
-        short,
-        long,
-        value_name = "FORMAT",
-        value_parser = inspect_format(),
-        hide_possible_values = true,
-        default_value = "json",
-        long_help = report_help("json", "one process after the other, as JSON has it")
-    )]
-    pub format: ReportFormat,
+    #[command(flatten)]
+    pub written: InspectOptions,
     #[command(flatten)]
     pub which: Processes,
 }
@@ -96,16 +87,8 @@ pub(crate) struct LsProcesses {
     /// Cut nothing short
     #[arg(long)]
     pub no_trunc: bool,
-    /// How to write the list: table, json or a template ({{.ID}})
-    #[arg(
-        long,
-        value_name = "FORMAT",
-        value_parser = list_format(),
-        hide_possible_values = true,
-        default_value = "table",
-        long_help = PROCESS_FIELDS.help()
-    )]
-    pub format: ListFormat,
+    #[command(flatten)]
+    pub list: ListOptions<ListedProcesses>,
     /// Container whose processes to list; otherwise those of all
     #[arg(value_name = "CONTAINER")]
     pub container: Option<String>,
@@ -148,16 +131,8 @@ pub(crate) struct StatsProcesses {
     /// Cut no id short
     #[arg(long)]
     pub no_trunc: bool,
-    /// How to write the list: table, json or a template ({{.ID}})
-    #[arg(
-        long,
-        value_name = "FORMAT",
-        value_parser = list_format(),
-        hide_possible_values = true,
-        default_value = "table",
-        long_help = STATS_FIELDS.help()
-    )]
-    pub format: ListFormat,
+    #[command(flatten)]
+    pub list: ListOptions<ListedUsage>,
     /// Processes to show; all that run where none is named
     #[arg(value_name = "PROCESS")]
     pub processes: Vec<String>,

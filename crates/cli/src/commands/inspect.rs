@@ -12,9 +12,12 @@ use crate::output;
 
 /// Writes all that is known of containers.
 pub(crate) fn run(inspect: &Inspect, engine: &Engine, json: bool) -> Result<u8, Failure> {
-    show(&inspect.containers, &inspect.format, json, |reference| {
-        Ok(engine.inspect(&engine.resolve(reference)?)?)
-    })
+    show(
+        &inspect.containers,
+        &inspect.written.format,
+        json,
+        |reference| Ok(engine.inspect(&engine.resolve(reference)?)?),
+    )
 }
 
 /// Looks at each thing, and writes what was found: one JSON array, or what a template makes of each.

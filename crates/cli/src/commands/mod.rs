@@ -30,9 +30,6 @@ use crate::failure::Failure;
 use crate::{log, output};
 
 pub(crate) use platform::{LACKS, leave, mode};
-pub(crate) use process::PROCESS_FIELDS;
-pub(crate) use ps::PS_FIELDS;
-pub(crate) use stats::STATS_FIELDS;
 
 /// Does what the command line asks for; the result is the exit code.
 pub(crate) fn carry_out(invocation: Invocation) -> Result<i32, Failure> {

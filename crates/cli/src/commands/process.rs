@@ -12,22 +12,7 @@ use crate::args::{LsProcesses, ProcessAction, StatsProcesses, Stop};
 use crate::commands::ps::{SHORT_COMMAND, SHORT_ID, status_of};
 use crate::commands::{exec, inspect, kill, stats, stop};
 use crate::failure::Failure;
-use crate::format::Fields;
 use crate::{output, table};
-
-/// What there is to be told of a process in a list.
-pub(crate) const PROCESS_FIELDS: Fields = Fields {
-    all: &[
-        ("ID", "PROCESS ID"),
-        ("ContainerID", "CONTAINER ID"),
-        ("Command", "COMMAND"),
-        ("CreatedAt", "CREATED AT"),
-        ("RunningFor", "CREATED"),
-        ("State", "STATE"),
-        ("Status", "STATUS"),
-    ],
-    shown: &["ID", "ContainerID", "Command", "RunningFor", "Status"],
-};
 
 /// Does what the command line asks for; the result is the exit code.
 pub(crate) fn run(action: ProcessAction, engine: &Engine, json: bool) -> Result<i32, Failure> {
@@ -41,11 +26,12 @@ pub(crate) fn run(action: ProcessAction, engine: &Engine, json: bool) -> Result<
             Ok(0)
         }
         ProcessAction::Ls(list) => ls(&list, engine),
-        ProcessAction::Inspect(given) => {
-            inspect::show(&given.which.processes, &given.format, json, |reference| {
-                Ok(one(&engine.resolve_exec(reference)?, engine)?)
-            })
-        }
+        ProcessAction::Inspect(given) => inspect::show(
+            &given.which.processes,
+            &given.written.format,
+            json,
+            |reference| Ok(one(&engine.resolve_exec(reference)?, engine)?),
+        ),
         ProcessAction::Attach(given) => platform::process::attach(&given, engine),
         ProcessAction::Resize(given) => platform::process::resize(&given, engine),
         ProcessAction::Stats(given) => show_stats(&given, engine),
@@ -139,7 +125,7 @@ fn ls(list: &LsProcesses, engine: &Engine) -> Result<u8, Failure> {
         })
     };
     let processes: Vec<Value> = found.iter().map(fields).collect();
-    output::print(&PROCESS_FIELDS.write(&list.format, &processes)?)?;
+    output::print(&list.list.write(&processes)?)?;
     Ok(0)
 }
 
@@ -201,7 +187,7 @@ fn show_stats(given: &StatsProcesses, engine: &Engine) -> Result<u8, Failure> {
     std::thread::sleep(stats::SAMPLE);
     let now = sample(&which, engine, false)?;
     let used = stats::used(given.no_trunc, &now, &before);
-    output::print(&stats::STATS_FIELDS.write(&given.format, &used)?)?;
+    output::print(&given.list.write(&used)?)?;
     Ok(0)
 }
 

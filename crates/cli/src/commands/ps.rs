@@ -9,27 +9,12 @@ use super::selection::Selection;
 use crate::age::{age, words};
 use crate::args::Ps;
 use crate::failure::Failure;
-use crate::format::{Fields, ListFormat};
+use crate::format::ListFormat;
 use crate::{output, table};
 
 /// How much of an id and of a command is shown.
 pub(crate) const SHORT_ID: usize = 12;
 pub(crate) const SHORT_COMMAND: usize = 20;
-
-/// What there is to be told of a container in a list.
-pub(crate) const PS_FIELDS: Fields = Fields {
-    all: &[
-        ("ID", "CONTAINER ID"),
-        ("Command", "COMMAND"),
-        ("CreatedAt", "CREATED AT"),
-        ("RunningFor", "CREATED"),
-        ("State", "STATE"),
-        ("Status", "STATUS"),
-        ("Names", "NAMES"),
-        ("Labels", "LABELS"),
-    ],
-    shown: &["ID", "Command", "RunningFor", "Status", "Names"],
-};
 
 /// Lists the containers.
 pub(crate) fn run(ps: &Ps, engine: &Engine) -> Result<u8, Failure> {
@@ -43,7 +28,7 @@ pub(crate) fn run(ps: &Ps, engine: &Engine) -> Result<u8, Failure> {
         output::print(&ids)?;
         return Ok(0);
     }
-    let is_table = matches!(ps.format, ListFormat::Table);
+    let is_table = matches!(ps.list.format, ListFormat::Table);
     let containers: Vec<Value> = listed
         .iter()
         .map(|container| {
@@ -55,7 +40,7 @@ pub(crate) fn run(ps: &Ps, engine: &Engine) -> Result<u8, Failure> {
             Ok(fields(container, labels, ps))
         })
         .collect::<Result<_, Failure>>()?;
-    output::print(&PS_FIELDS.write(&ps.format, &containers)?)?;
+    output::print(&ps.list.write(&containers)?)?;
     Ok(0)
 }
 

@@ -13,31 +13,13 @@ use serde_json::Value;
 use super::ps::SHORT_ID;
 use crate::args::Stats;
 use crate::failure::Failure;
-use crate::format::{Fields, ListFormat};
+use crate::format::ListFormat;
 use crate::output;
 
 /// How long between two looks.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// Over how long processor time is measured where it is shown once.
 pub(crate) const SAMPLE: Duration = Duration::from_millis(500);
-
-/// What there is to be told of what a container uses.
-pub(crate) const STATS_FIELDS: Fields = Fields {
-    all: &[
-        ("ID", "CONTAINER ID"),
-        ("Container", "CONTAINER"),
-        ("Name", "NAME"),
-        ("CPUPerc", "CPU %"),
-        ("MemUsage", "MEM USAGE / LIMIT"),
-        ("MemPerc", "MEM %"),
-        ("NetIO", "NET I/O"),
-        ("BlockIO", "BLOCK I/O"),
-        ("PIDs", "PIDS"),
-    ],
-    shown: &[
-        "ID", "Name", "CPUPerc", "MemUsage", "MemPerc", "NetIO", "BlockIO", "PIDs",
-    ],
-};
 
 /// Shows what containers use.
 pub(crate) fn run(stats: &Stats, engine: &Engine) -> Result<u8, Failure> {
@@ -48,14 +30,14 @@ pub(crate) fn run(stats: &Stats, engine: &Engine) -> Result<u8, Failure> {
         .collect::<Result<_, _>>()?;
     let mut before = Sample::take(engine, &named, true)?;
     let is_table = matches!(
-        stats.format,
+        stats.list.format,
         ListFormat::Table | ListFormat::TableTemplate(_)
     );
     let clears = is_table && !stats.no_stream && stdout().is_terminal();
     loop {
         std::thread::sleep(if stats.no_stream { SAMPLE } else { INTERVAL });
         let now = Sample::take(engine, &named, stats.no_stream)?;
-        let text = STATS_FIELDS.write(&stats.format, &used(stats.no_trunc, &now, &before))?;
+        let text = stats.list.write(&used(stats.no_trunc, &now, &before))?;
         // The cursor home, each line cleared to its end, and what is below.
         let text = match clears {
             true => format!("\x1b[H{}\x1b[J", text.replace('\n', "\x1b[K\n")),
@@ -101,7 +83,7 @@ impl Sample {
     }
 }
 
-/// What was used between two moments; each is an object with [`STATS_FIELDS`].
+/// What was used between two moments; each is an object with the fields of [`crate::format::ListedUsage`].
 pub(crate) fn used(whole_ids: bool, now: &Sample, before: &Sample) -> Vec<Value> {
     let earlier: HashMap<&ContainerId, u64> = before
         .usages

@@ -1,6 +1,7 @@
 //! How lists and reports are written: for people, as JSON, or by a template of the caller's, as docker has it.
 
 mod functions;
+mod listed;
 mod template;
 
 use std::ffi::OsStr;
@@ -8,6 +9,7 @@ use std::ffi::OsStr;
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use serde_json::Value;
 
+pub(crate) use listed::{Listed, ListedContainers, ListedProcesses, ListedUsage, ListedVolumes};
 pub(crate) use template::Template;
 
 use crate::failure::Failure;

@@ -6,7 +6,7 @@ use hoist::{Engine, Volume, rfc3339};
 use hoist_compute::ErrorKind;
 use serde_json::{Value, json};
 
-use crate::args::{VOLUME_FIELDS, VolumeAction, VolumeCommand};
+use crate::args::{VolumeAction, VolumeCommand, VolumeLs};
 use crate::commands::{each_told, prune::agreed};
 use crate::failure::Failure;
 use crate::format::ListFormat;
@@ -35,7 +35,7 @@ pub(crate) fn run(command: VolumeCommand, engine: &Engine, json: bool) -> Result
             output::print_json(&found, true)?;
             outcome
         }
-        VolumeAction::Ls(ls) => list(&volumes.list()?, ls.quiet, &ls.format),
+        VolumeAction::Ls(ls) => list(&volumes.list()?, &ls),
         VolumeAction::Prune(prune) => {
             if !prune.force && !agreed("Remove all volumes that no container uses?")? {
                 return Ok(1);
@@ -71,13 +71,13 @@ fn known(volume: &Volume) -> Value {
     })
 }
 
-fn list(volumes: &[Volume], quiet: bool, format: &ListFormat) -> Result<u8, Failure> {
-    if quiet && !matches!(format, ListFormat::Json) {
+fn list(volumes: &[Volume], asked: &VolumeLs) -> Result<u8, Failure> {
+    if asked.quiet && !matches!(asked.list.format, ListFormat::Json) {
         let names = volumes.iter().map(|volume| format!("{}\n", volume.name));
         output::print(&names.collect::<String>())?;
         return Ok(0);
     }
     let volumes: Vec<Value> = volumes.iter().map(known).collect();
-    output::print(&VOLUME_FIELDS.write(format, &volumes)?)?;
+    output::print(&asked.list.write(&volumes)?)?;
     Ok(0)
 }
