@@ -37,12 +37,9 @@ mod on_windows {
         calls::{HcsCalls, Limits},
         sys::Vmcompute,
     };
-    use hoist_spec::{
-        ConsoleSize, ContainerId, ContainerSpec, ProcessSpec, RootSource, SeccompPolicy, Signal,
-        StopPolicy,
-    };
+    use hoist_spec::{ConsoleSize, ContainerId, ContainerSpec, ProcessSpec, RootSource, Signal};
     use hoist_testing::{
-        full,
+        full, unfiltered,
         windows::{Double, Usage},
     };
     use libtest_mimic::{Arguments, Completion, Trial};
@@ -199,15 +196,7 @@ mod on_windows {
     fn spec(arguments: &[&str]) -> ContainerSpec {
         let oci =
             json!({"ociVersion": "1.2.0", "root": {"path": "C:\\"}, "process": process(arguments)});
-        ContainerSpec {
-            oci: serde_json::from_value(oci).unwrap(),
-            root: RootSource::Directory("C:\\".into()),
-            user: None,
-            groups: Vec::new(),
-            seccomp: SeccompPolicy::Unconfined,
-            init: false,
-            stop: StopPolicy::default(),
-        }
+        unfiltered(oci, RootSource::Directory("C:\\".into()))
     }
 
     fn further(arguments: &[&str]) -> ProcessSpec {

@@ -18,21 +18,14 @@ mod linux {
 
     use hoist_compute::{ComputeService, ErrorKind, State, Stdio, Stream};
     use hoist_host::{HostOptions, HostService};
-    use hoist_spec::{ContainerSpec, RootSource, SeccompPolicy, StopPolicy};
+    use hoist_spec::{ContainerSpec, RootSource, SeccompPolicy};
+    use hoist_testing::unfiltered;
     use serde_json::{Value, json};
 
     const DEADLINE: Duration = Duration::from_secs(60);
 
     fn spec_of(oci: Value) -> ContainerSpec {
-        ContainerSpec {
-            oci: serde_json::from_value(oci).unwrap(),
-            root: RootSource::Unisolated,
-            user: None,
-            groups: Vec::new(),
-            seccomp: SeccompPolicy::Unconfined,
-            init: false,
-            stop: StopPolicy::default(),
-        }
+        unfiltered(oci, RootSource::Unisolated)
     }
 
     /// A container that runs a line of the shell, with this mark in its environment.

@@ -18,6 +18,7 @@
 )]
 
 mod bounds;
+mod unfiltered;
 #[cfg(windows)]
 pub mod windows;
 
@@ -55,3 +56,4 @@ pub use suite::Suite;
 pub use swapper::Swapper;
 #[cfg(target_os = "linux")]
 pub use terminal::{Modes, Terminal};
+pub use unfiltered::unfiltered;

@@ -9,6 +9,7 @@ use hoist_spec::{
 use serde_json::{Value, json};
 
 use crate::probe::{self, sys};
+use crate::unfiltered;
 
 /// The capabilities docker gives (its documentation, "Runtime privilege and Linux capabilities").
 const CAPABILITIES: [&str; 14] = [
@@ -56,15 +57,7 @@ pub fn without_isolation(root: &Path, tag: &str, probe: &[&str]) -> ContainerSpe
         "ociVersion": "1.2.0",
         "process": process_without_isolation_json(root, tag, probe),
     });
-    ContainerSpec {
-        oci: serde_json::from_value(oci).unwrap(),
-        root: RootSource::Unisolated,
-        user: None,
-        groups: Vec::new(),
-        seccomp: SeccompPolicy::Unconfined,
-        init: false,
-        stop: StopPolicy::default(),
-    }
+    unfiltered(oci, RootSource::Unisolated)
 }
 
 /// A further process of such a container.

@@ -8,7 +8,8 @@ use hoist_hcs::{
     calls::{HcsCalls, HcsExports, Limits},
     sys::Vmcompute,
 };
-use hoist_spec::{ContainerSpec, RootSource, SeccompPolicy, StopPolicy};
+use hoist_spec::{ContainerSpec, RootSource};
+use hoist_testing::unfiltered;
 use serde_json::json;
 
 use crate::cases::Case;
@@ -35,15 +36,7 @@ pub(crate) fn spec(arguments: &[&str]) -> ContainerSpec {
         "ociVersion": "1.2.0", "root": {"path": "C:\\"},
         "process": {"args": arguments, "cwd": "C:\\", "user": {"uid": 0, "gid": 0}},
     });
-    ContainerSpec {
-        oci: serde_json::from_value(oci).unwrap(),
-        root: RootSource::Directory("C:\\".into()),
-        user: None,
-        groups: Vec::new(),
-        seccomp: SeccompPolicy::Unconfined,
-        init: false,
-        stop: StopPolicy::default(),
-    }
+    unfiltered(oci, RootSource::Directory("C:\\".into()))
 }
 
 fn a_missing_layer(double: &Path) {

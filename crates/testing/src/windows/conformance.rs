@@ -16,7 +16,7 @@ use hoist_compute::{
     ComputeService, Readiness,
     conformance::{self, Ability, Fixture, Outcome},
 };
-use hoist_spec::{ContainerSpec, ProcessSpec, RootSource, SeccompPolicy, StopPolicy};
+use hoist_spec::{ContainerSpec, ProcessSpec, RootSource};
 use libtest_mimic::{Arguments, Completion, Trial};
 use serde_json::{Value, json};
 use windows_sys::Win32::{
@@ -29,7 +29,7 @@ use super::{
     layers::{self, Layers},
     probe,
 };
-use crate::{full, hangs_after};
+use crate::{full, hangs_after, unfiltered};
 
 /// A behaviour that has not ended by then hangs; under Wine the longest take a minute.
 const HANGS_AFTER: Duration = Duration::from_secs(600);
@@ -254,15 +254,7 @@ impl Fixture for Place {
                 RootSource::Directory(PathBuf::from(&self.root))
             }
         };
-        ContainerSpec {
-            oci: serde_json::from_value(oci).unwrap(),
-            root,
-            user: None,
-            groups: Vec::new(),
-            seccomp: SeccompPolicy::Unconfined,
-            init: false,
-            stop: StopPolicy::default(),
-        }
+        unfiltered(oci, root)
     }
 
     fn path(&self, path: &str) -> String {
