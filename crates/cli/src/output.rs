@@ -8,12 +8,18 @@ use crate::failure::Failure;
 
 /// Writes `text` as it is.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    print_to_reader(text).map(drop)
+}
+
+/// As [`print`], and tells whether there is still a reader.
+pub(crate) fn print_to_reader(text: &str) -> Result<bool, Failure> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::message(format!(
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Failure::message(format!(
             "write to standard output: {error}"
         ))),
-        _ => Ok(()),
     }
 }
 

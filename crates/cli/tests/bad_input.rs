@@ -248,6 +248,12 @@ mod linux {
         );
         ran.failed_with(125, &["--memory", "--cpus", "--pids-limit"]);
         assert_eq!(ran.stderr.lines().count(), 3, "{}", ran.stderr);
+        let options = ["--sysctl", "a=b", "-u", "4294967296", "-w", "rel"];
+        let ran = hoist.run(&options, &["exit", "0"]);
+        ran.failed_with(125, &["--sysctl", "--user", "--workdir"]);
+        // An unset variable of a shell: not the default root.
+        let words = ["run", "--rm", "--rootfs", "", "--", "true"];
+        hoist.hoist(&words).failed_with(125, &["--rootfs", "empty"]);
     }
 
     fn contradictions(hoist: &Hoist) {

@@ -42,6 +42,12 @@ mod linux {
             run: powerless_outside,
         },
         Case {
+            name: "--privileged gives an ordinary user's container every capability in its user namespace",
+            by: User,
+            needs: &[],
+            run: privileged,
+        },
+        Case {
             name: "a user that is not mapped is refused by number and by name",
             by: User,
             needs: &[],
@@ -136,6 +142,17 @@ mod linux {
         );
         let calls: std::collections::BTreeMap<String, i32> = ran.json();
         assert!(calls.values().all(|errno| *errno != 0), "{calls:?}");
+    }
+
+    fn privileged(hoist: &Hoist) {
+        let with = |option: &[&str]| {
+            let program = ["--", "grep", "^Cap[PEB]", "/proc/self/status"];
+            let words = [&["run", "--rm"], option, &program].concat();
+            hoist.hoist(&words).succeeded()
+        };
+        let all = with(&["--cap-add", "ALL"]);
+        assert_eq!(with(&["--privileged"]), all);
+        assert_ne!(with(&[]), all);
     }
 
     fn other_ids(hoist: &Hoist) {

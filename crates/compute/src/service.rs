@@ -140,8 +140,8 @@ pub trait ComputeSystem: Send + Sync {
 
     /// Makes a container that has ended ready to be started once more: it is `Created` again, with the same id and spec.
     ///
-    /// Whoever still waits for the run that has ended gets its status, never that of a later one. A container that is not
-    /// `Stopped` gives `InvalidState`.
+    /// Whoever still waits for the run that has ended gets its status, never that of a later one. Where the start after it fails, a backend
+    /// may take it back: the container is then `Stopped` again, with that status. One that is not `Stopped` gives `InvalidState`.
     fn reset(&self) -> Result<()> {
         Err(unsupported("start once more", self.id()))
     }
@@ -150,25 +150,15 @@ pub trait ComputeSystem: Send + Sync {
     /// or [`ComputeSystem::remove_mount`]. The destination is resolved within its root and made where it is missing; one at
     /// which a mount was added before is `AlreadyExists`.
     fn add_mount(&self, mount: &Mount) -> Result<()> {
-        Err(Error::new(
-            ErrorKind::Unsupported,
-            Phase::Operate,
-            format!(
-                "add a mount at {} of container {}",
-                mount.destination().display(),
-                self.id()
-            ),
-        ))
+        let what = format!("add a mount at {} of", mount.destination().display());
+        Err(unsupported(&what, self.id()))
     }
 
     /// Takes a mount away that [`ComputeSystem::add_mount`] has added at this destination. Where none was, `NotFound`; where
     /// something else is by now, `InvalidState`, and that stays.
     fn remove_mount(&self, target: &Path) -> Result<()> {
-        Err(Error::new(
-            ErrorKind::Unsupported,
-            Phase::Operate,
-            format!("remove the mount at {}", target.display()),
-        ))
+        let what = format!("remove the mount at {} of", target.display());
+        Err(unsupported(&what, self.id()))
     }
 
     /// The mounts that were added since its start and not removed.
@@ -178,21 +168,13 @@ pub trait ComputeSystem: Send + Sync {
 
     /// Opens its root file system for copying. A container that does not run must have one that was kept.
     fn files(&self) -> Result<Box<dyn RootFiles + '_>> {
-        Err(Error::new(
-            ErrorKind::Unsupported,
-            Phase::Operate,
-            format!("copy files of container {}", self.id()),
-        ))
+        Err(unsupported("copy files of", self.id()))
     }
 
     /// What it has changed in its layers, sorted by path. A container without a writable layer of its own gives
     /// `Unsupported`.
     fn changes(&self) -> Result<Vec<Change>> {
-        Err(Error::new(
-            ErrorKind::Unsupported,
-            Phase::Operate,
-            format!("look for changes in container {}", self.id()),
-        ))
+        Err(unsupported("look for changes in", self.id()))
     }
 
     /// Removes the container and all that was made for it. A container that runs gives `InvalidState`; deleting
@@ -206,6 +188,8 @@ fn unsupported(what: &str, id: &ContainerId) -> Error {
         Phase::Operate,
         format!("{what} container {id}"),
     )
+    .because("containers of its kind cannot")
+    .remedy("see `hoist info` for what each kind can")
 }
 
 /// A further process of a container as an object: it is made, started once, and there for whoever asks until it is deleted.

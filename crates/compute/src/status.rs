@@ -111,9 +111,11 @@ impl ExitStatus {
         }
     }
 
-    /// As a shell reports it: the code, 128 + the signal's number, or 255 where it is unknown (never 0).
+    /// As a shell reports it: the code, 128 + the signal's number, 124 where its time was over (timeout(1)), or 255 where it is
+    /// unknown (never 0).
     pub fn shell_code(&self) -> i32 {
         match (self.code, self.signal) {
+            _ if self.timed_out => 124,
             (Some(code), _) => code,
             (None, Some(signal)) => 128 + signal.number(),
             (None, None) => 255,

@@ -31,11 +31,13 @@ pub(crate) fn oom_kill_of_process(own: &Cgroup, container: Option<&Cgroup>) -> O
 
 /// The error for a process that was killed before it could execute its program, because its memory is limited to less than
 /// that takes.
-pub(crate) fn too_little_memory(cgroup: &Cgroup) -> Option<Error> {
+pub(crate) fn too_little_memory(cgroup: &Cgroup, asked: Option<i64>) -> Option<Error> {
     if cgroup.oom_kills().ok()? == 0 {
         return None;
     }
-    let operation = match cgroup.memory_limit().ok().flatten() {
+    // The kernel keeps whole pages: of a limit below one it tells none.
+    let asked = asked.and_then(|asked| u64::try_from(asked).ok());
+    let operation = match asked.or_else(|| cgroup.memory_limit().ok().flatten()) {
         Some(limit) => format!("start the process within a memory limit of {limit} bytes"),
         None => "start the process within the memory limit above it".to_owned(),
     };

@@ -3,8 +3,8 @@
 //! One folder per container, with files that are written once, each as a whole, and never changed: `config.json`, the spec
 //! it was made from; `state.json`, which makes the container known; `process.json`, when its process is let go;
 //! `exit.json`, when that has ended. When the container is to be started once more, these two go away and `last-run.json`
-//! takes their place, for those who still wait for that run. `mounts.json` alone is written anew, when mounts are added or
-//! removed. A resource is written down before it is made. A file that is torn, foreign or of a newer version is an error and
+//! takes their place, for those who still wait for that run; where that start fails they come back. `config.json` is written
+//! anew when limits are changed, `mounts.json` when mounts are added or removed. A resource is written down before it is made. A file that is torn, foreign or of a newer version is an error and
 //! stays as it is. Below `execs` the same files tell of the container's execs.
 
 use std::fs::{self, DirBuilder, File};
@@ -102,7 +102,7 @@ pub(crate) struct Released {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct LastRun {
-    process: ProcessIdentity,
+    released: Released,
     exit: ExitStatus,
 }
 
@@ -228,8 +228,9 @@ impl Folder {
     }
 
     /// Makes the container one that was not started: what is known of its run is kept for those who still wait for it.
-    pub(crate) fn begin_again(&self, process: ProcessIdentity, exit: ExitStatus) -> Result<()> {
-        self.write(LAST_RUN, &LastRun { process, exit })?
+    pub(crate) fn begin_again(&self, released: &Released, exit: ExitStatus) -> Result<()> {
+        let released = released.clone();
+        self.write(LAST_RUN, &LastRun { released, exit })?
             .publish()?;
         // In this order, no reader ever sees a process without its exit.
         for name in [PROCESS, EXIT] {
@@ -240,11 +241,22 @@ impl Folder {
         Ok(())
     }
 
+    /// Takes that back where there was such a run: the container is one that has ended again, as it did.
+    pub(crate) fn take_back_beginning(&self) -> Result<()> {
+        let last: Option<LastRun> = optional(self.read(LAST_RUN))?;
+        if let Some(LastRun { released, exit }) = last {
+            // The exit first, as in `begin_again`.
+            self.write(EXIT, &exit)?.publish()?;
+            self.write(PROCESS, &released)?.publish()?;
+        }
+        Ok(())
+    }
+
     /// How the run with this process ended, where it was the last but one.
     pub(crate) fn exit_of_last_run(&self, process: ProcessIdentity) -> Result<Option<ExitStatus>> {
         let last: Option<LastRun> = optional(self.read(LAST_RUN))?;
         Ok(last
-            .filter(|last| last.process == process)
+            .filter(|last| last.released.process == process)
             .map(|last| last.exit))
     }
 
@@ -321,7 +333,16 @@ impl Folder {
         .remedy("use the Hoist that made it"))
     }
 
+    /// Writes another spec down: [`Draft::publish`] makes it the container's.
+    pub(crate) fn draft_spec(&self, spec: serde_json::Result<String>) -> Result<Draft> {
+        self.write_text(CONFIG, spec)
+    }
+
     fn write(&self, name: &'static str, content: &impl Serialize) -> Result<Draft> {
+        self.write_text(name, serde_json::to_string(content))
+    }
+
+    fn write_text(&self, name: &'static str, text: serde_json::Result<String>) -> Result<Draft> {
         // Beside the file, so that the rename is within one file system; by thread, so that two writers never share one.
         let draft = Draft {
             path: self.0.join(name),
@@ -329,7 +350,7 @@ impl Folder {
                 .0
                 .join(format!(".{name}.{:?}", std::thread::current().id())),
         };
-        write_file(&draft.draft, &draft.path, serde_json::to_string(content))?;
+        write_file(&draft.draft, &draft.path, text)?;
         Ok(draft)
     }
 

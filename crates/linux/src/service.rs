@@ -155,7 +155,7 @@ impl LinuxService {
 
 impl Shared {
     /// The spec of a container, read once where the same one is opened several times in a row.
-    fn spec(&self, folder: &Folder) -> Result<ContainerSpec> {
+    pub(crate) fn spec(&self, folder: &Folder) -> Result<ContainerSpec> {
         let version = folder.spec_version()?;
         let mut last = self
             .last_opened

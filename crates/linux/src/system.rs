@@ -269,7 +269,14 @@ impl ComputeSystem for LinuxSystem {
     fn modify(&self, resources: &LinuxResources) -> Result<()> {
         let (record, cgroup) = self.with_process(&[State::Running, State::Paused], "update")?;
         let cgroup = cgroup.ok_or_else(self.no_cgroup("update"))?;
+        // Whoever starts it once more, or looks at its spec, finds them.
+        let _lock = self.lock()?;
+        let spec = self.folder.read_spec()?.with_resources(resources);
+        let spec = self
+            .folder
+            .draft_spec(spec.and_then(|spec| spec.to_json()))?;
         let written = cgroup.modify(resources).map_err(operate)?;
+        spec.publish()?;
         match &record.created.unit {
             Some(unit) => systemd::update(unit, &written),
             None => Ok(()),
@@ -382,8 +389,8 @@ impl ComputeSystem for LinuxSystem {
         // Somebody else may have done it meanwhile.
         let (record, _) = self.in_state(&[State::Stopped], "start again")?;
         removal::remove_cgroup(record.cgroup())?;
-        if let Some(process) = record.process() {
-            self.folder.begin_again(process, exit)?;
+        if let Some(released) = &record.released {
+            self.folder.begin_again(released, exit)?;
         }
         self.shared
             .owned

@@ -1,6 +1,7 @@
 //! What single values must look like on Linux; each check says why a value cannot be.
 
 use crate::parse_capability;
+use crate::user::{UserError, UserRequest};
 
 /// The kernel's limit for a host name (`__NEW_UTS_LEN`, uname(2)).
 const LONGEST_HOSTNAME: usize = 64;
@@ -68,7 +69,10 @@ pub(crate) fn user(user: &str) -> Check {
     if user.matches(':').count() > 1 {
         return refuse("has more than one ':'; write user or user:group");
     }
-    Ok(())
+    match UserRequest::parse(user) {
+        Err(UserError::OutOfRange(_)) => refuse("has an id that is not one from 0 to 4294967294"),
+        _ => Ok(()),
+    }
 }
 
 /// The name of a capability, or `ALL`.

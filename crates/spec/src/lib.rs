@@ -7,6 +7,7 @@
 pub mod accounts;
 mod bundle;
 mod capability;
+mod changed_resources;
 mod check;
 mod command;
 mod container;
@@ -21,6 +22,7 @@ mod platform;
 pub mod program;
 pub mod seccomp;
 mod signal;
+pub mod sysctl;
 mod unknown_fields;
 pub mod user;
 

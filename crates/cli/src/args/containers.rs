@@ -113,8 +113,8 @@ pub(crate) struct Start {
     /// Show what the container writes, until it has ended
     #[arg(short, long)]
     pub attach: bool,
-    /// Give the container this terminal's or pipe's input, where it was made with --interactive
-    #[arg(short, long, requires = "attach")]
+    /// The same, and give the container this terminal's or pipe's input, where it was made with --interactive
+    #[arg(short, long)]
     pub interactive: bool,
     /// Keys that detach from a container with a terminal (default: ctrl-p,ctrl-q; empty: none)
     #[arg(long, value_name = "KEYS")]

@@ -121,7 +121,11 @@ const COMMANDS: &[Definition] = &[
     (
         "create",
         "Make a container for `start`, and print its id",
-        arguments::<Run>,
+        |command| {
+            arguments::<Run>(command)
+                .override_usage("hoist create [OPTIONS] [--] COMMAND [ARG]...")
+                .mut_arg("detach", |detach| detach.hide(true))
+        },
     ),
     (
         "start",

@@ -65,8 +65,8 @@ pub(crate) struct StartProcess {
     /// Show what the process writes, until it has ended
     #[arg(short, long)]
     pub attach: bool,
-    /// Give the process this terminal's or pipe's input, where it was made with --interactive
-    #[arg(short, long, requires = "attach")]
+    /// The same, and give the process this terminal's or pipe's input, where it was made with --interactive
+    #[arg(short, long)]
     pub interactive: bool,
     /// Keys that detach from a process with a terminal (default: ctrl-p,ctrl-q; empty: none)
     #[arg(long, value_name = "KEYS")]

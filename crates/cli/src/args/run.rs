@@ -197,7 +197,7 @@ pub(crate) struct RareRunOptions {
         help_heading = "Process"
     )]
     pub stop_timeout: Option<String>,
-    /// Add the process to a group, by number
+    /// Add the process to a group, by name or number
     #[arg(
         long,
         value_name = "GROUP",

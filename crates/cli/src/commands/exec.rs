@@ -15,17 +15,6 @@ use crate::args::{Exec, Further};
 use crate::failure::Failure;
 use crate::log;
 
-/// The exit code of a command that took too long, as timeout(1) has it.
-const TOOK_TOO_LONG: i32 = 124;
-
-/// The exit code for how a process has ended.
-pub(crate) fn code_of(status: &ExitStatus) -> i32 {
-    match status.timed_out {
-        true => TOOK_TOO_LONG,
-        false => status.shell_code(),
-    }
-}
-
 /// Runs a process in a container to its end; the result is its exit code.
 pub(crate) fn run(exec: Exec, engine: &Engine) -> Result<i32, Failure> {
     let mut signals = CallerSignals::new()?;
@@ -89,7 +78,7 @@ pub(crate) fn told(status: &ExitStatus, failures: Vec<Error>) -> Result<i32, Fai
         };
         Failure::message(told).warn();
     }
-    Ok(code_of(status))
+    Ok(status.shell_code())
 }
 
 /// The container and the further process that the options describe.

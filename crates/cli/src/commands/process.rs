@@ -62,7 +62,7 @@ pub(crate) fn run(action: ProcessAction, engine: &Engine, json: bool) -> Result<
                 ))
                 .warn();
             }
-            Ok(exec::code_of(&status).to_string())
+            Ok(status.shell_code().to_string())
         }),
         ProcessAction::Rm(given) => {
             crate::commands::for_each_of(&given.which.processes, json, &|reference| {

@@ -34,7 +34,7 @@ pub(crate) fn run(run: Run, state_root: Option<PathBuf>) -> Result<i32, Failure>
         ..EngineOptions::default()
     })?;
     let request = request(run, &engine)?;
-    if given.interactive && given.tty {
+    if given.interactive && given.tty && !given.detach {
         refuse_input_that_is_no_terminal()?;
     }
     if let Some(file) = &given.cidfile {

@@ -110,13 +110,32 @@ impl Selection {
         let name = container.name.as_deref().unwrap_or_default();
         let code = summary.exit.as_ref().map(|exit| exit.shell_code());
         any(&self.ids, |id| summary.id.as_str().contains(id.as_str()))
-            && any(&self.names, |part| name.contains(part.as_str()))
+            && any(&self.names, |pattern| is_named(name, pattern))
             && any(&self.states, |state| state == state_of(container))
             && self.since.iter().all(|at| summary.created_at > *at)
             && self.before.iter().all(|at| summary.created_at < *at)
             && any(&self.codes, |wanted| {
                 summary.state == State::Stopped && code == Some(*wanted)
             })
+    }
+}
+
+/// Whether the name has that part; `^` stands for its begin and `$` for its end.
+fn is_named(name: &str, pattern: &str) -> bool {
+    let (begins, pattern) = match pattern.strip_prefix('^') {
+        // Docker's own names begin with a slash, and its users' patterns know it.
+        Some(rest) => (true, rest.strip_prefix('/').unwrap_or(rest)),
+        None => (false, pattern),
+    };
+    let (ends, part) = match pattern.strip_suffix('$') {
+        Some(part) => (true, part),
+        None => (false, pattern),
+    };
+    match (begins, ends) {
+        (true, true) => name == part,
+        (true, false) => name.starts_with(part),
+        (false, true) => name.ends_with(part),
+        (false, false) => name.contains(part),
     }
 }
 

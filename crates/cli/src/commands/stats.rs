@@ -43,8 +43,8 @@ pub(crate) fn run(stats: &Stats, engine: &Engine) -> Result<u8, Failure> {
             true => format!("\x1b[H{}\x1b[J", text.replace('\n', "\x1b[K\n")),
             false => text,
         };
-        output::print(&text)?;
-        if stats.no_stream || (!named.is_empty() && now.usages.is_empty()) {
+        let has_reader = output::print_to_reader(&text)?;
+        if !has_reader || stats.no_stream || (!named.is_empty() && now.usages.is_empty()) {
             return Ok(0);
         }
         before = now;

@@ -210,6 +210,11 @@ pub(super) fn filters(hoist: &Hoist) {
         (&["before=second"], &["first"]),
         (&["since=first", "before=third"], &["second"]),
         (&["name=ir", "label=tier"], &["first"]),
+        (&["name=^first$"], &["first"]),
+        (&["name=^/first$"], &["first"]),
+        (&["name=^irst$"], &[]),
+        (&["name=^f"], &["first"]),
+        (&["name=d$"], &["third", "second"]),
         (&[&first], &["first"]),
         (&["status=running", "name=third"], &["third"]),
     ] {

@@ -210,4 +210,13 @@ pub(super) fn reader_gone(hoist: &Hoist) {
         .output()
         .unwrap();
     assert!(output.stderr.is_empty(), "{output:?}");
+    // One that goes on ends with its reader.
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut stats = hoist.command(&["stats"]);
+    stats.stdout(writer);
+    hoist_testing::hangs_after(std::time::Duration::from_secs(60), move || {
+        let output = stats.output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+    });
 }

@@ -44,6 +44,21 @@ pub(crate) fn add(suite: Suite) -> Suite {
             started_once_more,
         )
         .test(
+            "a container that has ended keeps its exit status where it cannot be started once more",
+            &[Need::Namespaces],
+            not_started_once_more,
+        )
+        .test(
+            "a limit that was changed holds after a restart, and inspect tells it",
+            &[Need::Root],
+            updated_and_restarted,
+        )
+        .test(
+            "-itd needs no terminal, and start -i attaches",
+            &[Need::Namespaces],
+            interactive_without_a_terminal,
+        )
+        .test(
             "a container that was created is started by start, once however many start it",
             &[Need::Namespaces],
             created_then_started,
@@ -156,6 +171,83 @@ fn started_once_more() {
         (output.status.code(), &output.stdout[..]),
         (Some(3), &b"run\n"[..])
     );
+}
+
+fn not_started_once_more() {
+    let hoist = Hoist::new();
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("program");
+    let away = folder.path().join("away");
+    let path = program.to_str().unwrap();
+    let volume = format!("{0}:{0}", folder.path().display());
+    for kind in [&["-v", &volume][..], &["--isolation", "none"]] {
+        std::fs::copy("/bin/sh", &program).unwrap();
+        let words = [
+            &["run", "-d"],
+            kind,
+            &["--", path, "-c", "sleep 0.1; exit 9"],
+        ];
+        let id = hoist.ok(&words.concat());
+        assert_eq!(hoist.ok(&["wait", &id]), "9");
+        for _ in 0..2 {
+            std::fs::rename(&program, &away).unwrap();
+            hoist.fails(1, &["start", &id]);
+            assert!(hoist.status(&id).starts_with("Exited (9)"), "{kind:?}");
+            assert_eq!(hoist.ok(&["wait", &id]), "9");
+            std::fs::rename(&away, &program).unwrap();
+        }
+        hoist.ok(&["start", &id]);
+        assert_eq!(hoist.ok(&["wait", &id]), "9");
+    }
+}
+
+fn updated_and_restarted() {
+    let hoist = Hoist::new();
+    let id = hoist.detached(&["-m", "100m", "--cpu-shares", "700"], "exec sleep 1000");
+    hoist.ok(&["update", "-m", "200m", &id]);
+    let told = |what: &str| hoist.ok(&["inspect", "--format", what, &id]);
+    let limits = "{{.HostConfig.Memory}} {{.HostConfig.CpuShares}}";
+    let bytes = 200 << 20;
+    assert_eq!(told(limits), format!("{bytes} 700"));
+    for command in [&["restart", "--time", "0"][..], &["kill"]] {
+        hoist.ok(&[command, &[&id]].concat());
+        if command == ["kill"] {
+            hoist.ok(&["wait", &id]);
+            hoist.ok(&["start", &id]);
+        }
+        let used = ["stats", "--no-stream", "--format", "{{.MemUsage}}", &id];
+        let used = hoist.ok(&used);
+        assert!(used.ends_with("/ 200.0MiB"), "{used}");
+    }
+    // What the kernel refuses is not kept either.
+    hoist.fails(1, &["update", "--cpuset-cpus", "4000", &id]);
+    hoist.ok(&["restart", "--time", "0", &id]);
+    assert_eq!(told(limits), format!("{bytes} 700"));
+}
+
+fn interactive_without_a_terminal() {
+    let hoist = Hoist::new();
+    let id = hoist.ok(&["run", "-itd", "--", "sh", "-c", "tty; sleep 1000"]);
+    until("it has a console", || {
+        hoist.ok(&["logs", &id]).contains("/dev/")
+    });
+    let id = hoist.ok(&[
+        "create",
+        "-i",
+        "--",
+        "sh",
+        "-c",
+        "read line; echo got $line",
+    ]);
+    let mut child = hoist
+        .command(&["start", "-i", &id])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"it\n").unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.stdout, b"got it\n");
 }
 
 fn created_then_started() {

@@ -11,8 +11,8 @@ use hoist_spec::{ConsoleSize, ContainerId};
 use crate::{
     Container, Engine, RunRequest, StopRequest,
     supervise::{
-        Attachment, Connection, DRAIN_LIMIT, Entry, Launch, Launched, Launcher, LogQuery,
-        LogReader, Packet, SuperviseOptions, SupervisorFolder, SupervisorStatus,
+        Attachment, Connection, DRAIN_LIMIT, Entry, Launch, Launched, Launcher, LogDriver,
+        LogQuery, LogReader, Packet, SuperviseOptions, SupervisorFolder, SupervisorStatus,
     },
 };
 
@@ -233,6 +233,17 @@ impl Engine {
         }
         if !folder.exists() {
             return Err(no_supervisor(id, "read the log of"));
+        }
+        if let Some(options) = folder.options()?
+            && options.log.driver == LogDriver::None
+        {
+            let operation = format!("read the log of container {id}");
+            return Err(
+                Error::new(ErrorKind::Unsupported, Phase::Operate, operation)
+                    .about(id.as_str())
+                    .because("it was made with the log driver none, which keeps nothing")
+                    .remedy("hoist attach shows what it writes from now on"),
+            );
         }
         let mut changes = match follow {
             true => Some(Changes::new(&folder)?),

@@ -167,6 +167,17 @@ impl Folder {
         Ok(())
     }
 
+    /// Takes back what [`next_run`](Self::next_run) has begun, where the run before is known: it is the present one again.
+    pub(crate) fn take_back_run(&self, number: u64) {
+        if number
+            .checked_sub(1)
+            .is_some_and(|before| self.run_folder(before).is_dir())
+        {
+            // What stays is a run that was created, and the next start is of that.
+            let _ = fs::remove_dir_all(self.run_folder(number));
+        }
+    }
+
     /// A new folder for a further process without an id.
     pub(crate) fn new_further(&self) -> Result<PathBuf> {
         let folder = self.0.join("further").join(unique("", ""));

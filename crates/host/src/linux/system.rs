@@ -199,6 +199,32 @@ impl HostSystem {
         }
     }
 
+    /// Starts the first process of a run, which is created.
+    fn start_run(&self, run: Run, stdio: Stdio) -> Result<HostProcess> {
+        let takes_along = self.shared.options.takes_containers_along;
+        let spec = &self.config.spec;
+        let mut spec = spec.clone();
+        if let Some(process) = spec.oci.process_mut() {
+            process.set_terminal(Some(matches!(stdio, Stdio::Console(_))));
+        }
+        let plan = plan::first(&spec, &self.shared.facts_of(&spec)?, takes_along)?;
+        let own = match takes_along {
+            true => Some(
+                pidfd_open(getpid(), PidfdFlags::empty())
+                    .map_err(|errno| system("open the own process", errno.into()))?,
+            ),
+            false => None,
+        };
+        let launch = Launch {
+            plan: &plan,
+            folder: &run.folder,
+            with: own.as_ref().map(|own| own.as_fd()),
+            publish: &|released| run.publish(released),
+        };
+        let launched = launch.start(stdio).inspect_err(|_| run.take_back())?;
+        HostProcess::new(run, launched, false)
+    }
+
     /// Ends all that any keeper of the container keeps.
     fn end_all(&self) -> Result<()> {
         // Those that begin meanwhile see that their container is at its end.
@@ -284,33 +310,16 @@ impl ComputeSystem for HostSystem {
 
     fn start(&self, stdio: Stdio) -> Result<Box<dyn Process>> {
         let _lock = self.folder.lock()?.ok_or_else(|| self.gone())?;
-        let (_, run) = self.run()?;
+        let (number, run) = self.run()?;
         let seen = run.look_locked()?;
         if !matches!(seen, Seen::Created) {
             return Err(self.wrong_state("start", Self::state_of(&run, &seen)));
         }
-        let takes_along = self.shared.options.takes_containers_along;
-        let spec = &self.config.spec;
-        let mut spec = spec.clone();
-        if let Some(process) = spec.oci.process_mut() {
-            process.set_terminal(Some(matches!(stdio, Stdio::Console(_))));
+        let started = self.start_run(run, stdio);
+        if started.is_err() {
+            self.folder.take_back_run(number);
         }
-        let plan = plan::first(&spec, &self.shared.facts_of(&spec)?, takes_along)?;
-        let own = match takes_along {
-            true => Some(
-                pidfd_open(getpid(), PidfdFlags::empty())
-                    .map_err(|errno| system("open the own process", errno.into()))?,
-            ),
-            false => None,
-        };
-        let launch = Launch {
-            plan: &plan,
-            folder: &run.folder,
-            with: own.as_ref().map(|own| own.as_fd()),
-            publish: &|released| run.publish(released),
-        };
-        let launched = launch.start(stdio).inspect_err(|_| run.take_back())?;
-        Ok(Box::new(HostProcess::new(run, launched, false)?))
+        Ok(Box::new(started?))
     }
 
     fn create_process(&self, process: &ProcessSpec, stdio: Stdio) -> Result<Box<dyn Process>> {

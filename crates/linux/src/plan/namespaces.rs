@@ -113,7 +113,7 @@ pub(crate) fn name(kind: u32) -> &'static str {
         .map_or("unknown", |(_, name)| name)
 }
 
-fn kind_of(kind: LinuxNamespaceType) -> u32 {
+pub(super) fn kind_of(kind: LinuxNamespaceType) -> u32 {
     match kind {
         LinuxNamespaceType::Mount => namespace::MOUNT,
         LinuxNamespaceType::Cgroup => namespace::CGROUP,

@@ -2,10 +2,10 @@
 
 use hoist_init::wire::Step;
 use hoist_spec::oci::Spec;
+use hoist_spec::sysctl::namespace_of;
 
 use super::PlanError;
-use super::constants::namespace;
-use super::namespaces::{self, Namespaces};
+use super::namespaces::{self, Namespaces, kind_of};
 use super::program::{Steps, c_string};
 
 pub(super) fn set(steps: &mut Steps, oci: &Spec, namespaces: &Namespaces) -> Result<(), PlanError> {
@@ -30,28 +30,7 @@ pub(super) fn set(steps: &mut Steps, oci: &Spec, namespaces: &Namespaces) -> Res
 
 /// Refuses a kernel parameter that is not of one of the container's own namespaces: it would change the host.
 fn require_namespace(name: &str, namespaces: &Namespaces) -> Result<(), PlanError> {
-    const IPC: [&str; 8] = [
-        "kernel.msgmax",
-        "kernel.msgmnb",
-        "kernel.msgmni",
-        "kernel.sem",
-        "kernel.shmall",
-        "kernel.shmmax",
-        "kernel.shmmni",
-        "kernel.shm_rmid_forced",
-    ];
-    let dotted = name.replace('/', ".");
-    let kind = if dotted.split('.').any(|part| part.is_empty()) {
-        None
-    } else if IPC.contains(&dotted.as_str()) || dotted.starts_with("fs.mqueue.") {
-        Some(namespace::IPC)
-    } else if dotted.starts_with("net.") {
-        Some(namespace::NETWORK)
-    } else if matches!(dotted.as_str(), "kernel.domainname" | "kernel.hostname") {
-        Some(namespace::UTS)
-    } else {
-        None
-    };
+    let kind = namespace_of(name).map(kind_of);
     match kind {
         Some(kind) if namespaces.has(kind) => Ok(()),
         Some(kind) => Err(PlanError::invalid(

@@ -31,7 +31,9 @@ impl LinuxSystem {
         match planned {
             Some(planned) => Ok(planned),
             None => {
-                let spec = self.shared.with_joined(&self.spec)?;
+                // Its limits may have been changed while it ran.
+                let spec = self.shared.spec(&self.folder)?;
+                let spec = self.shared.with_joined(&spec)?;
                 let facts = RootFacts::read(&spec).map_err(Error::from)?;
                 Ok(plan(&self.id, &spec, self.shared.features()?, &facts)?)
             }
@@ -68,12 +70,25 @@ impl LinuxSystem {
         stdio: Stdio,
         runtime: &RuntimeDescriptors,
     ) -> Result<(Started, Record)> {
-        let stdio = with_console_size(&self.spec.oci, stdio)?;
         let _lock = self.lock()?;
-        let (mut record, state, _) = self.look()?;
+        let (record, state, _) = self.look()?;
         if state != State::Created || record.process().is_some() {
             return Err(wrong_state(&self.id, "start", state));
         }
+        self.launch_created(record, stdio, runtime)
+            .inspect_err(|_| {
+                // What cannot be put back now was that of a run before.
+                let _ = self.folder.take_back_beginning();
+            })
+    }
+
+    fn launch_created(
+        &self,
+        mut record: Record,
+        stdio: Stdio,
+        runtime: &RuntimeDescriptors,
+    ) -> Result<(Started, Record)> {
+        let stdio = with_console_size(&self.spec.oci, stdio)?;
         let agent = match runtime.listener {
             None => Agent::connect(&self.spec, || self.oci_state("creating", None))?,
             // Whoever starts it connects.
@@ -127,7 +142,8 @@ impl LinuxSystem {
                 maker.end_scope();
             }
             let cgroup = recorder.sources().cgroup;
-            let error = match cgroup.map(too_little_memory) {
+            let memory = memory_limit(&self.spec.oci);
+            let error = match cgroup.map(|cgroup| too_little_memory(cgroup, memory)) {
                 Some(Some(reason)) => reason.because(error),
                 _ => error,
             };
@@ -179,6 +195,11 @@ impl LinuxSystem {
             .map_err(|error| system("keep the console", error))?;
         Ok((owned, process))
     }
+}
+
+fn memory_limit(oci: &hoist_spec::oci::Spec) -> Option<i64> {
+    let resources = oci.linux().as_ref()?.resources().as_ref()?;
+    resources.memory().as_ref()?.limit()
 }
 
 /// A console is asked for in the spec and handed over at the start: the two must agree.

@@ -10,6 +10,7 @@ use oci_spec::runtime::{
 use crate::{
     Command, ContainerId, Device, Fault, Faults, JoinedNamespace,
     check::{self, Check},
+    sysctl::namespace_of,
 };
 
 /// The faults of these fields.
@@ -39,6 +40,9 @@ pub(super) fn faults(command: &Command) -> Faults {
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte));
         let result = match is_name && !name.is_empty() && !name.contains("..") {
+            true if namespace_of(name).is_none() => {
+                Err("is no parameter of a namespace; it would change the host".to_owned())
+            }
             true => check::one_line(value),
             false => Err("is no name of a sysctl".to_owned()),
         };
@@ -69,7 +73,7 @@ pub(super) fn faults(command: &Command) -> Faults {
     }
     if namespaces.user == "private" && (command.uid_maps.is_empty() || command.gid_maps.is_empty())
     {
-        let reason = "needs to know which ids of this machine it has: give uid_maps and gid_maps";
+        let reason = "needs to know which ids of this machine it has: give uid_maps and gid_maps (--uidmap, --gidmap)";
         check(
             "namespaces.user".to_owned(),
             "private",

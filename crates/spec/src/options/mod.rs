@@ -280,6 +280,10 @@ impl RunOptions {
             None => Network::default(),
             Some(text) => faults.keep(network(text)).unwrap_or_default(),
         };
+        // Not the default root: whoever gives one does not ask for that, and an unset variable of a shell is empty.
+        if self.rootfs.as_deref() == Some("") {
+            faults.push(Fault::of_value("--rootfs", "", "is empty"));
+        }
         let isolation = self.isolation.as_deref().map(isolation);
         let isolation = isolation.and_then(|given| faults.keep(given));
         let isolation = isolation.unwrap_or_default();

@@ -12,8 +12,13 @@ const OWN_OF_A_CONTAINER: [&str; 12] = [
     "zero",
 ];
 
-/// The capabilities that this process may give (proc_pid_status(5), `CapPrm`); all where it cannot be told.
-fn own_capabilities() -> CapabilitySet {
+/// The capabilities that this process may give (proc_pid_status(5), `CapPrm`): all in a user namespace of the container's own, and
+/// where it cannot be told.
+fn capabilities_to_give(command: &Command) -> CapabilitySet {
+    // An ordinary user's containers always have one.
+    if command.namespaces.user == "private" || !rustix::process::geteuid().is_root() {
+        return CapabilitySet::ALL;
+    }
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let permitted = status.lines().find_map(|line| line.strip_prefix("CapPrm:"));
     permitted
@@ -29,7 +34,7 @@ pub(crate) fn complete(command: &mut Command) {
     // Without isolation it is refused, and needs no list of devices.
     if command.privileged && command.isolation != Isolation::None {
         // What this process cannot give, docker leaves out, too.
-        let missing = CapabilitySet::ALL.difference(own_capabilities());
+        let missing = CapabilitySet::ALL.difference(capabilities_to_give(command));
         command.cap_drop.extend(missing.names().map(str::to_owned));
         let mut found = Vec::new();
         below(Path::new("/dev"), &mut found);

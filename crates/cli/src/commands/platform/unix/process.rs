@@ -13,7 +13,7 @@ use crate::failure::Failure;
 
 /// Starts processes in the background, or one of them attached.
 pub(crate) fn start(start: &StartProcess, engine: &Engine, json: bool) -> Result<i32, Failure> {
-    if start.attach {
+    if start.attach || start.interactive {
         return start_attached(start, engine).map(i32::from);
     }
     let done = for_each(

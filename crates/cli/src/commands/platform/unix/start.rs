@@ -12,7 +12,7 @@ use crate::failure::Failure;
 
 /// Starts containers, in the background or one in the foreground.
 pub(crate) fn run(start: &Start, engine: &Engine, json: bool) -> Result<u8, Failure> {
-    if !start.attach {
+    if !(start.attach || start.interactive) {
         return crate::commands::for_each(engine, &start.containers, json, &act);
     }
     let [reference] = start.containers.as_slice() else {

@@ -14,7 +14,6 @@ use hoist_spec::options::size;
 use hoist_spec::{ContainerId, Fault, Faults, Signal};
 
 use crate::args::Supervised;
-use crate::commands::exec::code_of;
 use crate::commands::terminal::console_size;
 use crate::failure::Failure;
 use crate::log;
@@ -203,5 +202,5 @@ pub(crate) fn stay(
     if let Some(reason) = &status.unknown {
         Failure::message(format!("the exit status is unknown: {reason}")).warn();
     }
-    Ok(code_of(&status) as u8)
+    Ok(status.shell_code() as u8)
 }

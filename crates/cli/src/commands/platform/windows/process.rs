@@ -11,7 +11,7 @@ use crate::failure::Failure;
 
 /// Starts one process attached; without that it has no owner.
 pub(crate) fn start(start: &StartProcess, engine: &Engine, _json: bool) -> Result<i32, Failure> {
-    if !start.attach {
+    if !(start.attach || start.interactive) {
         return Err(unsupported(
             "hoist process start",
             "there is no supervisor on Windows yet: use --attach, and stay until it ends",
