@@ -27,6 +27,8 @@ pub(crate) const LACKS: &[&str] = &[
 ];
 /// The service runs on when its clients end, and so do its containers.
 pub(crate) const TAKES_CONTAINERS_ALONG: bool = false;
+/// Whether named pipes can carry the streams of processes.
+pub(crate) const HAS_NAMED_PIPES: bool = true;
 /// For which platform `plan` plans unless told otherwise.
 pub(crate) const DEFAULT_PLAN: &str = "windows";
 
