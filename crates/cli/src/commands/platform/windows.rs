@@ -10,7 +10,7 @@ use hoist::{Engine, RunRequest, Volumes};
 use hoist_compute::{Error, ErrorKind, ExecSpec, Phase};
 use hoist_spec::{Command, ContainerId, ContainerSpec, Fault, Faults};
 
-use crate::args::{PlatformAction, Run, Supervised};
+use crate::args::{PlatformAction, Supervised};
 use crate::commands::{plan::Planned, run};
 use crate::failure::Failure;
 
