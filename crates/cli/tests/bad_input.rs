@@ -73,6 +73,12 @@ mod linux {
             run: bad_values,
         },
         Case {
+            name: "named pipes, which Windows alone has, are refused by the option's name, and nothing is started",
+            by: Anyone,
+            needs: &[],
+            run: named_pipes,
+        },
+        Case {
             name: "a mount target that climbs out of the root through a symlink stays inside",
             by: Anyone,
             needs: &[],
@@ -316,6 +322,32 @@ mod linux {
             .run(&["--tmpfs", "/mnt:size=much"], &["exit", "0"])
             .failed_with(125, &["/mnt", "size=much"]);
         assert_eq!(hoist.ids(), Vec::<String>::new());
+    }
+
+    fn named_pipes(hoist: &Hoist) {
+        let named = ["--stdio", "named-pipes"];
+        hoist
+            .run(&named, &["say", "started"])
+            .failed_with(125, &["--stdio", "named-pipes", "Windows"]);
+        hoist
+            .exec(&named, "web", &["say", "started"])
+            .failed_with(125, &["--stdio", "Windows"]);
+        for words in [
+            &["create", "--stdio", "named-pipes", "true"][..],
+            &["run", "-d", "--stdio", "named-pipes", "true"],
+            &["run", "--stdio", "pigeons", "true"],
+        ] {
+            hoist.hoist(words).failed_with(125, &["--stdio"]);
+        }
+        for words in [
+            ["process", "start", "--stdio", "named-pipes", "x"],
+            ["plan", "--stdio", "direct", "--json", "true"],
+        ] {
+            hoist.hoist(&words).failed_with(1, &["--stdio"]);
+        }
+        assert_eq!(hoist.ids(), Vec::<String>::new());
+        let ran = hoist.run(&["--rm", "--stdio", "direct"], &["say", "started"]);
+        assert_eq!(ran.succeeded(), "started\n");
     }
 
     fn climbing_target(hoist: &Hoist) {

@@ -20,6 +20,10 @@ fn main() -> ExitCode {
 }
 
 #[cfg(windows)]
+#[path = "windows/named_pipes.rs"]
+mod named_pipes;
+
+#[cfg(windows)]
 mod on_windows {
     use std::{
         fs,
@@ -37,7 +41,7 @@ mod on_windows {
     /// Generous: the machine may be slow.
     const HANGS_AFTER: Duration = Duration::from_secs(600);
 
-    type Case = fn(&Place);
+    pub(crate) type Case = fn(&Place);
 
     const CASES: &[(&str, Case)] = &[
         (
@@ -96,7 +100,8 @@ mod on_windows {
         if installed && let Some(code) = Double::main(None) {
             return code;
         }
-        let trials = CASES.iter().map(|(name, case)| {
+        let cases = CASES.iter().chain(crate::named_pipes::CASES);
+        let trials = cases.map(|(name, case)| {
             Trial::ignorable_test(*name, move || {
                 if !installed {
                     let reason = format!("{INSTALLED} does not say that the double is installed");
@@ -120,25 +125,25 @@ mod on_windows {
     }
 
     /// A state root of its own.
-    struct Place(PathBuf);
+    pub(crate) struct Place(PathBuf);
 
     /// How a command ended.
     #[derive(Debug)]
-    struct Ran {
-        code: i32,
-        out: String,
-        err: String,
+    pub(crate) struct Ran {
+        pub(crate) code: i32,
+        pub(crate) out: String,
+        pub(crate) err: String,
     }
 
     impl Ran {
         #[track_caller]
-        fn succeeded(self) -> String {
+        pub(crate) fn succeeded(self) -> String {
             assert_eq!(self.code, 0, "{self:?}");
             self.out
         }
 
         #[track_caller]
-        fn failed_with(self, code: i32, words: &[&str]) {
+        pub(crate) fn failed_with(self, code: i32, words: &[&str]) {
             assert_eq!(self.code, code, "{self:?}");
             for word in words {
                 assert!(self.err.contains(word), "no {word:?} in {self:?}");
@@ -147,7 +152,7 @@ mod on_windows {
     }
 
     /// The words that run this program as the probe.
-    fn probe(actions: &[&str]) -> Vec<String> {
+    pub(crate) fn probe(actions: &[&str]) -> Vec<String> {
         let program = std::env::current_exe().unwrap();
         [&program.to_string_lossy(), "probe"]
             .iter()
@@ -164,13 +169,13 @@ mod on_windows {
             Self(std::env::temp_dir().join(name))
         }
 
-        fn command(&self, words: &[&str]) -> Command {
+        pub(crate) fn command(&self, words: &[&str]) -> Command {
             let mut command = Command::new(env!("CARGO_BIN_EXE_hoist"));
             command.arg("--state-root").arg(&self.0).args(words);
             command
         }
 
-        fn hoist(&self, words: &[&str]) -> Ran {
+        pub(crate) fn hoist(&self, words: &[&str]) -> Ran {
             finish(self.command(words), b"")
         }
 
@@ -180,18 +185,18 @@ mod on_windows {
             command
         }
 
-        fn run(&self, options: &[&str], actions: &[&str]) -> Ran {
+        pub(crate) fn run(&self, options: &[&str], actions: &[&str]) -> Ran {
             finish(self.run_command(options, actions), b"")
         }
 
-        fn exec(&self, options: &[&str], container: &str, actions: &[&str]) -> Ran {
+        pub(crate) fn exec(&self, options: &[&str], container: &str, actions: &[&str]) -> Ran {
             let mut command = self.command(&["exec"]);
             command.args(options).arg(container).args(probe(actions));
             finish(command, b"")
         }
 
         /// A container that runs until it is ended, and the command that has started it.
-        fn running(&self, name: &str, options: &[&str]) -> Child {
+        pub(crate) fn running(&self, name: &str, options: &[&str]) -> Child {
             let mut all = vec!["--name", name];
             all.extend(options);
             let mut child = self
@@ -207,26 +212,29 @@ mod on_windows {
             child
         }
 
-        fn inspect(&self, container: &str) -> serde_json::Value {
+        pub(crate) fn inspect(&self, container: &str) -> serde_json::Value {
             let text = self.hoist(&["inspect", container]).succeeded();
             serde_json::from_str::<serde_json::Value>(&text).unwrap()[0].clone()
         }
 
-        fn ids(&self) -> String {
+        pub(crate) fn ids(&self) -> String {
             self.hoist(&["ps", "-aq"]).succeeded()
         }
     }
 
-    fn finish(mut command: Command, input: &[u8]) -> Ran {
+    pub(crate) fn finish(mut command: Command, input: &[u8]) -> Ran {
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        // It may have failed before it read anything.
-        let _ = child.stdin.take().unwrap().write_all(input);
-        let done = child.wait_with_output().unwrap();
+        let mut writer = child.stdin.take().unwrap();
+        let done = std::thread::scope(|scope| {
+            // It may have failed before it read anything.
+            scope.spawn(move || drop(writer.write_all(input)));
+            child.wait_with_output().unwrap()
+        });
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace("\r\n", "\n");
         Ran {
             code: done.status.code().unwrap(),

@@ -30,5 +30,5 @@ pub use properties::{
 };
 pub use service::{ComputeService, ComputeSystem, Exec, Process, Readiness};
 pub use status::{ExitStatus, OomKill, State, Timestamp};
-pub use stdio::{Stdio, Stream, Streams};
+pub use stdio::{Stdio, Stream, StreamTransport, Streams};
 pub use timeline::{Bar, Timeline};

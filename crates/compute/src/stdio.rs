@@ -16,6 +16,17 @@ pub enum Stream {
     Pipe,
 }
 
+/// How a backend carries the standard streams of the processes that it starts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StreamTransport {
+    /// In the backend's own way: the process inherits what it is given, or the host compute service makes the pipes.
+    #[default]
+    Direct,
+    /// By a named pipe for each stream, as the drivers of Docker 1.8 did: this side listens before the process is made, and what the caller
+    /// brings is copied from and to. On Windows alone.
+    NamedPipes,
+}
+
 /// The standard streams of a process to be started.
 #[derive(Debug)]
 pub enum Stdio {

@@ -7,7 +7,7 @@ use std::{
 
 use hoist_compute::{
     ComputeService, ComputeSystem, Confinement, Error, ErrorKind, ExitStatus, Features, Phase,
-    Process, Result, State, Stdio, Timeline,
+    Process, Result, State, Stdio, StreamTransport, Timeline,
 };
 use hoist_spec::{ContainerId, ContainerSpec, ProcessSpec, Signal};
 
@@ -53,6 +53,8 @@ pub struct EngineOptions {
     /// nothing runs on that nobody owns. For programs that start containers in their main thread alone. Refused on Windows, whose service
     /// runs on.
     pub takes_containers_along: bool,
+    /// How the streams of the processes that this engine starts are carried. Named pipes are refused but on Windows.
+    pub transport: StreamTransport,
 }
 
 /// A container to be made.
@@ -185,7 +187,8 @@ impl Engine {
             waits_for_each: options.waits_for_each,
             takes_containers_along: options.takes_containers_along,
         };
-        let service = platform::service(&state_root, options.timeline, ownership)?;
+        let service =
+            platform::service(&state_root, options.timeline, ownership, options.transport)?;
         Ok(Self {
             data_root: data_root.into(),
             ..Self::with_service(service, &state_root)

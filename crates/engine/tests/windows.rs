@@ -32,9 +32,8 @@ mod on_windows {
 
     use hoist::{Ended, Engine, EngineOptions, Hooks, Oom, RunRequest, StopRequest, random_id};
     use hoist_compute::{ErrorKind, State, Stdio};
-    use hoist_spec::{
-        ContainerId, ContainerSpec, ProcessSpec, RootSource, SeccompPolicy, StopPolicy,
-    };
+    use hoist_spec::{ContainerId, ProcessSpec, RootSource};
+    use hoist_testing::unfiltered;
     use libtest_mimic::{Arguments, Completion, Trial};
     use serde_json::{Value, json};
 
@@ -130,16 +129,7 @@ mod on_windows {
         RunRequest {
             id: random_id().unwrap(),
             name: name.map(str::to_owned),
-            spec: ContainerSpec {
-                oci: serde_json::from_value(oci).unwrap(),
-                root: RootSource::Directory("C:\\".into()),
-                user: None,
-                groups: Vec::new(),
-                seccomp: SeccompPolicy::Unconfined,
-                init: false,
-                stop: StopPolicy::default(),
-                joined: Vec::new(),
-            },
+            spec: unfiltered(oci, RootSource::Directory("C:\\".into())),
             remove: false,
         }
     }

@@ -7,7 +7,7 @@
 #![allow(unsafe_code, reason = "Ctrl+C ends a process by its handle")]
 
 use std::{
-    fs,
+    fs::{self, File},
     io::{self, PipeReader, PipeWriter, Read, Write},
     os::windows::io::{AsRawHandle, OwnedHandle},
     path::{Path, PathBuf},
@@ -64,14 +64,29 @@ impl Console {
         fs::write(self.0.with_extension("size"), format!("{height} {width}\n"))
     }
 
-    /// The client's ends of input and output. Threads carry the bytes until the process or the client has closed its side.
+    /// The client's ends of input and output, where they are not pipes that the client has `named`. Threads carry the bytes until the
+    /// process or the client has closed its side.
     pub(crate) fn connect(
         &self,
         ends: Ends,
+        named: &[Option<File>; 3],
         process: OwnedHandle,
-    ) -> io::Result<(PipeWriter, PipeReader)> {
-        let (from_client, input) = io::pipe()?;
-        let (output, to_client) = io::pipe()?;
+    ) -> io::Result<[Option<OwnedHandle>; 2]> {
+        let [named_input, named_output, _] = named;
+        let (from_client, input) = match named_input {
+            Some(named) => (named.try_clone()?, None),
+            None => {
+                let (reader, writer) = io::pipe()?;
+                (OwnedHandle::from(reader).into(), Some(writer.into()))
+            }
+        };
+        let (output, to_client) = match named_output {
+            Some(named) => (None, named.try_clone()?),
+            None => {
+                let (reader, writer) = io::pipe()?;
+                (Some(reader.into()), OwnedHandle::from(writer).into())
+            }
+        };
         let to_client = Arc::new(Mutex::new(Some(to_client)));
         let echo = Echo(Arc::clone(&to_client));
         let raw = self.0.with_extension("raw");
@@ -86,7 +101,7 @@ impl Console {
         thread::spawn(move || {
             carry_input(from_client, ends.to_process, &echo, &raw, &process);
         });
-        Ok((input, output))
+        Ok([input, output])
     }
 }
 
@@ -100,7 +115,7 @@ impl Drop for Console {
 }
 
 /// What is shown to the client.
-struct Echo(Arc<Mutex<Option<PipeWriter>>>);
+struct Echo(Arc<Mutex<Option<File>>>);
 
 impl Echo {
     fn show(&self, bytes: &[u8]) -> io::Result<()> {
@@ -133,13 +148,7 @@ fn carry_output(from: &mut PipeReader, to: &Echo) {
 }
 
 /// Line by line, shown as it is typed; or as it is, where the process wants that.
-fn carry_input(
-    mut from: PipeReader,
-    mut to: PipeWriter,
-    echo: &Echo,
-    raw: &Path,
-    process: &OwnedHandle,
-) {
+fn carry_input(mut from: File, mut to: PipeWriter, echo: &Echo, raw: &Path, process: &OwnedHandle) {
     let mut buffer = [0; 1 << 12];
     let mut line = Vec::new();
     while let Ok(count @ 1..) = from.read(&mut buffer) {

@@ -122,9 +122,8 @@ impl Job {
         };
         let (streams, console) = match console {
             Some((console, ends)) => {
-                let (input, output) = console.connect(ends, for_console)?;
-                let streams = [Some(input.into()), Some(output.into()), None];
-                (streams, Some(console))
+                let [input, output] = console.connect(ends, pipes, for_console)?;
+                ([input, output, None], Some(console))
             }
             None => {
                 let streams = [

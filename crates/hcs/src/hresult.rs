@@ -197,10 +197,12 @@ const SYSTEM: &[(u32, Meaning)] = &[
     (0x7E, meaning("ERROR_MOD_NOT_FOUND", "the DLL is not there", Unsupported, "install the Windows feature Containers")),
     (0x7F, meaning("ERROR_PROC_NOT_FOUND", "the DLL lacks the procedure", Unsupported, "use a newer Windows build")),
     (0xA1, meaning("ERROR_BAD_PATHNAME", "the path is not valid", NotFound, "")),
+    (0xE6, meaning("ERROR_BAD_PIPE", "a named pipe cannot be had", System, "leave out --stdio named-pipes, or end what has a pipe of its name")),
     (0x45B, meaning("ERROR_SHUTDOWN_IN_PROGRESS", "a shutdown has begun already", InvalidState, "")),
     (0x48F, meaning("ERROR_DEVICE_NOT_CONNECTED", "the layer's disk is not connected", System, "try again")),
     (0x490, meaning("ERROR_NOT_FOUND", "it is not found", NotFound, "")),
     (0x5AA, meaning("ERROR_NO_SYSTEM_RESOURCES", "the machine lacks the resources for it", System, "free memory, or limit the container's less")),
+    (0x5B4, meaning("ERROR_TIMEOUT", "it took too long", Timeout, "")),
     (0x2726, meaning("WSAEINVAL", "an argument is not valid", InvalidState, "")),
 ];
 

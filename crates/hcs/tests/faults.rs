@@ -613,7 +613,8 @@ fn a_shutdown_that_is_never_done_becomes_a_terminate() {
 #[cfg(windows)]
 #[test]
 fn a_process_whose_named_pipe_nobody_connects_to_is_ended_and_the_call_fails_in_time() {
-    use hoist_hcs::{pipe_names::PipeSpace, sys::NamedPipes};
+    use hoist_hcs::sys::NamedPipes;
+    use hoist_windows::pipe_names::PipeSpace;
     /// `HRESULT_FROM_WIN32(ERROR_TIMEOUT)`.
     const TIMEOUT: Hresult = Hresult(0x8007_05B4);
     let faults = Faults {

@@ -31,7 +31,7 @@ mod windows;
 #[cfg(target_os = "linux")]
 pub use linux::{HostOptions, HostService};
 #[cfg(windows)]
-pub use windows::HostService;
+pub use windows::{HostOptions, HostService};
 
 /// What would be done to start a container on Linux from `spec`. On another system users and groups are known by number alone.
 ///

@@ -51,7 +51,7 @@ export work
 began=$SECONDS
 status=0
 # Side by side, since most of them wait most of the time; those that take longest come first.
-{ grep -E '/(conformance|service_faults)-' "$work/tests"; grep -vE '/(conformance|service_faults)-' "$work/tests"; } |
+{ grep -E '/(conformance|named_pipes|service_faults)-' "$work/tests"; grep -vE '/(conformance|named_pipes|service_faults)-' "$work/tests"; } |
     xargs -P 4 -L 1 bash -c 'run_one "$@"' bash || status=$?
 # These change what the system folder holds: one after the other.
 export HOIST_TEST_HCS_INSTALLED=1

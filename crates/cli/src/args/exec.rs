@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 
+use super::run::Transport;
+
 /// `hoist exec`.
 #[derive(Args, Debug)]
 #[command(override_usage = "hoist exec [OPTIONS] CONTAINER COMMAND [ARG]...")]
@@ -11,6 +13,8 @@ pub(crate) struct Exec {
     /// Run the command in the background, and print the id by which `hoist process` knows it
     #[arg(short, long)]
     pub detach: bool,
+    #[command(flatten)]
+    pub transport: Transport,
     #[command(flatten)]
     pub further: Further,
 }

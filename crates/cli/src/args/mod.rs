@@ -45,7 +45,7 @@ pub(crate) use process::{
     AttachProcess, LsProcesses, ProcessAction, ProcessGroup, ResizeProcess, StartProcess,
     StatsProcesses,
 };
-pub(crate) use run::{Plan, Run, Supervised};
+pub(crate) use run::{Plan, Run, Supervised, Transport};
 
 use crate::commands::LACKS;
 use crate::log::Level;
@@ -87,6 +87,24 @@ pub(crate) enum Action {
     Plan(Box<Plan>),
     Version(Report),
     Completions(Completions),
+}
+
+impl Action {
+    /// How it shall carry streams, where it says so.
+    pub(crate) fn stdio(&self) -> Option<&str> {
+        let transport = match self {
+            Self::Run(run) => &run.rare.transport,
+            Self::Platform(PlatformAction::Create(run)) => &run.rare.transport,
+            Self::Plan(plan) => &plan.run.rare.transport,
+            Self::Exec(exec) => &exec.transport,
+            Self::Process(action) => match &**action {
+                ProcessAction::Start(start) => &start.transport,
+                _ => return None,
+            },
+            _ => return None,
+        };
+        transport.stdio.as_deref()
+    }
 }
 
 /// What to do that not every platform has.
@@ -412,6 +430,7 @@ fn parse_exec_without_options(words: &[OsString]) -> Option<Invocation> {
     }
     let exec = Exec {
         detach: false,
+        transport: Transport::default(),
         further,
     };
     Some(Global::default().with(Action::Exec(exec)))

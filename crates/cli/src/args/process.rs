@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 
 use super::exec::Further;
 use super::format::{InspectOptions, ListOptions};
+use super::run::Transport;
 use crate::format::{ListedProcesses, ListedUsage};
 
 /// `hoist process`.
@@ -71,6 +72,8 @@ pub(crate) struct StartProcess {
     /// Keys that detach from a process with a terminal (default: ctrl-p,ctrl-q; empty: none)
     #[arg(long, value_name = "KEYS")]
     pub detach_keys: Option<String>,
+    #[command(flatten)]
+    pub transport: Transport,
     #[command(flatten)]
     pub which: Processes,
 }

@@ -34,6 +34,14 @@ pub(crate) struct Supervised {
     pub log_opt: Vec<String>,
 }
 
+/// How streams are carried.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Transport {
+    /// How the streams of the command are carried: direct (default), or on Windows by named-pipes, one for each, as Docker 1.8 did
+    #[arg(long, value_name = "direct|named-pipes")]
+    pub stdio: Option<String>,
+}
+
 /// `hoist run`.
 #[derive(Args, Debug)]
 #[group(skip)]
@@ -171,6 +179,8 @@ pub(crate) struct RareRunOptions {
     /// Measure the start and draw it to FILE: a picture (.svg), or a trace for Perfetto (.json)
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub timeline: Option<PathBuf>,
+    #[command(flatten)]
+    pub transport: Transport,
     /// Keep what the container writes over its layers in DIR, an existing directory
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, requires = "layer", help_heading = "Files")]
     pub layer_folder: Option<String>,

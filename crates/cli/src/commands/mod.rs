@@ -20,6 +20,7 @@ mod stats;
 mod stop;
 mod terminal;
 mod top;
+mod transport;
 mod version;
 mod wait;
 
@@ -43,19 +44,21 @@ pub(crate) fn carry_out(invocation: Invocation) -> Result<i32, Failure> {
     // Of a debug exec's own container, where there is one.
     let takes_containers_along =
         platform::TAKES_CONTAINERS_ALONG && matches!(action, Action::Exec(_));
+    let transport = transport::read(&action)?;
     let open = || {
         Engine::open(EngineOptions {
             state_root: state_root.clone(),
             timeline: log::recorder(),
             waits_for_each: true,
             takes_containers_along,
+            transport,
             ..EngineOptions::default()
         })
     };
     let each =
         |containers: &[String], act: Act<'_>| for_each(&open()?, containers, json_errors, act);
     let done = match action {
-        Action::Run(run) => return run::run(*run, state_root),
+        Action::Run(run) => return run::run(*run, state_root, transport),
         Action::Exec(exec) => return exec::run(exec, &open()?),
         Action::Process(action) => return process::run(*action, &open()?, json_errors),
         Action::Platform(action) => platform::carry_out(action, &open, json_errors),

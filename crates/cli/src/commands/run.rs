@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use hoist::foreground::{self, CallerSignals, DRAIN_LIMIT, ForegroundIo, descriptor};
 use hoist::{Engine, EngineOptions, Hooks, RunRequest, Volumes, random_id};
-use hoist_compute::{Process, Stdio};
+use hoist_compute::{Process, Stdio, StreamTransport};
 use hoist_spec::options::RunOptions;
 use hoist_spec::{Command, ConsoleSize, ContainerId, ContainerSpec, Fault, Faults, Platform};
 
@@ -21,7 +21,11 @@ use crate::timeline::{Bar, Timeline};
 use crate::{log, output};
 
 /// Runs a container; the result is the exit code of the command.
-pub(crate) fn run(run: Run, state_root: Option<PathBuf>) -> Result<i32, Failure> {
+pub(crate) fn run(
+    run: Run,
+    state_root: Option<PathBuf>,
+    transport: StreamTransport,
+) -> Result<i32, Failure> {
     // Before anything else: a signal that comes from here on reaches the container, or ends the command in order.
     let mut signals = CallerSignals::new()?;
     let given = Given::of(&run)?;
@@ -31,6 +35,7 @@ pub(crate) fn run(run: Run, state_root: Option<PathBuf>) -> Result<i32, Failure>
         timeline: recorder.clone(),
         waits_for_each: true,
         takes_containers_along: platform::TAKES_CONTAINERS_ALONG,
+        transport,
         ..EngineOptions::default()
     })?;
     let request = request(run, &engine)?;

@@ -8,7 +8,9 @@ use std::{
     sync::Arc,
 };
 
-use hoist_compute::{ComputeService, Error, ErrorKind, OsCode, Phase, Result, Timeline};
+use hoist_compute::{
+    ComputeService, Error, ErrorKind, OsCode, Phase, Result, StreamTransport, Timeline,
+};
 use hoist_host::{HostOptions, HostService};
 use hoist_linux::{LinuxOptions, LinuxService};
 use rustix::{
@@ -60,7 +62,17 @@ pub(crate) fn service(
     state_root: &Path,
     timeline: Option<Arc<Timeline>>,
     ownership: Ownership,
+    transport: StreamTransport,
 ) -> Result<Arc<dyn ComputeService>> {
+    if transport != StreamTransport::Direct {
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            Phase::Plan,
+            "carry the streams of processes by named pipes",
+        )
+        .because("Windows alone has them")
+        .remedy("choose the direct transport, by which processes inherit what they are given"));
+    }
     private_directory(state_root)?;
     let options = LinuxOptions {
         timeline,

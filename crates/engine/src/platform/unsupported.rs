@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use hoist_compute::{ComputeService, Error, ErrorKind, Phase, Result, Timeline};
+use hoist_compute::{ComputeService, Error, ErrorKind, Phase, Result, StreamTransport, Timeline};
 
 use super::Ownership;
 
@@ -35,6 +35,7 @@ pub(crate) fn service(
     _state_root: &Path,
     _timeline: Option<Arc<Timeline>>,
     _ownership: Ownership,
+    _transport: StreamTransport,
 ) -> Result<Arc<dyn ComputeService>> {
     Err(unsupported())
 }

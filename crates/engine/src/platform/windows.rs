@@ -7,22 +7,26 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use hoist_compute::{
-    ComputeService, ComputeSystem, Error, ErrorKind, Feature, Features, Phase, Result, Summary,
-    Timeline,
+    ComputeService, ComputeSystem, Error, ErrorKind, Feature, Features, Phase, Result,
+    StreamTransport, Summary, Timeline,
 };
 use hoist_hcs::{
     Dialect, HcsService, Patience, Settings,
-    calls::{HcsCalls, Limits},
-    sys::Vmcompute,
+    calls::{HcsCalls, HcsExports, Limits},
+    sys::{NamedPipes, Vmcompute},
 };
-use hoist_host::HostService;
+use hoist_host::{HostOptions, HostService};
 use hoist_spec::{ContainerId, ContainerSpec};
-use hoist_windows::records::Records;
+use hoist_windows::{pipe_names::PipeSpace, records::Records};
 
 use super::{Ownership, backends::Backends};
+
+/// How long the service has to connect to the named pipes of a process.
+const UNTIL_CONNECTED: Duration = Duration::from_secs(30);
 
 /// `%ProgramData%\hoist`: the service is the whole machine's, and so are its records.
 pub(crate) fn default_state_root() -> Result<PathBuf> {
@@ -49,6 +53,7 @@ pub(crate) fn service(
     state_root: &Path,
     _timeline: Option<Arc<Timeline>>,
     ownership: Ownership,
+    transport: StreamTransport,
 ) -> Result<Arc<dyn ComputeService>> {
     // Whoever waits or does not: one thread of the backend sees to every end.
     let Ownership {
@@ -64,16 +69,13 @@ pub(crate) fn service(
         .because("the host compute service runs on when its clients end"));
     }
     let isolated = match Vmcompute::load() {
-        Ok(dll) => {
-            let calls = HcsCalls::new(dll, Dialect::Schema1, Limits::default());
-            let root = state_root.to_path_buf();
-            Isolated::Service(HcsService::new(
-                calls,
-                root,
-                Settings::hoist(),
-                Patience::default(),
-            )?)
-        }
+        Ok(dll) => Isolated::Service(match transport {
+            StreamTransport::Direct => isolated(dll, state_root)?,
+            StreamTransport::NamedPipes => {
+                let pipes = NamedPipes::new(dll, PipeSpace::Container, UNTIL_CONNECTED);
+                isolated(pipes, state_root)?
+            }
+        }),
         Err(error) => Isolated::Missing(Missing {
             why: error.to_string(),
             records: Records::new(state_root.to_path_buf())?,
@@ -81,13 +83,21 @@ pub(crate) fn service(
     };
     Ok(Arc::new(Backends {
         isolated,
-        unisolated: HostService::new(state_root.to_path_buf())?,
+        unisolated: HostService::with_options(state_root.to_path_buf(), HostOptions { transport })?,
     }))
+}
+
+/// The service's containers over these exports.
+fn isolated<E: HcsExports>(exports: E, state_root: &Path) -> Result<Box<dyn ComputeService>> {
+    let calls = HcsCalls::new(exports, Dialect::Schema1, Limits::default());
+    let root = state_root.to_path_buf();
+    let service = HcsService::new(calls, root, Settings::hoist(), Patience::default())?;
+    Ok(Box::new(service))
 }
 
 /// The host compute service, where there is one.
 enum Isolated {
-    Service(HcsService<Vmcompute>),
+    Service(Box<dyn ComputeService>),
     Missing(Missing),
 }
 

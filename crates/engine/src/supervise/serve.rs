@@ -90,9 +90,9 @@ impl Session {
         let engine = Engine::open(EngineOptions {
             state_root: Some(request.state_root.clone()),
             data_root: Some(request.data_root.clone()),
-            timeline: None,
             waits_for_each: true,
             takes_containers_along: true,
+            ..EngineOptions::default()
         })?;
         let container = engine.container(&request.id)?;
         let folder = match &request.exec {

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use hoist_windows::pipe_names::{PipeName, StandardStream};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::is_default;
 use crate::Hresult;
@@ -81,6 +83,36 @@ pub struct Current {
     pub console_size: [u16; 2],
 }
 
+/// The parameter that asks the service for the pipe of a stream, and the one that names a pipe of the client's (Docker 1.8).
+fn parameters_of(stream: StandardStream) -> (&'static str, &'static str) {
+    match stream {
+        StandardStream::Input => ("CreateStdInPipe", "StdInPipe"),
+        StandardStream::Output => ("CreateStdOutPipe", "StdOutPipe"),
+        StandardStream::Error => ("CreateStdErrPipe", "StdErrPipe"),
+    }
+}
+
+/// The streams for which `parameters` of a process ask for a pipe, and the same parameters with the names of pipes instead.
+///
+/// # Errors
+/// The parameters are not those of a process.
+pub fn with_named_pipes(
+    parameters: &str,
+    name: impl Fn(StandardStream) -> PipeName,
+) -> serde_json::Result<(String, Vec<(StandardStream, PipeName)>)> {
+    let mut document: Map<String, Value> = serde_json::from_str(parameters)?;
+    let mut named = Vec::new();
+    for stream in StandardStream::ALL {
+        let (asks, names) = parameters_of(stream);
+        if document.remove(asks) == Some(Value::Bool(true)) {
+            let name = name(stream);
+            document.insert(names.to_owned(), name.client.clone().into());
+            named.push((stream, name));
+        }
+    }
+    Ok((serde_json::to_string(&document)?, named))
+}
+
 /// What the service says of a process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
@@ -119,6 +151,8 @@ impl ProcessStatus {
 
 #[cfg(test)]
 mod tests {
+    use hoist_windows::pipe_names::PipeSpace;
+
     use super::*;
 
     #[test]
@@ -131,5 +165,19 @@ mod tests {
             Err(Some(Hresult(0x8007_006D)))
         );
         assert!(ProcessStatus::read("{").is_err());
+    }
+    #[test]
+    fn only_the_streams_that_are_asked_for_are_named_and_all_else_is_kept() {
+        let given = r#"{"CommandLine":"cmd","ConsoleSize":[0,0],"CreateStdInPipe":false,"CreateStdOutPipe":true}"#;
+        let space = PipeSpace::Container;
+        let (text, named) =
+            with_named_pipes(given, |stream| PipeName::of(space, "c1", None, stream)).unwrap();
+        assert_eq!(
+            text,
+            r#"{"CommandLine":"cmd","ConsoleSize":[0,0],"StdOutPipe":"\\\\.\\pipe\\docker-run-stdout"}"#
+        );
+        assert_eq!(named.len(), 1);
+        assert_eq!(named[0].0, StandardStream::Output);
+        assert!(with_named_pipes("[]", |stream| PipeName::of(space, "c", None, stream)).is_err());
     }
 }

@@ -35,7 +35,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{Plan, Settings, calls::Calls, input::InputEnd};
+use hoist_windows::input::InputEnd;
+
+use crate::{Plan, Settings, calls::Calls};
 use reaper::Reaper;
 
 /// What the container's first process is called.

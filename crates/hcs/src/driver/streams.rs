@@ -6,11 +6,12 @@ use std::{
     sync::{Arc, Weak},
 };
 
+use hoist_windows::input::{InputWriter, input};
+
 use super::{BoxError, Process, Shared};
 use crate::{
     calls::{CallError, Calls},
     console_input::ConsoleInput,
-    input::{InputWriter, input},
 };
 
 /// Takes the streams of processes that were started.
@@ -47,7 +48,11 @@ impl Stdin {
         process: Arc<Process<C>>,
         image_build: Option<u32>,
     ) -> Self {
-        let (writer, end) = input(ConsoleInput::new(pipe, process.console, image_build));
+        let (writer, end) = input(Box::new(ConsoleInput::new(
+            pipe,
+            process.console,
+            image_build,
+        )));
         // A process has one input.
         let _ = process.input.set(end);
         Self {

@@ -19,8 +19,6 @@ use hoist_compute::ExitStatus;
 use super::{Patience, process::Watched};
 use crate::calls::{Calls, Ending, HcsExports};
 
-/// Output that was written before the end is copied for so long after it, at most.
-const COPYING: Duration = Duration::from_secs(1);
 /// How often it is looked whether the copying is done.
 const COPYING_STEP: Duration = Duration::from_millis(2);
 
@@ -44,7 +42,6 @@ enum Word<E: HcsExports> {
 struct Telling<E: HcsExports> {
     watched: Arc<Watched<E>>,
     status: ExitStatus,
-    deadline: Instant,
 }
 
 /// A system that is being ended.
@@ -209,21 +206,16 @@ impl<E: HcsExports> Work<E> {
         if let Some(status) = watched.find_end()
             && let Some(watched) = self.live.remove(&key)
         {
-            watched.ends.end_input();
-            self.telling.push(Telling {
-                watched,
-                status,
-                deadline: Instant::now() + COPYING,
-            });
+            watched.ends.end();
+            self.telling.push(Telling { watched, status });
         }
     }
 
     /// Tells the ends whose output has been copied.
     fn tell(&mut self) {
-        let now = Instant::now();
         let mut waiting = Vec::new();
         for telling in std::mem::take(&mut self.telling) {
-            if telling.watched.ends.is_copying() && now < telling.deadline {
+            if telling.watched.ends.is_copying() {
                 waiting.push(telling);
                 continue;
             }

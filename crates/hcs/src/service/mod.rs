@@ -17,7 +17,6 @@ mod request;
 mod signal;
 mod state;
 mod statistics;
-mod streams;
 mod system;
 
 use std::{

@@ -11,7 +11,9 @@ use std::{
 use hoist_compute::{Error, ErrorKind, ExitStatus, Phase, Process, Readiness, Result, Streams};
 use hoist_spec::{ConsoleSize, Signal};
 
-use super::{ended::Ended, failure, record::Record, signal, streams::CallerEnds};
+use hoist_windows::streams::CallerEnds;
+
+use super::{ended::Ended, failure, record::Record, signal};
 use crate::calls::{
     CallError, CallResult, Calls, HcsCalls, HcsExports, HcsProcessHandle, HcsSystemHandle,
 };

@@ -12,7 +12,7 @@ mod on_windows {
 
     use hoist_compute::Readiness;
 
-    use crate::sys::Event;
+    use hoist_windows::event::Event;
 
     /// An event.
     pub(in super::super) struct Ready(Event);

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use hoist_compute::{Error, ErrorKind, Phase, Result};
+use hoist_compute::{Error, ErrorKind, Phase, Result, Stdio};
 use hoist_spec::{ConsoleSize, ContainerId, ContainerSpec, ProcessSpec, RootSource};
+use hoist_windows::{pipe_names::StandardStream, streams::is_carried};
 
 use crate::{
     Plan, Settings,
@@ -102,6 +103,15 @@ pub(super) fn configuration<C: Calls>(
         .collect::<std::result::Result<Vec<_>, _>>()
         .map_err(NoDocument::Call)?;
     lower::configuration(plan.request(), &layers, &[], settings).map_err(NoDocument::Refused)
+}
+
+/// Which pipes a process is given.
+pub(super) fn pipes(stdio: &Stdio) -> Pipes {
+    Pipes {
+        stdin: is_carried(stdio, StandardStream::Input),
+        stdout: is_carried(stdio, StandardStream::Output),
+        stderr: is_carried(stdio, StandardStream::Error),
+    }
 }
 
 /// The parameters of a container's first process.

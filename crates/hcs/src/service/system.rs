@@ -14,6 +14,8 @@ use hoist_spec::{
     ConsoleSize, ContainerId, ContainerSpec, ProcessSpec, Signal, oci::LinuxResources,
 };
 
+use hoist_windows::streams::Carriers;
+
 use super::{
     Shared,
     ended::Ended,
@@ -23,9 +25,11 @@ use super::{
     request, signal,
     state::Seen,
     statistics,
-    streams::{self, ServiceEnds},
 };
-use crate::calls::{CallResult, Calls, HcsExports, HcsSystemHandle};
+use crate::{
+    calls::{CallResult, Calls, HcsExports, HcsSystemHandle},
+    console_input::ConsoleInput,
+};
 
 /// How often a wait looks whether a container that was not started yet is.
 const UNTIL_STARTED: Duration = Duration::from_millis(10);
@@ -98,7 +102,7 @@ impl<E: HcsExports> HcsSystem<E> {
         let ended = Ended::new().map_err(no_thread)?;
         let started = shared
             .calls
-            .create_process(&system, parameters, streams::pipes(&stdio))
+            .create_process(&system, parameters, request::pipes(&stdio))
             .map_err(|error| failure::of_process(error, program, id))?;
         let calls = Arc::clone(&shared.calls);
         let watched = Watched::new(calls, system, started.process, started.pid, about, ended);
@@ -106,14 +110,14 @@ impl<E: HcsExports> HcsSystem<E> {
         let begun = self.begin(
             &watched,
             stdio,
-            ServiceEnds {
+            Carriers {
                 stdin: started.stdin,
                 stdout: started.stdout,
                 stderr: started.stderr,
             },
         );
         if let Err(error) = begun {
-            watched.ends.end_input();
+            watched.ends.end();
             // Nothing watches it: it must not go on. The error is told already.
             let _ = shared
                 .calls
@@ -123,7 +127,7 @@ impl<E: HcsExports> HcsSystem<E> {
         Ok(watched)
     }
 
-    fn begin(&self, watched: &Arc<Watched<E>>, stdio: Stdio, ends: ServiceEnds) -> Result<()> {
+    fn begin(&self, watched: &Arc<Watched<E>>, stdio: Stdio, carriers: Carriers) -> Result<()> {
         let id = self.record.id();
         let failed = |what: &str, error: std::io::Error| {
             let operation = format!("{what} container {id}");
@@ -137,12 +141,14 @@ impl<E: HcsExports> HcsSystem<E> {
             self.shared.own(id, watched.run, watched);
         }
         let for_stdin = Arc::downgrade(watched);
+        let has_console = watched.has_console;
+        let build = request::image_build(&self.config.spec);
         watched
             .ends
             .connect(
                 stdio,
-                ends,
-                request::image_build(&self.config.spec),
+                carriers,
+                move |pipe| Box::new(ConsoleInput::new(pipe, has_console, build)),
                 move || {
                     if let Some(watched) = for_stdin.upgrade() {
                         // A process that has ended reads nothing any more.
@@ -225,7 +231,7 @@ impl<E: HcsExports> ComputeSystem for HcsSystem<E> {
         let (parameters, process) = request::first_process(
             id,
             &self.config.spec,
-            streams::pipes(&stdio),
+            request::pipes(&stdio),
             console,
             &self.shared.settings,
         )?;
@@ -276,7 +282,7 @@ impl<E: HcsExports> ComputeSystem for HcsSystem<E> {
             id,
             &self.config.spec,
             process,
-            streams::pipes(&stdio),
+            request::pipes(&stdio),
             console,
             &self.shared.settings,
         )?;

@@ -10,15 +10,12 @@
 )]
 
 mod callbacks;
-mod event;
 mod exports;
 mod library;
-mod listener;
 mod named_pipes;
 mod text;
 mod version;
 
-pub(crate) use event::Event;
 pub use exports::Vmcompute;
 pub use library::LoadError;
 pub use named_pipes::NamedPipes;

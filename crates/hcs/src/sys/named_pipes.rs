@@ -1,6 +1,7 @@
 //! Streams by named pipes, as Docker 1.8 had them, over any exports.
 //!
 //! The pipes are there before the process's parameters are sent. Where nobody connects in time the process is ended and the call fails.
+//! The first process's names are those of the run before: whoever keeps an end of its output is in the next one's way, and that is an error.
 
 use std::{
     collections::HashMap,
@@ -10,20 +11,25 @@ use std::{
     time::{Duration, Instant},
 };
 
+use hoist_windows::{
+    named_pipe::{Listener, is_taken},
+    pipe_names::{ExecId, PipeName, PipeSpace, StandardStream},
+};
 use serde_json::json;
 
-use super::listener::{Direction, Listener};
 use crate::{
     Guid, Hresult,
     calls::{
         CallbackHandle, CreatedProcess, HcsExports, Issued, NotificationSink, ProcessHandle,
         SystemHandle,
     },
-    pipe_names::{ExecId, PipeName, PipeSpace, StandardStream, with_named_pipes},
+    documents::process::with_named_pipes,
 };
 
 /// `ERROR_TIMEOUT`.
 const TIMEOUT: i32 = 1460;
+/// `ERROR_BAD_PIPE`.
+const BAD_PIPE: i32 = 230;
 
 /// Exports whose processes have named pipes.
 pub struct NamedPipes<E> {
@@ -76,10 +82,14 @@ impl<E: HcsExports> NamedPipes<E> {
 fn failed(what: &str, name: &PipeName, error: &io::Error) -> Issued {
     let code = match error.kind() {
         io::ErrorKind::TimedOut => TIMEOUT,
-        _ => error.raw_os_error().unwrap_or(TIMEOUT),
+        // Not the error's own: that there is no such path is said of programs.
+        _ => BAD_PIPE,
     };
     let hresult = Hresult(0x8007_0000 | (code.cast_unsigned() & 0xFFFF));
-    let words = format!("{what} the pipe {}: {error}", name.server);
+    let mut words = format!("{what} the pipe {}: {error}", name.server);
+    if is_taken(error) {
+        words.push_str("; another process has a pipe of this name");
+    }
     Issued {
         hresult,
         document: Some(
@@ -133,11 +143,7 @@ impl<E: HcsExports> HcsExports for NamedPipes<E> {
         let (parameters, named) = named.map_err(|_| Issued::from(Hresult(0xC037_010D)))?;
         let mut listeners = Vec::new();
         for (stream, name) in named {
-            let direction = match stream {
-                StandardStream::Input => Direction::Out,
-                _ => Direction::In,
-            };
-            let listener = Listener::new(&name.server, direction)
+            let listener = Listener::when_free(&name.server, stream.into())
                 .map_err(|error| failed("make", &name, &error))?;
             listeners.push((stream, name, listener));
         }

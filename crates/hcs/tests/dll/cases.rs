@@ -11,10 +11,10 @@ use hoist_hcs::{
     Dialect, Hresult, Plan, Settings,
     calls::{HcsCalls, HcsExports, Limits},
     driver::{BoxError, Driver, Event, Exit, Receiver, Streams},
-    pipe_names::PipeSpace,
     request::{ContainerRequest, ProcessRequest},
     sys::{NamedPipes, Vmcompute},
 };
+use hoist_windows::pipe_names::PipeSpace;
 
 struct Quiet;
 

@@ -17,11 +17,11 @@ use std::{
 use hoist_compute::{ComputeService, Stdio, Stream};
 use hoist_hcs::{
     driver::{Exit, Streams},
-    pipe_names::PipeSpace,
     sys::{NamedPipes, Vmcompute},
 };
 use hoist_spec::ContainerId;
 use hoist_testing::full;
+use hoist_windows::pipe_names::PipeSpace;
 
 use crate::{
     cases::{self, Case, PATIENCE, over_pipes, plan, process, streams, text},

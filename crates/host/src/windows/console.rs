@@ -2,11 +2,11 @@
 
 use std::{
     io,
-    os::windows::io::OwnedHandle,
+    os::windows::io::{AsHandle, OwnedHandle},
     sync::{Mutex, PoisonError},
 };
 
-use hoist_compute::{Error, ErrorKind, Phase, Result, Streams};
+use hoist_compute::{Error, ErrorKind, Phase, Result};
 use hoist_spec::ConsoleSize;
 use hoist_windows::error::system;
 
@@ -21,25 +21,21 @@ pub(super) struct Console {
 }
 
 impl Console {
-    /// A new one with the caller's ends.
-    pub(super) fn new(size: ConsoleSize) -> Result<(Self, Streams)> {
+    /// A new one that reads `input` and draws to `output`; `writer` is the other end of the input.
+    pub(super) fn new(
+        size: ConsoleSize,
+        input: impl AsHandle,
+        output: impl AsHandle,
+        writer: impl AsHandle,
+    ) -> Result<Self> {
         let operation = "make a console";
-        let (pseudo, ends) = PseudoConsole::new(lines_and_columns(operation, size)?)
-            .map_err(|error| failed(Phase::Start, operation, error))?;
-        let input = ends
-            .input
-            .try_clone()
-            .map_err(|error| failed(Phase::Start, operation, error))?;
-        let caller = Streams {
-            stdin: Some(ends.input.into()),
-            stdout: Some(ends.output.into()),
-            ..Streams::default()
-        };
-        let console = Self {
-            pseudo,
-            _input: input,
-        };
-        Ok((console, caller))
+        let size = lines_and_columns(operation, size)?;
+        let failed = |error| failed(Phase::Start, operation, error);
+        let pseudo = PseudoConsole::new(size, input.as_handle(), output.as_handle());
+        Ok(Self {
+            pseudo: pseudo.map_err(failed)?,
+            _input: writer.as_handle().try_clone_to_owned().map_err(failed)?,
+        })
     }
 
     pub(super) fn pseudo(&self) -> &PseudoConsole {

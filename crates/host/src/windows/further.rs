@@ -80,10 +80,10 @@ impl HostSystem {
             (Some(_), None) => Some(self.limited_job(Job::new(None), &plan.limits)?),
             (Some(_), Some(_)) => Some(self.limited_job(Job::within(&name), &plan.limits)?),
         };
-        let prepared = streams::prepare(stdio)?;
+        let prepared = streams::prepare(stdio, self.pipe_names(true).as_ref())?;
         let process = self.launch(&plan, &prepared.process, first.job())?;
         let watched = Watched::further(process, own, exec.cloned(), &first);
-        let watched = Arc::new(watched.on(prepared.process.into_console()));
+        let watched = Arc::new(watched.on(prepared.process.into_console(), prepared.caller));
         let begun = watched.assign_own().and_then(|()| {
             // Who ends or pauses the container from now on finds the process in its job.
             match run.look()? {
@@ -95,6 +95,7 @@ impl HostSystem {
             if exec.is_some() {
                 watched.record_exec(name)?;
             }
+            watched.connect(prepared.carried)?;
             watched.process.resume().map_err(run.failed(VERB))?;
             // Not before: an end that is dealt with is recorded, and one that ran nothing has none.
             watched.watch(given.timeout)
@@ -112,7 +113,7 @@ impl HostSystem {
                 Err(gone) => gone,
             });
         }
-        Ok(HostProcess::new(watched, prepared.caller))
+        Ok(HostProcess::new(watched))
     }
 
     /// Makes the process of a plan, in a job, where it waits to be let go.

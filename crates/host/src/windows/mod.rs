@@ -8,6 +8,8 @@
 //!   process keeps it, so that whoever opens the exec finds it.
 //! - Whoever starts or opens a process holds it by its handle; ends are heard of by waits of the system's pool.
 //! - A process on a console of its own (`sys::pseudo_console`) is one of its owner's: with that its console ends, and so does it.
+//! - Streams are handles that a process inherits; or, where the service is told so, named pipes with the names of Docker 1.8, of which it
+//!   inherits the clients' ends (`streams`).
 //! - Records are `hoist_windows::records`. A first process whose owner was lost has an exit code that is known to whoever waited for it
 //!   by then; else it is told as unknown.
 
@@ -24,4 +26,4 @@ mod streams;
 mod sys;
 mod system;
 
-pub use service::HostService;
+pub use service::{HostOptions, HostService};

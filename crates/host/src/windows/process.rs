@@ -6,19 +6,20 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use hoist_compute::{
     Error, ErrorKind, ExitStatus, Phase, Process as ComputeProcess, Readiness, Result, Streams,
 };
 use hoist_spec::{ConsoleSize, Signal};
-use hoist_windows::error::system;
+use hoist_windows::{error::system, streams::CallerEnds};
 
 use super::{
     console::{self, Console},
     record::Started,
     run::{Run, until_empty},
+    streams::Carried,
     sys::{Job, KILLED, Process, Watch, Woken},
 };
 
@@ -36,6 +37,8 @@ pub(super) struct Watched {
     /// The first process of the run, where it is not that itself.
     first: Option<Arc<Watched>>,
     console: console::Place,
+    /// Its streams, as far as something is copied; the caller's own ends are the caller's.
+    ends: CallerEnds,
     forced: AtomicBool,
     timed_out: AtomicBool,
     status: Mutex<Option<ExitStatus>>,
@@ -52,6 +55,7 @@ impl Watched {
             exec: None,
             first: None,
             console: console::Place::default(),
+            ends: CallerEnds::default(),
             forced: AtomicBool::new(false),
             timed_out: AtomicBool::new(false),
             status: Mutex::default(),
@@ -73,12 +77,23 @@ impl Watched {
         }
     }
 
-    /// It has this console of its own, or none.
-    pub(super) fn on(self, console: Option<Console>) -> Self {
+    /// It has this console of its own, or none, and these ends of its streams are the caller's.
+    pub(super) fn on(self, console: Option<Console>, ends: CallerEnds) -> Self {
         Self {
             console: console::Place::of(console),
+            ends,
             ..self
         }
+    }
+
+    /// Has what is carried copied from now on.
+    pub(super) fn connect(&self, carried: Option<Carried>) -> Result<()> {
+        let Some(Carried { stdio, carriers }) = carried else {
+            return Ok(());
+        };
+        self.ends
+            .connect(stdio, carriers, |pipe| Box::new(pipe), || {})
+            .map_err(|error| system(Phase::Start, "connect the standard streams", error))
     }
 
     /// Puts it into its own job, where it has one.
@@ -106,6 +121,7 @@ impl Watched {
 
     /// Ends one whose start has failed, with whatever it has started meanwhile.
     pub(super) fn end_unstarted(&self) -> std::io::Result<()> {
+        self.ends.end();
         match &self.own {
             Some(own) => own.end(),
             None => self.process.end(),
@@ -160,6 +176,7 @@ impl Watched {
             (Some(first), Some(_), Some(own)) => keep(own, first),
             _ => {}
         }
+        self.ends.end();
         *known = Some(status.clone());
         Ok(status)
     }
@@ -277,10 +294,20 @@ pub(super) struct HostProcess {
 }
 
 impl HostProcess {
-    pub(super) fn new(watched: Arc<Watched>, streams: Streams) -> Self {
+    pub(super) fn new(watched: Arc<Watched>) -> Self {
         Self {
+            // What the caller does not take goes with this, and not with the process.
+            streams: Mutex::new(watched.ends.take()),
             watched,
-            streams: Mutex::new(streams),
+        }
+    }
+
+    fn ended(&self, timeout: Option<Duration>) -> Result<ExitStatus> {
+        let what = self.watched.what();
+        let ended = self.watched.process.wait(timeout);
+        match ended.map_err(|error| system(Phase::Operate, format!("wait for {what}"), error))? {
+            true => self.watched.finish(),
+            false => Err(timed_out(&what)),
         }
     }
 
@@ -299,12 +326,11 @@ impl ComputeProcess for HostProcess {
     }
 
     fn wait(&self, timeout: Option<Duration>) -> Result<ExitStatus> {
-        let what = self.watched.what();
-        let ended = self.watched.process.wait(timeout);
-        match ended.map_err(|error| system(Phase::Operate, format!("wait for {what}"), error))? {
-            true => self.watched.finish(),
-            false => Err(timed_out(&what)),
-        }
+        let begun = Instant::now();
+        let status = self.ended(timeout)?;
+        let left = timeout.map(|timeout| timeout.saturating_sub(begun.elapsed()));
+        self.watched.ends.wait_copied(left);
+        Ok(status)
     }
 
     fn readiness(&self) -> Readiness<'_> {
@@ -333,7 +359,7 @@ impl ComputeProcess for HostProcess {
 
     fn terminate(&self) -> Result<()> {
         self.watched.end()?;
-        self.wait(None).map(drop)
+        self.ended(None).map(drop)
     }
 
     fn resize_console(&self, size: ConsoleSize) -> Result<()> {

@@ -6,7 +6,9 @@ use std::{
     sync::{Arc, Mutex, Weak},
 };
 
-use hoist_compute::{ComputeService, ComputeSystem, Feature, Features, Result, Summary};
+use hoist_compute::{
+    ComputeService, ComputeSystem, Feature, Features, Result, StreamTransport, Summary,
+};
 use hoist_spec::{ContainerId, ContainerSpec};
 use hoist_windows::records::{Record, Records};
 
@@ -14,12 +16,21 @@ use super::{process::Watched, record::Config, sys::has_pseudo_consoles, system::
 use crate::plan::windows::{self as plan, Facts};
 use crate::refused::id_in_use;
 
+/// How a [`HostService`] works.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HostOptions {
+    /// How the streams of its processes are carried. The names of pipes are those of fake containers ("dummy mode"), in this machine's
+    /// namespace.
+    pub transport: StreamTransport,
+}
+
 /// Containers without isolation that are recorded below one directory.
 pub struct HostService(Arc<Shared>);
 
 /// What all handles of one service share.
 pub(super) struct Shared {
     pub(super) records: Records,
+    pub(super) transport: StreamTransport,
     /// First processes whose ends this program sees to, by container and run.
     pub(super) firsts: Mutex<HashMap<(ContainerId, u64), Weak<Watched>>>,
 }
@@ -30,8 +41,17 @@ impl HostService {
     /// # Errors
     /// The folder cannot be used.
     pub fn new(state_root: PathBuf) -> Result<Self> {
+        Self::with_options(state_root, HostOptions::default())
+    }
+
+    /// The same, in another way than the usual one.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_options(state_root: PathBuf, options: HostOptions) -> Result<Self> {
         Ok(Self(Arc::new(Shared {
             records: Records::new(state_root.join("unisolated"))?,
+            transport: options.transport,
             firsts: Mutex::default(),
         })))
     }

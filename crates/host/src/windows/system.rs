@@ -8,7 +8,8 @@ use std::{
 
 use hoist_compute::{
     ComputeSystem, Confinement, ErrorKind, Exec, ExecSpec, ExitStatus, Phase,
-    Process as ComputeProcess, Properties, Query, Result, State, Stdio, Summary, Timestamp,
+    Process as ComputeProcess, Properties, Query, Result, State, Stdio, StreamTransport, Summary,
+    Timestamp,
 };
 use hoist_spec::{ContainerId, ContainerSpec, ExecId, ProcessSpec, Signal, oci::LinuxResources};
 use hoist_windows::{error::system, records::Record};
@@ -20,7 +21,7 @@ use super::{
     record::{Config, Started},
     run::{Run, Seen},
     service::Shared,
-    streams,
+    streams::{self, PipeNames},
     sys::Job,
 };
 use crate::plan::windows::{self as plan, Facts, Limits, Plan};
@@ -57,6 +58,12 @@ impl HostSystem {
         Ok((run, job, is_paused))
     }
 
+    /// The names of the pipes of a process, where named ones carry its streams.
+    pub(super) fn pipe_names(&self, is_further: bool) -> Option<PipeNames> {
+        let names = || PipeNames::new(self.record.id().clone(), is_further);
+        (self.shared.transport == StreamTransport::NamedPipes).then(names)
+    }
+
     /// A job that was just made, with limits.
     pub(super) fn limited_job(
         &self,
@@ -74,7 +81,7 @@ impl HostSystem {
     fn begin(&self, run: &Run, plan: &Plan, stdio: Stdio) -> Result<HostProcess> {
         let name = job_name();
         let job = Arc::new(self.limited_job(Job::new(Some(&name)), &plan.limits)?);
-        let prepared = streams::prepare(stdio)?;
+        let prepared = streams::prepare(stdio, self.pipe_names(false).as_ref())?;
         let process = self.launch(plan, &prepared.process, &job)?;
         let failed = |error| system(Phase::Start, format!("start {}", self.record.what()), error);
         let begun = (|| {
@@ -84,23 +91,25 @@ impl HostSystem {
             self.record.write_started(run.number, &started)
         })();
         let watched = Watched::first(process, job, run.clone());
-        let watched = Arc::new(watched.on(prepared.process.into_console()));
+        let watched = Arc::new(watched.on(prepared.process.into_console(), prepared.caller));
         let begun = begun.and_then(|()| {
             let key = (self.record.id().clone(), run.number);
             let firsts = self.shared.firsts.lock();
             firsts
                 .unwrap_or_else(PoisonError::into_inner)
                 .insert(key, Arc::downgrade(&watched));
+            watched.connect(prepared.carried)?;
             watched.process.resume().map_err(failed)?;
             // Not before: an end that is dealt with is recorded, and one that ran nothing has none.
             watched.watch(None)
         });
         if let Err(error) = begun {
             // Why it was not started is told; with it goes whatever it has started meanwhile.
+            let _ = watched.end_unstarted();
             let _ = watched.job().end();
             return Err(error);
         }
-        Ok(HostProcess::new(watched, prepared.caller))
+        Ok(HostProcess::new(watched))
     }
 }
 

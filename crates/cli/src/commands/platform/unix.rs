@@ -37,6 +37,8 @@ use crate::output;
 pub(crate) const LACKS: &[&str] = &[];
 /// A container in the foreground ends with the command that has started it.
 pub(crate) const TAKES_CONTAINERS_ALONG: bool = true;
+/// Whether named pipes can carry the streams of processes.
+pub(crate) const HAS_NAMED_PIPES: bool = false;
 /// For which platform `plan` plans unless told otherwise.
 pub(crate) const DEFAULT_PLAN: &str = "linux";
 

@@ -10,7 +10,7 @@ use hoist::{Engine, RunRequest, Volumes};
 use hoist_compute::{Error, ErrorKind, ExecSpec, Phase};
 use hoist_spec::{Command, ContainerId, ContainerSpec, Fault, Faults};
 
-use crate::args::{PlatformAction, Run, Supervised};
+use crate::args::{PlatformAction, Supervised};
 use crate::commands::{plan::Planned, run};
 use crate::failure::Failure;
 
@@ -27,6 +27,8 @@ pub(crate) const LACKS: &[&str] = &[
 ];
 /// The service runs on when its clients end, and so do its containers.
 pub(crate) const TAKES_CONTAINERS_ALONG: bool = false;
+/// Whether named pipes can carry the streams of processes.
+pub(crate) const HAS_NAMED_PIPES: bool = true;
 /// For which platform `plan` plans unless told otherwise.
 pub(crate) const DEFAULT_PLAN: &str = "windows";
 

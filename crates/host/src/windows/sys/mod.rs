@@ -6,7 +6,6 @@
 )]
 
 mod job;
-mod pipe;
 mod process;
 mod pseudo_console;
 mod snapshot;
@@ -14,7 +13,6 @@ mod start;
 mod watch;
 
 pub(crate) use job::{Job, KILLED};
-pub(crate) use pipe::pipe;
 pub(crate) use process::{Process, Times};
 pub(crate) use pseudo_console::{PseudoConsole, has_pseudo_consoles};
 pub(crate) use snapshot::listed;

@@ -4,7 +4,7 @@
 use std::{
     ffi::CStr,
     io,
-    os::windows::io::{AsRawHandle, OwnedHandle},
+    os::windows::io::{AsRawHandle, BorrowedHandle},
 };
 
 use windows_sys::{
@@ -18,7 +18,7 @@ use windows_sys::{
     core::HRESULT,
 };
 
-use super::{pipe, wide};
+use super::wide;
 
 type Create = unsafe extern "system" fn(COORD, HANDLE, HANDLE, u32, *mut HPCON) -> HRESULT;
 type Resize = unsafe extern "system" fn(HPCON, COORD) -> HRESULT;
@@ -87,31 +87,26 @@ pub(crate) struct PseudoConsole {
     functions: Functions,
 }
 
-/// The pipes of a console: to write to and to read from.
-#[derive(Debug)]
-pub(crate) struct Ends {
-    pub(crate) input: OwnedHandle,
-    pub(crate) output: OwnedHandle,
-}
-
 impl PseudoConsole {
-    /// One of a height and width, in lines and columns. `Unsupported` where this machine has none.
-    pub(crate) fn new(size: [i16; 2]) -> io::Result<(Self, Ends)> {
+    /// One of a height and width, in lines and columns, that reads and draws to these pipes. `Unsupported` where this machine has none.
+    pub(crate) fn new(
+        size: [i16; 2],
+        input: BorrowedHandle<'_>,
+        output: BorrowedHandle<'_>,
+    ) -> io::Result<Self> {
         let functions = Functions::find().ok_or(io::ErrorKind::Unsupported)?;
-        let (from_caller, input) = pipe()?;
-        let (output, to_caller) = pipe()?;
         let mut handle: HPCON = 0;
         // SAFETY: the place and both handles, which the call duplicates, outlive the call.
         succeeded("CreatePseudoConsole", unsafe {
             (functions.create)(
                 coordinates(size),
-                from_caller.as_raw_handle(),
-                to_caller.as_raw_handle(),
+                input.as_raw_handle(),
+                output.as_raw_handle(),
                 0,
                 &raw mut handle,
             )
         })?;
-        Ok((Self { handle, functions }, Ends { input, output }))
+        Ok(Self { handle, functions })
     }
 
     /// Gives it another size.

@@ -3,17 +3,17 @@
 //! A writer may wait for bytes that never come. It must not keep the pipe for that long: a named one would be in the way of the next run.
 
 use std::{
-    fs::File,
     io::{self, Write},
     mem,
     sync::{Arc, Condvar, Mutex, MutexGuard},
     time::{Duration, Instant},
 };
 
-use crate::console_input::ConsoleInput;
+/// Where a process's input is written to.
+pub type Sink = Box<dyn Write + Send>;
 
 enum Pipe {
-    Idle(ConsoleInput<File>),
+    Idle(Sink),
     /// A write has it.
     Busy,
     /// A write has it, and closes it.
@@ -51,13 +51,13 @@ impl Shared {
 }
 
 /// Writes to the input, alone.
-pub(crate) struct InputWriter(Arc<Shared>);
+pub struct InputWriter(Arc<Shared>);
 
 /// Closes the input when the process has ended.
-pub(crate) struct InputEnd(Arc<Shared>);
+pub struct InputEnd(Arc<Shared>);
 
 /// Both sides of an input.
-pub(crate) fn input(pipe: ConsoleInput<File>) -> (InputWriter, InputEnd) {
+pub fn input(pipe: Sink) -> (InputWriter, InputEnd) {
     let shared = Arc::new(Shared {
         pipe: Mutex::new(Pipe::Idle(pipe)),
         closed: Condvar::new(),
@@ -67,7 +67,7 @@ pub(crate) fn input(pipe: ConsoleInput<File>) -> (InputWriter, InputEnd) {
 
 impl InputWriter {
     /// Closes the pipe; whether it was still open.
-    pub(crate) fn close(&self) -> bool {
+    pub fn close(&self) -> bool {
         self.0.close()
     }
 }
@@ -110,17 +110,17 @@ impl Write for InputWriter {
 
 impl InputEnd {
     /// Closes the pipe; where a write is going on, that closes it when it returns.
-    pub(crate) fn end(&self) {
+    pub fn end(&self) {
         self.0.close();
     }
 
     /// Whether the pipe is closed.
-    pub(crate) fn is_closed(&self) -> bool {
+    pub fn is_closed(&self) -> bool {
         matches!(*self.0.pipe(), Pipe::Closed)
     }
 
     /// Waits until the pipe is closed, but not beyond `deadline`.
-    pub(crate) fn wait_closed(&self, deadline: Instant) {
+    pub fn wait_closed(&self, deadline: Instant) {
         let limit: Duration = deadline.saturating_duration_since(Instant::now());
         let is_open = |pipe: &mut Pipe| !matches!(pipe, Pipe::Closed);
         let waited = self
@@ -142,11 +142,7 @@ mod tests {
 
     fn pipe() -> (io::PipeReader, InputWriter, InputEnd) {
         let (reader, writer) = io::pipe().unwrap();
-        #[cfg(unix)]
-        let file = File::from(std::os::fd::OwnedFd::from(writer));
-        #[cfg(windows)]
-        let file = File::from(std::os::windows::io::OwnedHandle::from(writer));
-        let (writer, end) = input(ConsoleInput::new(file, false, None));
+        let (writer, end) = input(Box::new(writer));
         (reader, writer, end)
     }
 

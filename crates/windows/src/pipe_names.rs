@@ -2,10 +2,10 @@
 //!
 //! Each stream has a pipe of its own. The first process's pipes have fixed names, those of each further process a fresh id of their own,
 //! so that none meets another's.
+//!
+//! Source: `daemon/execdriver/windows/{run,exec,namedpipes}.go` of Docker 1.8.3.
 
 use std::{collections::hash_map::RandomState, fmt, hash::BuildHasher};
-
-use serde_json::{Map, Value};
 
 /// In whose namespace the pipes are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,15 +51,6 @@ impl StandardStream {
             Self::Error => "stderr",
         }
     }
-
-    /// The parameter that asks the service for a pipe, and the one that names a pipe of the client's.
-    pub(crate) fn parameters(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Input => ("CreateStdInPipe", "StdInPipe"),
-            Self::Output => ("CreateStdOutPipe", "StdOutPipe"),
-            Self::Error => ("CreateStdErrPipe", "StdErrPipe"),
-        }
-    }
 }
 
 impl ExecId {
@@ -103,27 +94,6 @@ impl PipeName {
             }
         }
     }
-}
-
-/// The streams for which `parameters` of a process ask for a pipe, and the same parameters with the names of pipes instead.
-///
-/// # Errors
-/// The parameters are not those of a process.
-pub fn with_named_pipes(
-    parameters: &str,
-    name: impl Fn(StandardStream) -> PipeName,
-) -> serde_json::Result<(String, Vec<(StandardStream, PipeName)>)> {
-    let mut document: Map<String, Value> = serde_json::from_str(parameters)?;
-    let mut named = Vec::new();
-    for stream in StandardStream::ALL {
-        let (asks, names) = stream.parameters();
-        if document.remove(asks) == Some(Value::Bool(true)) {
-            let name = name(stream);
-            document.insert(names.to_owned(), name.client.clone().into());
-            named.push((stream, name));
-        }
-    }
-    Ok((serde_json::to_string(&document)?, named))
 }
 
 #[cfg(test)]
@@ -181,20 +151,5 @@ mod tests {
                     .all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
         };
         assert!(ids.iter().all(is_id));
-    }
-
-    #[test]
-    fn only_the_streams_that_are_asked_for_are_named_and_all_else_is_kept() {
-        let given = r#"{"CommandLine":"cmd","ConsoleSize":[0,0],"CreateStdInPipe":false,"CreateStdOutPipe":true}"#;
-        let space = PipeSpace::Container;
-        let (text, named) =
-            with_named_pipes(given, |stream| PipeName::of(space, "c1", None, stream)).unwrap();
-        assert_eq!(
-            text,
-            r#"{"CommandLine":"cmd","ConsoleSize":[0,0],"StdOutPipe":"\\\\.\\pipe\\docker-run-stdout"}"#
-        );
-        assert_eq!(named.len(), 1);
-        assert_eq!(named[0].0, StandardStream::Output);
-        assert!(with_named_pipes("[]", |stream| PipeName::of(space, "c", None, stream)).is_err());
     }
 }

@@ -1,4 +1,5 @@
 //! Events: not ready, then ready for ever.
+#![allow(unsafe_code, reason = "events have no safe interface")]
 
 use std::{
     io,
@@ -9,11 +10,14 @@ use windows_sys::Win32::System::Threading::{CreateEventW, SetEvent};
 
 /// An event that stays signalled once it is.
 #[derive(Debug)]
-pub(crate) struct Event(OwnedHandle);
+pub struct Event(OwnedHandle);
 
 impl Event {
     /// One that is not signalled.
-    pub(crate) fn new() -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// The system has no more handles.
+    pub fn new() -> io::Result<Self> {
         // SAFETY: no attributes and no name are given.
         let handle = unsafe { CreateEventW(std::ptr::null(), 1, 0, std::ptr::null()) };
         if handle.is_null() {
@@ -24,13 +28,13 @@ impl Event {
     }
 
     /// Signals it.
-    pub(crate) fn set(&self) {
+    pub fn set(&self) {
         // SAFETY: the handle is an event's and owned. It fails for no event that may be modified.
         unsafe { SetEvent(self.0.as_raw_handle()) };
     }
 
     /// It, to be waited for.
-    pub(crate) fn as_handle(&self) -> BorrowedHandle<'_> {
+    pub fn as_handle(&self) -> BorrowedHandle<'_> {
         self.0.as_handle()
     }
 }

@@ -1,15 +1,21 @@
 //! Named pipes that wait for the other side.
+#![allow(
+    unsafe_code,
+    reason = "named pipes are made and waited for by raw calls"
+)]
 
 use std::{
     fs::File,
     io,
     os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use windows_sys::Win32::{
     Foundation::{
-        ERROR_IO_PENDING, ERROR_PIPE_CONNECTED, INVALID_HANDLE_VALUE, WAIT_OBJECT_0, WAIT_TIMEOUT,
+        ERROR_ACCESS_DENIED, ERROR_IO_PENDING, ERROR_PIPE_BUSY, ERROR_PIPE_CONNECTED,
+        INVALID_HANDLE_VALUE, WAIT_OBJECT_0, WAIT_TIMEOUT,
     },
     Storage::FileSystem::{
         FILE_FLAG_FIRST_PIPE_INSTANCE, FILE_FLAG_OVERLAPPED, PIPE_ACCESS_INBOUND,
@@ -22,24 +28,73 @@ use windows_sys::Win32::{
     },
 };
 
-use hoist_windows::text::wide;
-
-use super::event::Event;
+use crate::{
+    event::Event,
+    pipe_names::{PipeName, StandardStream},
+    text::wide,
+};
 
 /// How much a pipe holds.
 const BUFFER: u32 = 1 << 16;
 
+/// So long a process that has ended may still be in the way of the next one's names.
+const UNTIL_FREE: Duration = Duration::from_secs(1);
+/// How often it is tried meanwhile.
+const UNTIL_NEXT: Duration = Duration::from_millis(5);
+
 /// Which way the bytes go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Direction {
+pub enum Direction {
     /// To whoever connects.
     Out,
     /// From whoever connects.
     In,
 }
 
+impl From<StandardStream> for Direction {
+    /// As this side sees the stream of a process.
+    fn from(stream: StandardStream) -> Self {
+        match stream {
+            StandardStream::Input => Self::Out,
+            StandardStream::Output | StandardStream::Error => Self::In,
+        }
+    }
+}
+
+/// Both ends of a pipe that this process alone has made and opened.
+#[derive(Debug)]
+pub struct Pair {
+    /// Where this side has listened.
+    pub server: File,
+    /// For the process: a handle as of any file, for synchronous use.
+    pub client: File,
+}
+
+/// Makes the pipe of a process's stream and opens it: whoever else opens it first makes this fail, and whoever comes later is refused.
+///
+/// # Errors
+/// The name is in use ([`is_taken`]), or the system has no more pipes.
+pub fn pair(name: &PipeName, stream: StandardStream) -> io::Result<Pair> {
+    let direction = Direction::from(stream);
+    let listener = Listener::when_free(&name.server, direction)?;
+    let client = connect(&name.client, direction)?;
+    let server = listener.accept(Duration::ZERO)?;
+    Ok(Pair { server, client })
+}
+
+fn connect(name: &str, direction: Direction) -> io::Result<File> {
+    let reads = direction == Direction::Out;
+    File::options().read(reads).write(!reads).open(name)
+}
+
+/// Whether it is by another's pipe of the same name that one could not be made or opened.
+pub fn is_taken(error: &io::Error) -> bool {
+    let code = error.raw_os_error().map(i32::cast_unsigned);
+    matches!(code, Some(ERROR_ACCESS_DENIED | ERROR_PIPE_BUSY))
+}
+
 /// A pipe that waits for its one client; it connects from the moment that this exists.
-pub(super) struct Listener {
+pub struct Listener {
     pipe: Option<OwnedHandle>,
     // What the system writes to until the operation is done stays where it is.
     overlapped: Box<OVERLAPPED>,
@@ -51,8 +106,11 @@ pub(super) struct Listener {
 unsafe impl Send for Listener {}
 
 impl Listener {
-    /// Makes the pipe; it is an error where one of this name is there already.
-    pub(super) fn new(name: &str, direction: Direction) -> io::Result<Self> {
+    /// Makes the pipe.
+    ///
+    /// # Errors
+    /// One of this name is there already ([`is_taken`]), there can be none of that name, or the system has no more pipes.
+    pub fn new(name: &str, direction: Direction) -> io::Result<Self> {
         let text = wide(name);
         let access = match direction {
             Direction::Out => PIPE_ACCESS_OUTBOUND,
@@ -98,8 +156,27 @@ impl Listener {
         Ok(listener)
     }
 
+    /// The same, some time later where the name is only about to be let go of: that of a process that has just ended.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn when_free(name: &str, direction: Direction) -> io::Result<Self> {
+        let deadline = Instant::now() + UNTIL_FREE;
+        loop {
+            match Self::new(name, direction) {
+                Err(error) if is_taken(&error) && Instant::now() < deadline => {
+                    thread::sleep(UNTIL_NEXT);
+                }
+                made => return made,
+            }
+        }
+    }
+
     /// The pipe, once somebody has connected.
-    pub(super) fn accept(mut self, limit: Duration) -> io::Result<File> {
+    ///
+    /// # Errors
+    /// `TimedOut` where nobody has within `limit`.
+    pub fn accept(mut self, limit: Duration) -> io::Result<File> {
         if self.pending {
             let limit = u32::try_from(limit.as_millis()).unwrap_or(u32::MAX - 1);
             // SAFETY: the event is open.
@@ -149,10 +226,7 @@ impl Drop for Listener {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        io::{Read, Write},
-        time::Instant,
-    };
+    use std::io::{Read, Write};
 
     use super::*;
 
@@ -162,11 +236,6 @@ mod tests {
 
     fn name(word: &str) -> String {
         format!(r"\\.\pipe\hoist-listener-{word}-{}", std::process::id())
-    }
-
-    fn connect(name: &str, direction: Direction) -> io::Result<File> {
-        let reads = direction == Direction::Out;
-        File::options().read(reads).write(!reads).open(name)
     }
 
     // Row 43: the endpoint accepts before its address is told, and what is not there is an error at once.
@@ -220,8 +289,33 @@ mod tests {
     fn a_name_that_another_has_is_refused() {
         let name = name("taken");
         let first = Listener::new(&name, Direction::In).unwrap();
-        assert!(Listener::new(&name, Direction::In).is_err());
+        let error = Listener::new(&name, Direction::In).err().unwrap();
+        assert!(is_taken(&error), "{error}");
         drop(first);
         assert!(Listener::new(&name, Direction::In).is_ok());
+    }
+    #[test]
+    fn a_pair_is_this_process_s_alone_and_carries_a_stream_in_its_direction() {
+        let name = PipeName {
+            client: name("pair"),
+            server: name("pair"),
+        };
+        for stream in StandardStream::ALL {
+            let Pair {
+                mut server,
+                mut client,
+            } = pair(&name, stream).unwrap();
+            let other = connect(&name.client, stream.into()).err().unwrap();
+            assert!(is_taken(&other), "{other}");
+            assert!(is_taken(&pair(&name, stream).err().unwrap()));
+            let (to, from) = match stream {
+                StandardStream::Input => (&mut server, &mut client),
+                _ => (&mut client, &mut server),
+            };
+            to.write_all(b"hello").unwrap();
+            let mut five = [0; 5];
+            from.read_exact(&mut five).unwrap();
+            assert_eq!(&five, b"hello");
+        }
     }
 }
