@@ -31,6 +31,7 @@ use hoist_spec::{ContainerId, ContainerSpec, ProcessSpec};
 pub(crate) use added::{plan_mount, plan_unmount, plan_user_namespace};
 pub(crate) use constants::namespace::{
     CGROUP as CGROUP_NAMESPACE, NETWORK as NETWORK_NAMESPACE, PID as PID_NAMESPACE,
+    USER as USER_NAMESPACE,
 };
 pub use debug_root::OwnRoot;
 pub use error::PlanError;

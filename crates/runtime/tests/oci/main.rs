@@ -12,6 +12,7 @@
 
 mod agent;
 mod checkpoint;
+mod checkpoint_flags;
 mod descriptors;
 mod failures;
 mod fields;
@@ -44,6 +45,7 @@ fn main() -> std::process::ExitCode {
     let suite = seccomp_agent::add(suite);
     let suite = systemd::add(suite);
     let suite = checkpoint::add(suite);
+    let suite = checkpoint_flags::add(suite);
     let suite = paths::add(suite);
     let suite = races::add(suite);
     let suite = descriptors::add(suite);
