@@ -6,7 +6,7 @@
 //! them; `init.sh` runs one after the other and prints what they print. Without `--full` it is the part that CI has time for,
 //! as everything is emulated; with it each test binary has a machine of its own, so that none shares another's
 //! time, and `--only` runs a single one, or those of its cases whose names hold some words. What the machine needs: `qemu-system-x86 linux-image-amd64 busybox-static cpio
-//! systemd dbus criu iproute2`.
+//! systemd dbus criu iproute2 apparmor`.
 
 mod initramfs;
 mod systemd;
@@ -50,6 +50,7 @@ const CASES_OF_SYSTEMD: &[(&str, &str)] = &[
     ("oci", "systemd"),
     ("oci", "checkpoint: "),
     ("oci", "restore: "),
+    ("oci", "apparmor: "),
 ];
 
 /// The same where cgroup v2 is all there is. Debian's criu wants Debian's kernel.
@@ -57,6 +58,7 @@ const CASES_OF_UNIFIED: &[(&str, &str)] = &[
     ("oci", "systemd"),
     ("oci", "restored counts on"),
     ("oci", "restore: a "),
+    ("oci", "apparmor: "),
 ];
 
 /// A machine that is started.

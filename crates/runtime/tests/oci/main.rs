@@ -11,6 +11,7 @@
 )]
 
 mod agent;
+mod apparmor;
 mod checkpoint;
 mod checkpoint_flags;
 mod descriptors;
@@ -44,6 +45,7 @@ fn main() -> std::process::ExitCode {
     let suite = schema::add(suite);
     let suite = seccomp_agent::add(suite);
     let suite = systemd::add(suite);
+    let suite = apparmor::add(suite);
     let suite = checkpoint::add(suite);
     let suite = checkpoint_flags::add(suite);
     let suite = paths::add(suite);
