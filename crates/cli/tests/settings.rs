@@ -310,10 +310,35 @@ mod linux {
             assert_eq!(hoist.ok(&["exec", "first", "cat", "/dev/shm/here"]), "back");
             assert_eq!(inside(&hoist, &[], "ls /dev/shm"), "");
         }
-        hoist.ok(&["kill", &id]);
-        hoist.ok(&["wait", &id]);
-        let errors = hoist.fails(125, &["run", "--rm", "--pid", "container:first", "true"]);
+        let network = "readlink /proc/self/ns/net";
+        let first = || hoist.ok(&["exec", "first", "sh", "-c", network]);
+        assert_eq!(
+            inside(&hoist, &["--network", "container:first"], network),
+            first()
+        );
+        hoist.detached(
+            &["--name", "second", "--network", "container:first"],
+            "exec sleep 1000",
+        );
+        let mode = [
+            "inspect",
+            "second",
+            "--format",
+            "{{.HostConfig.NetworkMode}}",
+        ];
+        assert_eq!(hoist.ok(&mode), format!("container:{id}"));
+        // Started again, it joins what the other one has by then.
+        hoist.ok(&["stop", "--time", "0", "second", "first"]);
+        let errors = hoist.fails(125, &["start", "second"]);
         assert!(errors.contains("not running"), "{errors}");
+        hoist.ok(&["start", "first", "second"]);
+        let second = hoist.ok(&["exec", "second", "sh", "-c", network]);
+        assert_eq!(second, first());
+        hoist.ok(&["stop", "--time", "0", "second", "first"]);
+        for option in ["--pid", "--network"] {
+            let errors = hoist.fails(125, &["run", "--rm", option, "container:first", "true"]);
+            assert!(errors.contains("not running"), "{errors}");
+        }
     }
 
     fn user_namespace() {

@@ -49,6 +49,7 @@ pub(crate) fn spec(arguments: &[&str]) -> ContainerSpec {
         seccomp: SeccompPolicy::Default,
         init: false,
         stop: StopPolicy::default(),
+        joined: Vec::new(),
     }
 }
 

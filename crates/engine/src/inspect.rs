@@ -288,12 +288,12 @@ fn host_config(spec: &ContainerSpec, binds: &[InspectMount]) -> InspectHostConfi
                 format!("{}:{}{read_only}", bind.source, bind.destination)
             })
             .collect(),
-        network_mode: namespace(oci, LinuxNamespaceType::Network, "host", "none"),
-        pid_mode: namespace(oci, LinuxNamespaceType::Pid, "host", ""),
-        ipc_mode: namespace(oci, LinuxNamespaceType::Ipc, "host", "private"),
-        uts_mode: namespace(oci, LinuxNamespaceType::Uts, "host", ""),
-        userns_mode: namespace(oci, LinuxNamespaceType::User, "", "private"),
-        cgroupns_mode: namespace(oci, LinuxNamespaceType::Cgroup, "host", "private"),
+        network_mode: namespace(spec, LinuxNamespaceType::Network, "host", "none"),
+        pid_mode: namespace(spec, LinuxNamespaceType::Pid, "host", ""),
+        ipc_mode: namespace(spec, LinuxNamespaceType::Ipc, "host", "private"),
+        uts_mode: namespace(spec, LinuxNamespaceType::Uts, "host", ""),
+        userns_mode: namespace(spec, LinuxNamespaceType::User, "", "private"),
+        cgroupns_mode: namespace(spec, LinuxNamespaceType::Cgroup, "host", "private"),
         cgroup_parent: linux
             .and_then(|linux| linux.cgroups_path().as_ref())
             .map_or_else(String::new, |path| path.display().to_string()),
@@ -361,8 +361,12 @@ fn limits(config: &mut InspectHostConfig, resources: &LinuxResources) {
         .unwrap_or(0);
 }
 
-fn namespace(oci: &Spec, kind: LinuxNamespaceType, absent: &str, own: &str) -> String {
-    let namespaces = oci
+fn namespace(spec: &ContainerSpec, kind: LinuxNamespaceType, absent: &str, own: &str) -> String {
+    if let Some(joined) = spec.joined.iter().find(|joined| joined.kind == kind) {
+        return format!("container:{}", joined.container);
+    }
+    let namespaces = spec
+        .oci
         .linux()
         .as_ref()
         .and_then(|linux| linux.namespaces().as_ref());

@@ -138,6 +138,7 @@ mod on_windows {
                 seccomp: SeccompPolicy::Unconfined,
                 init: false,
                 stop: StopPolicy::default(),
+                joined: Vec::new(),
             },
             remove: false,
         }

@@ -35,6 +35,8 @@ mod id_mapped;
 #[cfg(target_os = "linux")]
 mod intel_rdt;
 #[cfg(target_os = "linux")]
+mod joined;
+#[cfg(target_os = "linux")]
 mod making;
 #[cfg(target_os = "linux")]
 mod net_devices;

@@ -94,8 +94,9 @@ impl LinuxService {
 
     /// What would be done to start a container from `spec`. Nothing is changed.
     pub fn plan(&self, id: &ContainerId, spec: &ContainerSpec) -> Result<Plan> {
-        let facts = RootFacts::read(spec).map_err(Error::from)?;
-        Ok(plan(id, spec, self.0.features()?, &facts)?)
+        let spec = self.0.with_joined(spec)?;
+        let facts = RootFacts::read(&spec).map_err(Error::from)?;
+        Ok(plan(id, &spec, self.0.features()?, &facts)?)
     }
 
     /// Makes a container, as [`ComputeService::create`], with what an OCI runtime's caller asks for.
@@ -108,9 +109,10 @@ impl LinuxService {
     ) -> Result<LinuxSystem> {
         let mut tracer = Tracer::new(self.0.timeline.clone());
         let features = self.0.features()?;
-        let facts = RootFacts::read(spec).map_err(Error::from)?;
+        let planned = self.0.with_joined(spec)?;
+        let facts = RootFacts::read(&planned).map_err(Error::from)?;
         tracer.mark("look at host and root");
-        let plan = plan_for_runtime(id, spec, features, &facts, options)?;
+        let plan = plan_for_runtime(id, &planned, features, &facts, options)?;
         tracer.mark("plan");
         let rdt = match &plan.rdt {
             Some(group) => Some(intel_rdt::intended(&intel_rdt::mount_point()?, group)),

@@ -100,6 +100,7 @@ impl ContainerSpec {
                 seccomp: SeccompPolicy::Oci,
                 init: false,
                 stop: StopPolicy::default(),
+                joined: Vec::new(),
             },
             ignored,
         })

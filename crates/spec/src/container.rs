@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use oci_spec::runtime::{Process, Spec};
+use oci_spec::runtime::{LinuxNamespaceType, Process, Spec};
 use serde::{Deserialize, Serialize};
 
-use crate::Signal;
+use crate::{ContainerId, Signal};
 
 /// Everything a backend needs to make a container.
 ///
@@ -35,6 +35,21 @@ pub struct ContainerSpec {
     /// How the container is asked to end.
     #[serde(default)]
     pub stop: StopPolicy,
+    /// The other containers whose namespaces it joins: whichever they have when it is planned, for a container that is started again
+    /// has others. `oci.linux.namespaces` has each kind without a path. Linux only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub joined: Vec<JoinedNamespace>,
+}
+
+/// A namespace of another container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JoinedNamespace {
+    /// Its kind.
+    #[serde(rename = "type")]
+    pub kind: LinuxNamespaceType,
+    /// Whose it is.
+    pub container: ContainerId,
 }
 
 /// Where a container's root file system comes from.

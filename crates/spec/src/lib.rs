@@ -14,6 +14,7 @@ mod convert;
 mod document;
 mod fault;
 mod id;
+mod joined;
 mod json;
 pub mod options;
 mod platform;
@@ -33,7 +34,8 @@ pub use command::{
     ProcessConfig, Resources, SharedNamespaces,
 };
 pub use container::{
-    ConsoleSize, ContainerSpec, ProcessSpec, RootSource, SeccompPolicy, StopPolicy, WritableLayer,
+    ConsoleSize, ContainerSpec, JoinedNamespace, ProcessSpec, RootSource, SeccompPolicy,
+    StopPolicy, WritableLayer,
 };
 pub use convert::native_architecture;
 pub use document::resources_from_json;

@@ -40,6 +40,7 @@ pub fn container(root: &Path, tag: &str, probe: &[&str]) -> ContainerSpec {
         seccomp: SeccompPolicy::Default,
         init: false,
         stop: StopPolicy::default(),
+        joined: Vec::new(),
     }
 }
 

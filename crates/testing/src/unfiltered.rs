@@ -16,5 +16,6 @@ pub fn unfiltered(oci: Value, root: RootSource) -> ContainerSpec {
         seccomp: SeccompPolicy::Unconfined,
         init: false,
         stop: StopPolicy::default(),
+        joined: Vec::new(),
     }
 }

@@ -133,11 +133,11 @@ pub(crate) struct CommonRunOptions {
         help_heading = "Limits"
     )]
     pub cpus: Option<String>,
-    /// Network of the container: none (default), or host
+    /// Network of the container: none (default), host, or container:NAME for that of another one
     #[arg(
         long,
         visible_alias = "net",
-        value_name = "none|host",
+        value_name = "MODE",
         help_heading = "Isolation"
     )]
     pub network: Option<String>,

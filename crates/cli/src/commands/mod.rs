@@ -4,6 +4,7 @@ mod exec;
 mod facts;
 mod info;
 mod inspect;
+mod joined;
 mod kill;
 mod limits;
 mod man;
@@ -73,7 +74,7 @@ pub(crate) fn carry_out(invocation: Invocation) -> Result<i32, Failure> {
         Action::Wait(wait) => each(&wait.containers, &wait::act),
         Action::Rm(rm) => rm::run(&rm, &open()?, json_errors),
         Action::Info(report) => info::run(&report, &open()?),
-        Action::Plan(plan) => plan::run(*plan, state_root.as_deref()),
+        Action::Plan(plan) => plan::run(*plan, state_root.as_deref(), &open),
         Action::Version(report) => version::run(&report),
         Action::Completions(completions) => completions_for(completions.shell),
     };

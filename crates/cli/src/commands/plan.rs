@@ -4,12 +4,13 @@ use std::fmt::Write;
 use std::io::Read;
 use std::path::Path;
 
-use hoist::{Volumes, random_id};
+use hoist::{Engine, Volumes, random_id};
 use hoist_compute::{Error, ErrorKind, Phase};
 use hoist_hcs::request::{ContainerRequest, Refusal};
 use hoist_hcs::{Dialect, Settings};
 use hoist_spec::{Command, ContainerId, ContainerSpec, Isolation, Platform};
 
+use super::joined;
 use super::platform::{DEFAULT_PLAN, plan_for_linux};
 use super::run::command;
 use crate::args::Plan;
@@ -26,14 +27,19 @@ const DIALECTS: [(&str, Dialect); 5] = [
 ];
 
 /// Writes the steps that a start would take.
-pub(crate) fn run(arguments: Plan, state_root: Option<&Path>) -> Result<u8, Failure> {
+pub(crate) fn run(
+    arguments: Plan,
+    state_root: Option<&Path>,
+    engine: &dyn Fn() -> hoist_compute::Result<Engine>,
+) -> Result<u8, Failure> {
     let Plan {
         json,
         platform,
         command_file,
         dialect,
-        run,
+        mut run,
     } = arguments;
+    joined::resolve(&mut run, engine)?;
     let interactive = run.common.interactive;
     let platform = match platform.as_deref().unwrap_or(DEFAULT_PLAN) {
         "linux" => Platform::Linux,
@@ -55,7 +61,7 @@ pub(crate) fn run(arguments: Plan, state_root: Option<&Path>) -> Result<u8, Fail
         command.id = random_id()?.to_string();
     }
     match platform {
-        Platform::Linux => linux(&command, json),
+        Platform::Linux => linux(&command, json, engine),
         Platform::Windows => windows(&command, interactive, &dialect, json),
     }
 }
@@ -77,7 +83,11 @@ fn read(file: &Path) -> Result<String, Failure> {
     Ok(text)
 }
 
-fn linux(command: &Command, json: bool) -> Result<u8, Failure> {
+fn linux(
+    command: &Command,
+    json: bool,
+    engine: &dyn Fn() -> hoist_compute::Result<Engine>,
+) -> Result<u8, Failure> {
     let id: ContainerId = command
         .id
         .parse()
@@ -86,6 +96,7 @@ fn linux(command: &Command, json: bool) -> Result<u8, Failure> {
     if command.isolation == Isolation::None {
         return unisolated(&spec, json);
     }
+    let spec = joined::with_paths(&spec, engine)?;
     let planned = plan_for_linux(&id, &spec)?;
     if json {
         output::print_json(&planned.json, true)?;

@@ -12,7 +12,8 @@ use hoist_spec::options::RunOptions;
 use hoist_spec::{Command, ConsoleSize, ContainerId, ContainerSpec, Fault, Faults, Platform};
 
 use super::facts::with_facts_for;
-use super::platform::{self, Supervision, join_containers};
+use super::joined;
+use super::platform::{self, Supervision};
 use super::terminal::{console_size, refuse_input_that_is_no_terminal};
 use crate::args::Run;
 use crate::failure::Failure;
@@ -148,7 +149,7 @@ fn foreground(
 }
 
 fn request(mut run: Run, engine: &Engine) -> Result<RunRequest, Failure> {
-    join_containers(&mut run, engine)?;
+    joined::resolve(&mut run, &|| Ok(engine.clone()))?;
     let (name, remove) = (run.common.name.clone(), run.common.rm);
     let (id, spec) = container(run, &engine.volumes())?;
     Ok(RunRequest {

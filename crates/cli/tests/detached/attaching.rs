@@ -320,7 +320,8 @@ fn detached_by_keys() {
 fn other_keys() {
     let hoist = Hoist::new();
     let mut terminal = Terminal::new();
-    let script = "stty raw -echo; echo ready; head -c 2 | od -An -tx1; echo done; sleep 1000";
+    let script =
+        "stty raw -echo; echo ready; for i in 1 2; do head -c 2 | od -An -tx1; done; sleep 1000";
     let words = [
         "run",
         "-it",
@@ -337,6 +338,13 @@ fn other_keys() {
     terminal.write(b"\x10\x11");
     terminal.expect("10 11");
     terminal.write(b"\x18y");
+    assert_eq!(ended(child), Some(0));
+    assert!(hoist.status("t").starts_with("Up"));
+    let child = terminal.spawn(&hoist, &["attach", "--detach-keys", "a", "t"]);
+    until("it is attached", || terminal.is_raw());
+    terminal.write(b"\x18y");
+    terminal.expect("18 79");
+    terminal.write(b"a");
     assert_eq!(ended(child), Some(0));
     assert!(hoist.status("t").starts_with("Up"));
 }

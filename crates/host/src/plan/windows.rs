@@ -449,6 +449,7 @@ mod tests {
             seccomp: SeccompPolicy::Unconfined,
             init: false,
             stop: StopPolicy::default(),
+            joined: Vec::new(),
         }
     }
 

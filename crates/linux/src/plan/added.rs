@@ -7,7 +7,8 @@ use hoist_init::wire::{Slot, Step};
 use hoist_spec::oci::Mount;
 
 use super::constants::{namespace, propagation};
-use super::mounts::{Options, refuse_covering_proc, tree_ids};
+use super::mount_options::Options;
+use super::mounts::{refuse_covering_proc, tree_ids};
 use super::program::{Descriptor, Descriptors, Steps, c_string, list_of_texts};
 use super::{Namespaces, Plan, PlanError, RunningContainer};
 use crate::features::HostFeatures;

@@ -4,6 +4,8 @@
 //! beforehand, and touch nothing. `execute` carries a plan out; [`Plan::steps`] tells it in words.
 
 mod added;
+mod cgroup;
+mod cgroup_mounts;
 mod constants;
 mod debug_root;
 mod devices;
@@ -12,6 +14,7 @@ mod explain;
 mod fault;
 pub(crate) mod hooks;
 mod intel_rdt;
+mod mount_options;
 mod mounts;
 mod namespaces;
 mod net_devices;
@@ -21,14 +24,19 @@ mod program;
 mod root;
 mod scheduling;
 mod served;
+mod sysctls;
 mod user_namespace;
 mod words;
 
+use std::path::{Path, PathBuf};
+
 use hoist_init::wire::{Slot, Step};
-use hoist_spec::oci::{LinuxResources, Spec};
+use hoist_spec::oci::Spec;
 use hoist_spec::{ContainerId, ContainerSpec, ProcessSpec};
 
 pub(crate) use added::{plan_mount, plan_unmount, plan_user_namespace};
+pub use cgroup::CgroupPlace;
+pub(crate) use cgroup::CgroupPlan;
 pub(crate) use constants::namespace::{
     CGROUP as CGROUP_NAMESPACE, NETWORK as NETWORK_NAMESPACE, PID as PID_NAMESPACE,
     USER as USER_NAMESPACE,
@@ -38,7 +46,8 @@ pub use error::PlanError;
 pub(crate) use explain::{explain, explain_late};
 pub use fault::Fault;
 pub use intel_rdt::RdtGroup;
-pub(crate) use mounts::{known_options, of_another_process};
+pub(crate) use mount_options::known_options;
+pub(crate) use mounts::of_another_process;
 pub(crate) use namespaces::{KINDS as NAMESPACE_KINDS, Namespaces, name as namespace_name};
 pub use net_devices::NetDevice;
 pub use options::{MOST_PRESERVED, RuntimeOptions};
@@ -54,15 +63,10 @@ use self::constants::{namespace, propagation};
 use self::options::RuntimeSlots;
 use self::process::ProcessPlan;
 use self::program::{Descriptors, Steps, c_string};
-use std::path::{Path, PathBuf};
-
-use crate::cgroup::DeviceRule;
-use crate::cgroup::layout::{Base, Hierarchy, Layout, Unusable, Version};
-use crate::cgroup::limits::{DeviceControl, Limits, plan_limits};
-use crate::features::{HostFeatures, NO_CGROUP_OF_USER};
+use crate::cgroup::layout::Version;
+use crate::features::HostFeatures;
 use crate::root_facts::RootFacts;
 use crate::seccomp::filter_for;
-use crate::systemd::Unit;
 use crate::user;
 
 /// What will be done to start a container's first process, or a further one.
@@ -84,52 +88,6 @@ pub struct Plan {
     pub(crate) descriptors: Vec<Descriptor>,
     /// What the helper and the process do.
     pub(crate) program: Steps,
-}
-
-/// The cgroup that a container gets.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct CgroupPlan {
-    pub(crate) base: Base,
-    pub(crate) name: String,
-    pub(crate) limits: Limits,
-    pub(crate) places: Vec<CgroupPlace>,
-    /// The scope that systemd makes it for, where it does.
-    pub(crate) unit: Option<Unit>,
-}
-
-impl CgroupPlan {
-    /// Whether a part of it is in v1 hierarchies.
-    pub(crate) fn has_v1(&self) -> bool {
-        self.places.iter().any(|place| place.version == Version::V1)
-    }
-
-    /// Its directory in a hierarchy, where it has one there: an ordinary user may have been given no part of it.
-    pub(crate) fn part_of(&self, hierarchy: &Hierarchy) -> Option<&str> {
-        let directory = hierarchy.directory(self.base, &self.name);
-        let is_there = |place: &&CgroupPlace| match hierarchy.version {
-            Version::V1 => Path::new(&place.directory) == directory,
-            Version::V2 => place.version == Version::V2,
-        };
-        let place = self.places.iter().find(is_there);
-        place.map(|place| place.directory.as_str())
-    }
-
-    /// The paths of its directories.
-    pub(crate) fn directories(&self) -> Vec<&Path> {
-        self.places
-            .iter()
-            .map(|place| Path::new(&place.directory))
-            .collect()
-    }
-}
-
-/// The directory of a container's cgroup in one hierarchy.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CgroupPlace {
-    /// Its path.
-    pub directory: String,
-    /// The hierarchy's interface.
-    pub version: Version,
 }
 
 /// What the parts of a plan are made from.
@@ -199,7 +157,7 @@ pub fn plan_for_runtime(
     hooks::check(oci)?;
     let mut namespaces = Namespaces::of(oci)?;
     let id_maps = IdMaps::of(oci, &mut namespaces, features)?;
-    let cgroup = plan_cgroup(id, oci, features, &namespaces, options.systemd_cgroup)?;
+    let cgroup = cgroup::of(id, oci, features, &namespaces, options.systemd_cgroup)?;
     let mut identity = user::resolve(
         spec.user.as_deref(),
         process.user(),
@@ -237,7 +195,7 @@ pub fn plan_for_runtime(
     let slots = runtime_slots(&mut descriptors, options)?;
     if namespaces.makes(namespace::TIME) {
         steps.push(Step::NewTimeNamespace {
-            offsets: &c_string("time offsets", &time_offsets(oci))?,
+            offsets: &c_string("time offsets", &namespaces::time_offsets(oci))?,
         });
     }
     let places = cgroup.as_ref().map_or(&[][..], |cgroup| &cgroup.places);
@@ -258,7 +216,7 @@ pub fn plan_for_runtime(
         let name = &c_string("keyring", name)?;
         steps.push(Step::NewKeyring { name });
     }
-    join_cgroups(&mut steps, &mut descriptors, places, born)?;
+    cgroup::join(&mut steps, &mut descriptors, places, born)?;
     if namespaces.makes(namespace::CGROUP) && cgroup.is_some() {
         steps.push(Step::NewCgroupNamespace {});
     }
@@ -381,7 +339,7 @@ pub fn plan_process(
     if options.adopts_orphans {
         steps.push(Step::AdoptOrphans {});
     }
-    join_cgroups(&mut steps, &mut descriptors, &container.cgroup, born)?;
+    cgroup::join(&mut steps, &mut descriptors, &container.cgroup, born)?;
     // Not before: a hierarchy that is mounted with `nsdelegate`, as systemd does, lets nobody in from outside the namespace's root.
     if container.namespaces & namespace::CGROUP != 0 {
         steps.push(Step::EnterProcess {
@@ -478,144 +436,6 @@ fn clone(
     };
     steps.push(Step::Clone { namespaces, cgroup });
     born
-}
-
-/// The v1 hierarchies have no birth: the process moves itself, which spares the lock as long as it is alone.
-fn join_cgroups(
-    steps: &mut Steps,
-    descriptors: &mut Descriptors,
-    places: &[CgroupPlace],
-    born: bool,
-) -> Result<(), PlanError> {
-    for place in places {
-        let descriptor = match place.version {
-            Version::V1 => Descriptor::CgroupTasks,
-            Version::V2 if born => continue,
-            Version::V2 => Descriptor::CgroupProcs,
-        };
-        let file = descriptors.add(descriptor);
-        steps.push(Step::JoinCgroup {
-            file,
-            path: &c_string("cgroup", &place.directory)?,
-        });
-    }
-    Ok(())
-}
-
-fn plan_cgroup(
-    id: &ContainerId,
-    oci: &Spec,
-    features: &HostFeatures,
-    namespaces: &Namespaces,
-    by_systemd: bool,
-) -> Result<Option<CgroupPlan>, PlanError> {
-    let linux = oci.linux().as_ref();
-    let resources = linux
-        .and_then(|linux| linux.resources().clone())
-        .unwrap_or_default();
-    let in_user_namespace = namespaces.has(namespace::USER) || !features.initial_user_namespace;
-    let devices = if in_user_namespace {
-        DeviceControl::Leave
-    } else {
-        DeviceControl::Enforce
-    };
-    if !features.privileged && by_systemd {
-        return Err(PlanError::unsupported(
-            "the systemd cgroup driver for an ordinary user",
-            "it asks the system's manager, which serves root alone: use the cgroupfs driver",
-        ));
-    }
-    if !features.privileged && features.delegated.hierarchies.is_empty() {
-        // No limit is dropped silently: with an empty layout each that is asked for is an error with this reason.
-        let nothing = Layout {
-            unusable: vec![Unusable {
-                controllers: Vec::new(),
-                reason: NO_CGROUP_OF_USER.to_owned(),
-            }],
-            ..Layout::default()
-        };
-        plan_limits(&resources, &nothing, devices)?;
-        return Ok(None);
-    }
-    let own = features.own_cgroups();
-    let limits = plan_limits(&resources, own, devices)?;
-    if own.hierarchies.is_empty() {
-        return Ok(None);
-    }
-    let path = linux.and_then(|linux| linux.cgroups_path().as_ref());
-    let path = path.map(|path| path.display().to_string());
-    let unit = match by_systemd {
-        true => Some(plan_unit(
-            path.as_deref(),
-            id,
-            &limits,
-            &resources,
-            devices,
-        )?),
-        false => None,
-    };
-    let name = match (&unit, path) {
-        (Some(unit), _) => unit.path.clone(),
-        (None, Some(path)) => cgroup_name(&path)?,
-        (None, None) => format!("hoist/{id}"),
-    };
-    let hierarchies = own.hierarchies.iter();
-    // An ordinary user has what was delegated to it: its own cgroup.
-    let base = match features.privileged {
-        true => Base::Mount,
-        false => Base::Own,
-    };
-    let places = hierarchies
-        .map(|hierarchy| CgroupPlace {
-            directory: hierarchy.directory(base, &name).display().to_string(),
-            version: hierarchy.version,
-        })
-        .collect();
-    Ok(Some(CgroupPlan {
-        base,
-        name,
-        limits,
-        places,
-        unit,
-    }))
-}
-
-/// The scope of a container, and all that systemd must know of it.
-fn plan_unit(
-    path: Option<&str>,
-    id: &ContainerId,
-    limits: &Limits,
-    resources: &LinuxResources,
-    devices: DeviceControl,
-) -> Result<Unit, PlanError> {
-    let mut unit = Unit::of(path, id)
-        .map_err(|reason| PlanError::invalid("cgroups path", path.unwrap_or_default(), reason))?;
-    let rules = match devices {
-        DeviceControl::Leave => None,
-        DeviceControl::Enforce => Some(DeviceRule::for_container(
-            resources.devices().as_deref().unwrap_or_default(),
-        )?),
-    };
-    unit.tell(&limits.writes, rules.as_deref())?;
-    Ok(unit)
-}
-
-fn cgroup_name(path: &str) -> Result<String, PlanError> {
-    let name = path.trim_matches('/');
-    if name.is_empty() || name.split('/').any(|part| matches!(part, "" | "." | "..")) {
-        return Err(PlanError::invalid(
-            "cgroups path",
-            path,
-            "it is no path below the root of a cgroup hierarchy",
-        ));
-    }
-    if path.contains(':') {
-        return Err(PlanError::unsupported(
-            format!("cgroups path {path}"),
-            "it is of the form that the systemd cgroup driver takes: give --systemd-cgroup",
-        ));
-    }
-    Ok(name.to_owned())
 }
 
 fn file_systems(
@@ -738,83 +558,5 @@ fn names_and_network(
     if namespaces.makes(namespace::NETWORK) {
         steps.push(Step::LoopbackUp {});
     }
-    let mut parameters: Vec<_> = oci
-        .linux()
-        .as_ref()
-        .and_then(|linux| linux.sysctl().as_ref())
-        .into_iter()
-        .flatten()
-        .collect();
-    parameters.sort();
-    for (name, value) in parameters {
-        require_namespace(name, namespaces)?;
-        let path = c_string("sysctl", &name.replace('.', "/"))?;
-        steps.push(Step::SetSysctl {
-            path: &path,
-            value: &c_string("sysctl", value)?,
-        });
-    }
-    Ok(())
-}
-
-/// Refuses a kernel parameter that is not of one of the container's own namespaces: it would change the host.
-fn require_namespace(name: &str, namespaces: &Namespaces) -> Result<(), PlanError> {
-    const IPC: [&str; 8] = [
-        "kernel.msgmax",
-        "kernel.msgmnb",
-        "kernel.msgmni",
-        "kernel.sem",
-        "kernel.shmall",
-        "kernel.shmmax",
-        "kernel.shmmni",
-        "kernel.shm_rmid_forced",
-    ];
-    let dotted = name.replace('/', ".");
-    let kind = if dotted.split('.').any(|part| part.is_empty()) {
-        None
-    } else if IPC.contains(&dotted.as_str()) || dotted.starts_with("fs.mqueue.") {
-        Some(namespace::IPC)
-    } else if dotted.starts_with("net.") {
-        Some(namespace::NETWORK)
-    } else if matches!(dotted.as_str(), "kernel.domainname" | "kernel.hostname") {
-        Some(namespace::UTS)
-    } else {
-        None
-    };
-    match kind {
-        Some(kind) if namespaces.has(kind) => Ok(()),
-        Some(kind) => Err(PlanError::invalid(
-            "sysctl",
-            name,
-            format!(
-                "the container shares the host's {} namespace, whose parameter it would change",
-                namespaces::name(kind)
-            ),
-        )),
-        None => Err(PlanError::invalid(
-            "sysctl",
-            name,
-            "it is no parameter of a namespace; it would change the host",
-        )),
-    }
-}
-
-fn time_offsets(oci: &Spec) -> String {
-    let offsets = oci
-        .linux()
-        .as_ref()
-        .and_then(|linux| linux.time_offsets().as_ref());
-    let mut lines: Vec<String> = offsets
-        .into_iter()
-        .flatten()
-        .map(|(clock, offset)| {
-            format!(
-                "{clock} {} {}\n",
-                offset.secs().unwrap_or_default(),
-                offset.nanosecs().unwrap_or_default()
-            )
-        })
-        .collect();
-    lines.sort();
-    lines.concat()
+    sysctls::set(steps, oci, namespaces)
 }

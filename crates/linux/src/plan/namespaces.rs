@@ -125,3 +125,24 @@ fn kind_of(kind: LinuxNamespaceType) -> u32 {
         LinuxNamespaceType::Time => namespace::TIME,
     }
 }
+
+/// What is written to `timens_offsets` (time_namespaces(7)).
+pub(super) fn time_offsets(oci: &Spec) -> String {
+    let offsets = oci
+        .linux()
+        .as_ref()
+        .and_then(|linux| linux.time_offsets().as_ref());
+    let mut lines: Vec<String> = offsets
+        .into_iter()
+        .flatten()
+        .map(|(clock, offset)| {
+            format!(
+                "{clock} {} {}\n",
+                offset.secs().unwrap_or_default(),
+                offset.nanosecs().unwrap_or_default()
+            )
+        })
+        .collect();
+    lines.sort();
+    lines.concat()
+}

@@ -1,9 +1,6 @@
 //! Reading [`RootFacts`]: the few files and checks that one spec needs of its root, and no more.
 
-use hoist_spec::{
-    ContainerSpec, ProcessSpec, RootSource, WritableLayer,
-    oci::{Mount, Process},
-};
+use hoist_spec::{ContainerSpec, ProcessSpec, RootSource, WritableLayer, oci::Process};
 
 use super::{LARGEST_FILE, Root, RootError};
 use crate::{
@@ -26,12 +23,22 @@ impl RootFacts {
         }
         facts.read_groups(&root, &spec.groups)?;
         let mounts = spec.oci.mounts().as_deref().unwrap_or_default();
-        facts.climbing_targets = destinations(mounts)
-            .filter_map(|target| match root.climbs_out(target) {
-                Ok(climbs) => climbs.then(|| Ok(target.to_owned())),
-                Err(error) => Some(Err(error)),
-            })
-            .collect::<Result<_, _>>()?;
+        let directories: &[&str] = match spec.root {
+            // The composed root has directories of its own in these places.
+            RootSource::Host => &[],
+            RootSource::Directory(_) | RootSource::Layers { .. } | RootSource::Unisolated => {
+                &KERNEL_DIRECTORIES
+            }
+        };
+        let destinations = mounts
+            .iter()
+            .filter_map(|mount| mount.destination().to_str());
+        let targets = root.look_at_targets(destinations, directories)?;
+        facts.climbing_targets = targets.climbing;
+        facts.linked_targets = targets.not_directories;
+        for name in &mut facts.linked_targets {
+            name.insert(0, '/');
+        }
         if let RootSource::Layers {
             writable: WritableLayer::Folder(folder),
             ..
@@ -43,18 +50,8 @@ impl RootFacts {
                 (false, false) => None,
             };
         }
-        match spec.root {
-            // The composed root has directories of its own in these places.
-            RootSource::Host => facts.host_root = Some(HostRoot::read()?),
-            RootSource::Directory(_) | RootSource::Layers { .. } | RootSource::Unisolated => {
-                for name in KERNEL_DIRECTORIES {
-                    if destinations(mounts).any(|target| is_at_or_below(target, name))
-                        && root.is_other_than_directory(name)?
-                    {
-                        facts.linked_targets.push(format!("/{name}"));
-                    }
-                }
-            }
+        if spec.root == RootSource::Host {
+            facts.host_root = Some(HostRoot::read()?);
         }
         Ok(facts)
     }
@@ -113,14 +110,4 @@ fn has_home(process: &Process) -> bool {
         .iter()
         .flatten()
         .any(|variable| variable.starts_with("HOME="))
-}
-
-fn destinations(mounts: &[Mount]) -> impl Iterator<Item = &str> {
-    mounts
-        .iter()
-        .filter_map(|mount| mount.destination().to_str())
-}
-
-fn is_at_or_below(target: &str, name: &str) -> bool {
-    target.split('/').find(|part| !matches!(*part, "" | ".")) == Some(name)
 }

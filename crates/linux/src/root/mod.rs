@@ -13,6 +13,7 @@ mod facts;
 #[cfg(test)]
 mod model;
 pub mod pack;
+mod targets;
 #[cfg(test)]
 mod tests;
 pub mod unpack;
@@ -191,37 +192,6 @@ impl Root {
         }
         let file = reopen(&handle).map_err(|errno| system("open", path, errno))?;
         read_bounded(file, path, limit).map(Some)
-    }
-
-    /// Whether the way to `path` (absolute, as the container sees it) goes above the root by a `..`, its own or
-    /// a symbolic link's. Absolute links start again at the root and are fine (`/var/run -> /run`); the way
-    /// ends at the first name that is missing, or that the caller may not look into.
-    pub fn climbs_out(&self, path: &str) -> Result<bool, RootError> {
-        // A way without any symbolic link and `..` cannot climb, and most are such. With `..`, one layer would not
-        // do: it may lack the directory that another has.
-        let straight = |layer: &OwnedFd| {
-            matches!(
-                openat2(
-                    layer,
-                    relative(path),
-                    OFlags::PATH | OFlags::CLOEXEC,
-                    Mode::empty(),
-                    ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS,
-                ),
-                Ok(_) | Err(Errno::NOENT | Errno::NOTDIR | Errno::ACCESS)
-            )
-        };
-        if !path.split('/').any(|part| part == "..") && self.layers.iter().all(straight) {
-            return Ok(false);
-        }
-        Ok(walk::resolve(&self.layers, self.overlay, path)?.climbs)
-    }
-
-    /// Whether `name` in the root directory is there and something other than a real directory.
-    pub fn is_other_than_directory(&self, name: &str) -> Result<bool, RootError> {
-        let found = walk::look_up(&self.layers, self.overlay, name.as_bytes())
-            .map_err(|errno| system("look at", name, errno))?;
-        Ok(matches!(found, Found::Link(_) | Found::Other(..)))
     }
 
     /// A handle (`O_PATH`) of what is at `path` in a root that is one directory; none where there is nothing. A symbolic

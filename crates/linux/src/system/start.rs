@@ -31,8 +31,9 @@ impl LinuxSystem {
         match planned {
             Some(planned) => Ok(planned),
             None => {
-                let facts = RootFacts::read(&self.spec).map_err(Error::from)?;
-                Ok(plan(&self.id, &self.spec, self.shared.features()?, &facts)?)
+                let spec = self.shared.with_joined(&self.spec)?;
+                let facts = RootFacts::read(&spec).map_err(Error::from)?;
+                Ok(plan(&self.id, &spec, self.shared.features()?, &facts)?)
             }
         }
     }

@@ -26,7 +26,7 @@ pub struct Device {
 }
 
 /// The namespaces that are not the container's own. Of each kind: empty for its own (of `user`: this machine's), `host` for this
-/// machine's, or `ns:` and the path of one to join. `user` may be `private`: one of its own, with `uid_maps` and `gid_maps`.
+/// machine's, `ns:` and the path of one to join, or (but of `user`) `container:` and the id of the container whose is joined. `user` may be `private`: one of its own, with `uid_maps` and `gid_maps`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SharedNamespaces {

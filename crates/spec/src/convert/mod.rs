@@ -19,6 +19,7 @@ mod windows;
 
 use std::path::PathBuf;
 
+pub(crate) use mounts::{is_usual_shared_memory, shared_memory_of};
 pub use profile::native_architecture;
 pub(crate) use security::{SeccompChoice, SecurityOption};
 pub(crate) use validate::added_mounts;
@@ -149,6 +150,7 @@ impl Command {
             seccomp,
             init: self.init,
             stop: self.stop_policy(),
+            joined: settings::joined(self),
         })
     }
 

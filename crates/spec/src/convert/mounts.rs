@@ -1,6 +1,7 @@
 //! The mounts of a container: docker's own, and those of the command.
 
-use std::path::PathBuf;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
 
 use oci_spec::runtime;
 
@@ -121,8 +122,7 @@ fn adapted(mut mount: runtime::Mount, command: &Command) -> runtime::Mount {
     if mount.destination().as_os_str() == "/dev/shm"
         && let Some(source) = shared_memory(&command.namespaces.ipc)
     {
-        let options = ["rbind", "nosuid", "noexec", "nodev", "rprivate"];
-        return self::mount("/dev/shm", "bind", &source, &options);
+        return shared_memory_from(&source);
     }
     if command.privileged && mount.destination().starts_with("/sys") {
         options.retain(|option| option != "ro");
@@ -138,7 +138,27 @@ fn shared_memory(ipc: &str) -> Option<String> {
     }
     let pid = ipc.strip_prefix("ns:/proc/")?.strip_suffix("/ns/ipc")?;
     let is_number = !pid.is_empty() && pid.bytes().all(|byte| byte.is_ascii_digit());
-    is_number.then(|| format!("/proc/{pid}/root/dev/shm"))
+    is_number.then(|| shared_memory_of_process(pid))
+}
+
+fn shared_memory_of_process(pid: impl Display) -> String {
+    format!("/proc/{pid}/root/dev/shm")
+}
+
+fn shared_memory_from(source: &str) -> runtime::Mount {
+    let options = ["rbind", "nosuid", "noexec", "nodev", "rprivate"];
+    mount("/dev/shm", "bind", source, &options)
+}
+
+/// The shared memory segments of the container that this process is of.
+pub(crate) fn shared_memory_of(pid: u32) -> runtime::Mount {
+    shared_memory_from(&shared_memory_of_process(pid))
+}
+
+/// Whether it is the one that a container has for itself where nobody says otherwise.
+pub(crate) fn is_usual_shared_memory(mount: &runtime::Mount) -> bool {
+    mount.destination().as_os_str() == "/dev/shm"
+        && mount.source().as_deref() == Some(Path::new("shm"))
 }
 
 fn one(destination: &str, given: &Mount) -> runtime::Mount {

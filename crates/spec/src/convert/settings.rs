@@ -8,7 +8,7 @@ use oci_spec::runtime::{
 };
 
 use crate::{
-    Command, Device, Fault, Faults,
+    Command, ContainerId, Device, Fault, Faults, JoinedNamespace,
     check::{self, Check},
 };
 
@@ -298,12 +298,48 @@ fn check_mode(mode: &str, is_user: bool) -> Check {
     match mode {
         "" | "host" => Ok(()),
         "private" if is_user => Ok(()),
-        _ => match mode.strip_prefix("ns:") {
-            Some(path) => check::absolute_path(path),
-            None if is_user => Err("is neither host nor private, and not ns:PATH".to_owned()),
-            None => Err("is neither private nor host, and not ns:PATH".to_owned()),
+        _ => match (mode.strip_prefix("ns:"), mode.strip_prefix(CONTAINER)) {
+            (Some(path), _) => check::absolute_path(path),
+            (None, _) if is_user => Err("is neither host nor private, and not ns:PATH".to_owned()),
+            (None, Some(id)) => check_container(id),
+            (None, None) => {
+                Err("is neither private nor host, and not ns:PATH or container:ID".to_owned())
+            }
         },
     }
+}
+
+/// What the id of a container to join stands behind.
+const CONTAINER: &str = "container:";
+
+/// Whether it may be the id of a container.
+pub(super) fn check_container(id: &str) -> Check {
+    match id.parse::<ContainerId>() {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("names no container: {error}")),
+    }
+}
+
+/// The containers whose namespaces are joined.
+pub(super) fn joined(command: &Command) -> Vec<JoinedNamespace> {
+    let shared = &command.namespaces;
+    let by_mode = |mode: &String| mode.strip_prefix(CONTAINER).and_then(|id| id.parse().ok());
+    [
+        (LinuxNamespaceType::Pid, by_mode(&shared.pid)),
+        (
+            LinuxNamespaceType::Network,
+            command.network.container_id.parse().ok(),
+        ),
+        (LinuxNamespaceType::Ipc, by_mode(&shared.ipc)),
+        (LinuxNamespaceType::Uts, by_mode(&shared.uts)),
+        (LinuxNamespaceType::Cgroup, by_mode(&shared.cgroup)),
+    ]
+    .into_iter()
+    .filter_map(|(kind, container)| {
+        let container = container?;
+        Some(JoinedNamespace { kind, container })
+    })
+    .collect()
 }
 
 /// A namespace that the container has; `None` where it is this machine's.

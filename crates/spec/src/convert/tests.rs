@@ -452,7 +452,7 @@ fn what_contradicts_itself_is_refused_by_name() {
         bridge: "b".to_owned(),
         ..NetworkInterface::default()
     };
-    let cases: [(Command, &[&str]); 7] = [
+    let cases: [(Command, &[&str]); 8] = [
         (sh().rootfs("/a").layer("/b"), &["rootfs"]),
         (sh().layer_folder("/w"), &["layer_folder"]),
         (
@@ -473,11 +473,11 @@ fn what_contradicts_itself_is_refused_by_name() {
                 interface: Some(interface.clone()),
                 ..Network::of_container("x")
             }),
-            &[
-                "network.interface",
-                "network.interface",
-                "network.container_id",
-            ],
+            &["network.interface", "network.interface"],
+        ),
+        (
+            sh().network(Network::of_container("no id")),
+            &["network.container_id"],
         ),
         (
             sh().network(Network {

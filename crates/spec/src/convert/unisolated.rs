@@ -99,6 +99,7 @@ pub(super) fn spec(command: &Command) -> Result<ContainerSpec, Faults> {
         seccomp: SeccompPolicy::Unconfined,
         init: false,
         stop: command.stop_policy(),
+        joined: Vec::new(),
     })
 }
 

@@ -78,6 +78,7 @@ pub(super) fn spec(command: &Command) -> Result<ContainerSpec, serde_json::Error
         seccomp: SeccompPolicy::Unconfined,
         init: false,
         stop: command.stop_policy(),
+        joined: Vec::new(),
     })
 }
 

@@ -282,14 +282,16 @@ fn network(network: &Network, faults: &mut Faults) {
     if interface.is_some() {
         faults.push(Fault::new(
             "network.interface",
-            "is not supported on Linux yet; use network mode none or host",
+            "is not supported on Linux yet; use network mode none or host, or another container's",
         ));
     }
     if !container_id.is_empty() {
-        faults.push(Fault::new(
-            "network.container_id",
-            "is not supported on Linux yet; use network mode none or host",
-        ));
+        check(
+            faults,
+            "network.container_id".to_owned(),
+            container_id,
+            settings::check_container(container_id),
+        );
     }
 }
 

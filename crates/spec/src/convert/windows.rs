@@ -280,6 +280,7 @@ impl Command {
             seccomp: SeccompPolicy::Unconfined,
             init: false,
             stop: self.stop_policy(),
+            joined: Vec::new(),
         })
     }
 

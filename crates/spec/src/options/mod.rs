@@ -17,8 +17,8 @@ use std::{
 use oci_spec::runtime::{LinuxResources, Mount as OciMount};
 
 use crate::{
-    Command, Fault, Faults, Isolation, Mount, Network, NetworkMode, Platform, ProcessConfig,
-    Resources, Signal, convert,
+    Command, Fault, Faults, Isolation, Mount, Network, Platform, ProcessConfig, Resources, Signal,
+    convert,
 };
 
 /// What the options of a command line may refer to.
@@ -107,13 +107,13 @@ pub struct RunOptions {
     pub uidmap: Vec<String>,
     /// `--gidmap CONTAINER:HOST:SIZE`
     pub gidmap: Vec<String>,
-    /// `--pid host|ns:PATH`
+    /// `--pid host|ns:PATH|container:ID`
     pub pid: Option<String>,
-    /// `--ipc private|host|ns:PATH`
+    /// `--ipc private|host|ns:PATH|container:ID`
     pub ipc: Option<String>,
-    /// `--uts host|ns:PATH`
+    /// `--uts host|ns:PATH|container:ID`
     pub uts: Option<String>,
-    /// `--cgroupns private|host|ns:PATH`
+    /// `--cgroupns private|host|ns:PATH|container:ID`
     pub cgroupns: Option<String>,
     /// `--group-add GROUP`
     pub group_add: Vec<String>,
@@ -129,7 +129,7 @@ pub struct RunOptions {
     pub layer_folder: Option<String>,
     /// `--isolation default|process|none`; `none` is Hoist's own.
     pub isolation: Option<String>,
-    /// `--network none|host`
+    /// `--network none|host|container:ID`
     pub network: Option<String>,
     /// `--cap-add CAPABILITY`
     pub cap_add: Vec<String>,
@@ -278,10 +278,7 @@ impl RunOptions {
         let settings = settings::read(&self, &mut faults);
         let network = match self.network.as_deref() {
             None => Network::default(),
-            Some(text) => Network {
-                mode: faults.keep(network_mode(text)),
-                ..Network::default()
-            },
+            Some(text) => faults.keep(network(text)).unwrap_or_default(),
         };
         let isolation = self.isolation.as_deref().map(isolation);
         let isolation = isolation.and_then(|given| faults.keep(given));
@@ -445,7 +442,7 @@ fn option_of(field: &str, mounts: &[&'static str]) -> String {
         "annotations" => "--annotation",
         "user" if field.starts_with("namespaces.") => "--userns",
         "cgroup" if field.starts_with("namespaces.") => "--cgroupns",
-        "mode" => "--network",
+        "mode" | "container_id" => "--network",
         "cpu_quota" | "cpu_period" => "--cpus",
         "mounts" => rest
             .split(']')
@@ -464,14 +461,15 @@ pub fn size(text: &str) -> Option<i64> {
     quantity::bytes(text)
 }
 
-fn network_mode(text: &str) -> Result<NetworkMode, Fault> {
-    match text {
-        "none" => Ok(NetworkMode::None),
-        "host" => Ok(NetworkMode::Host),
+fn network(text: &str) -> Result<Network, Fault> {
+    match (text, text.strip_prefix("container:")) {
+        ("none", _) => Ok(Network::none()),
+        ("host", _) => Ok(Network::host()),
+        (_, Some(id)) if !id.is_empty() => Ok(Network::of_container(id)),
         _ => Err(Fault::of_value(
             "--network",
             text,
-            "is no network that there is yet: use none or host",
+            "is no network that there is: use none, host or container:NAME",
         )),
     }
 }

@@ -33,8 +33,6 @@ use crate::commands::plan::Planned;
 use crate::failure::Failure;
 use crate::output;
 
-pub(crate) use host::join_containers;
-
 /// The commands that there are not.
 pub(crate) const LACKS: &[&str] = &[];
 /// A container in the foreground ends with the command that has started it.

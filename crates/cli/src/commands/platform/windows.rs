@@ -73,11 +73,6 @@ pub(crate) fn complete(_command: &mut Command, _volumes: &Volumes) -> Result<(),
     Ok(())
 }
 
-/// Puts the namespaces of another container in place of its name; there are none, and naming one is a fault of the command.
-pub(crate) fn join_containers(_run: &mut Run, _engine: &Engine) -> Result<(), Failure> {
-    Ok(())
-}
-
 /// The plan of a start on Linux: refused, since it rests on a look at the kernel.
 pub(crate) fn plan_for_linux(_id: &ContainerId, _spec: &ContainerSpec) -> Result<Planned, Failure> {
     Err(unsupported(

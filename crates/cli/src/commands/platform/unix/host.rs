@@ -1,15 +1,10 @@
-//! What only this machine can say of options: which devices there are, and where another container's namespaces are.
+//! What only this machine can say of options: which devices there are.
 
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
-use hoist::Engine;
-use hoist_compute::{Error, ErrorKind, Phase};
 use hoist_spec::{CapabilitySet, Command, Device, Isolation};
-
-use crate::args::Run;
-use crate::failure::Failure;
 
 /// Names below `/dev` that a container has of its own.
 const OWN_OF_A_CONTAINER: [&str; 12] = [
@@ -94,30 +89,4 @@ fn below(folder: &Path, found: &mut Vec<Device>) {
             found.push(device);
         }
     }
-}
-
-/// Puts the paths of another container's namespaces in place of `container:NAME`.
-pub(crate) fn join_containers(run: &mut Run, engine: &Engine) -> Result<(), Failure> {
-    let modes = [
-        ("pid", &mut run.rare.pid),
-        ("ipc", &mut run.rare.ipc),
-        ("uts", &mut run.rare.uts),
-        ("cgroup", &mut run.rare.cgroupns),
-    ];
-    for (kind, mode) in modes {
-        let Some(reference) = mode
-            .as_deref()
-            .and_then(|mode| mode.strip_prefix("container:"))
-        else {
-            continue;
-        };
-        let id = engine.resolve(reference)?;
-        let pid = engine.summary(&id)?.pid.ok_or_else(|| {
-            let operation =
-                format!("join the {kind} namespace of container {reference}: it is not running");
-            Error::new(ErrorKind::InvalidState, Phase::Plan, operation)
-        })?;
-        *mode = Some(format!("ns:/proc/{pid}/ns/{kind}"));
-    }
-    Ok(())
 }

@@ -1,0 +1,213 @@
+//! What is told of Hoist, the host and a plan, and to whom.
+
+use hoist_testing::command::Hoist;
+use serde_json::Value;
+
+pub(super) fn info(hoist: &Hoist) {
+    let info: Value = hoist.hoist(&["info", "--format", "json"]).json();
+    assert_eq!(info["backend"], "linux");
+    let features = info["features"].as_array().unwrap();
+    for name in [
+        "kernel",
+        "user namespaces",
+        "overlayfs",
+        "seccomp",
+        "cgroups",
+    ] {
+        assert!(
+            features.iter().any(|feature| feature["name"] == name),
+            "{name}"
+        );
+    }
+    for feature in features {
+        assert!(
+            feature["available"] == true
+                || feature["detail"]
+                    .as_str()
+                    .is_some_and(|text| !text.is_empty()),
+            "{feature}"
+        );
+    }
+    let is_available = |name: &str| {
+        features
+            .iter()
+            .any(|feature| feature["name"] == name && feature["available"] == true)
+    };
+    assert!(is_available("procfs"), "containers have one: {info}");
+    // Who may make no cgroups has no limits, and is told so.
+    for (feature, options) in [
+        ("cgroup memory limits", ["-m", "64m"]),
+        ("cgroup cpu limits", ["--cpus", "0.5"]),
+        ("cgroup pids limits", ["--pids-limit", "50"]),
+    ] {
+        let works = hoist.run(&options, &["exit", "0"]).code == 0;
+        assert_eq!(is_available(feature), works, "{feature}: {info}");
+    }
+    let text = hoist.hoist(&["info"]).succeeded();
+    assert!(text.starts_with("hoist "), "{text}");
+    assert!(text.lines().count() > features.len(), "{text}");
+}
+
+pub(super) fn plan(hoist: &Hoist) {
+    let root = hoist.root().to_str().unwrap();
+    let text = hoist
+        .hoist(&[
+            "plan",
+            "--rootfs",
+            root,
+            "--hostname",
+            "box",
+            "--",
+            "/probe",
+        ])
+        .succeeded();
+    let lines: Vec<&str> = text.lines().collect();
+    for (line, number) in lines.iter().zip(1..) {
+        assert!(
+            line.trim_start().starts_with(&format!("{number}  ")),
+            "{line}"
+        );
+    }
+    for words in ["set hostname box", "mount proc on /proc", "seccomp filter"] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    assert!(lines.last().unwrap().contains("execute /probe"), "{text}");
+    let steps: Vec<Value> = hoist
+        .hoist(&[
+            "plan",
+            "--json",
+            "--rootfs",
+            root,
+            "--hostname",
+            "box",
+            "--",
+            "/probe",
+        ])
+        .json();
+    assert_eq!(steps.len(), lines.len());
+    for step in &steps {
+        for member in ["lane", "name", "words"] {
+            assert!(step[member].is_string(), "{step}");
+        }
+    }
+    assert_eq!(hoist.ids(), Vec::<String>::new());
+    hoist
+        .hoist(&["plan", "--rootfs", "/nosuch", "true"])
+        .failed_with(1, &["/nosuch"]);
+}
+
+pub(super) fn version(hoist: &Hoist) {
+    let version = env!("CARGO_PKG_VERSION");
+    let text = hoist.hoist(&["version"]).succeeded();
+    assert!(
+        text.starts_with(&format!("hoist {version} (linux/")),
+        "{text}"
+    );
+    let json: Value = hoist.hoist(&["version", "-f", "json"]).json();
+    assert_eq!(json["version"], version);
+    assert_eq!(json["os"], "linux");
+    for word in ["-v", "--version"] {
+        assert_eq!(
+            hoist.hoist(&[word]).succeeded(),
+            format!("hoist {version}\n")
+        );
+    }
+}
+
+pub(super) fn completions(hoist: &Hoist) {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = hoist.hoist(&["completions", shell]).succeeded();
+        for word in ["inspect", "cap-add", "stop-timeout"] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+    }
+    let script = hoist.hoist(&["completions", "bash"]).succeeded();
+    let file = hoist.write("hoist.bash", &script);
+    let check = "source \"$1\" && complete -p hoist && \
+                 COMP_WORDS=(hoist run --na) COMP_CWORD=2 && _hoist hoist --na run && echo \"${COMPREPLY[*]}\"";
+    let output = std::process::Command::new("bash")
+        .args(["-c", check, "bash", &file])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("--name"), "{output:?}");
+    hoist
+        .hoist(&["completions", "nosuch"])
+        .failed_with(1, &["nosuch"]);
+}
+
+pub(super) fn help(hoist: &Hoist) {
+    let text = hoist.hoist(&["--help"]).succeeded();
+    for command in [
+        "run",
+        "exec",
+        "ps",
+        "inspect",
+        "top",
+        "stop",
+        "kill",
+        "wait",
+        "rm",
+        "info",
+        "plan",
+        "version",
+        "completions",
+    ] {
+        assert!(
+            text.lines()
+                .any(|line| line.trim_start().starts_with(command)),
+            "{command}: {text}"
+        );
+        hoist.hoist(&[command, "--help"]).succeeded();
+    }
+    let text = hoist.hoist(&["run", "--help"]).succeeded();
+    for option in [
+        "-i,",
+        "-t,",
+        "--rm",
+        "--name",
+        "--rootfs",
+        "--layer",
+        "-e,",
+        "--env-file",
+        "-w,",
+        "-u,",
+        "-v,",
+        "--mount",
+        "--tmpfs",
+        "--read-only",
+        "-m,",
+        "--cpus",
+        "--cpu-shares",
+        "--pids-limit",
+        "--hostname",
+        "--cap-add",
+        "--cap-drop",
+        "--security-opt",
+        "--network",
+        "--init",
+        "--cidfile",
+        "--stop-signal",
+        "--stop-timeout",
+        "--timeline",
+    ] {
+        assert!(text.contains(option), "{option}: {text}");
+    }
+    // What a user must know of the default root.
+    assert!(text.contains("/usr, /bin, /sbin"), "{text}");
+    assert!(text.contains("Nothing of"), "{text}");
+}
+
+pub(super) fn reader_gone(hoist: &Hoist) {
+    use std::process::Stdio;
+    assert_ne!(hoist.hoist(&["info"]).succeeded(), "");
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = hoist
+        .command(&["info"])
+        .stdout(writer)
+        .stderr(Stdio::piped())
+        .output()
+        .unwrap();
+    assert!(output.stderr.is_empty(), "{output:?}");
+}
