@@ -62,7 +62,7 @@ const STEPS: &[(&str, Step)] = &[
         )
     }),
     ("tests-cgroup-v1", |root, counts| {
-        let tests = built(root, Some("hoist-linux"))?;
+        let tests = built(root, Some("hoist-linux"), None)?;
         let mut done = Ok(());
         for name in ["conformance", "cgroup"] {
             let test = tests

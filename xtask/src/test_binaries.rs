@@ -18,10 +18,15 @@ pub(crate) struct TestBinary {
     pub(crate) folder: PathBuf,
 }
 
-/// The test binaries of a package, or of the whole workspace, as cargo tells them.
-pub(crate) fn built(root: &Path, package: Option<&str>) -> Outcome<Vec<TestBinary>> {
+/// The test binaries of a package, or of the whole workspace, as cargo tells them. Where `only` names one of a `tests` folder,
+/// no other need be among them.
+pub(crate) fn built(
+    root: &Path,
+    package: Option<&str>,
+    only: Option<&str>,
+) -> Outcome<Vec<TestBinary>> {
     let mut binaries = Vec::new();
-    for message in artifacts(root)? {
+    for message in artifacts(root, only)? {
         let id = message["package_id"].as_str().unwrap_or_default();
         if package.is_some_and(|package| !id.contains(&format!("#{package}@"))) {
             continue;
@@ -47,7 +52,7 @@ pub(crate) fn built(root: &Path, package: Option<&str>) -> Outcome<Vec<TestBinar
 
 /// The program of this name that the tests drive.
 pub(crate) fn driven_program(root: &Path, name: &str) -> Outcome<PathBuf> {
-    artifacts(root)?
+    artifacts(root, None)?
         .iter()
         .filter(|message| message["target"]["name"] == name && message["profile"]["test"] == false)
         .find_map(|message| Some(message["executable"].as_str()?.into()))
@@ -55,9 +60,13 @@ pub(crate) fn driven_program(root: &Path, name: &str) -> Outcome<PathBuf> {
 }
 
 /// Builds the tests; the messages of cargo.
-fn artifacts(root: &Path) -> Outcome<Vec<Value>> {
-    let output = cargo(root)
-        .args(["test", "--workspace", "--no-run"])
+fn artifacts(root: &Path, only: Option<&str>) -> Outcome<Vec<Value>> {
+    let mut cargo = cargo(root);
+    cargo.args(["test", "--workspace", "--no-run"]);
+    if let Some(name) = only.filter(|name| is_integration_test(root, name)) {
+        cargo.args(["--test", name]);
+    }
+    let output = cargo
         .args(["--message-format", "json"])
         .stderr(Stdio::inherit())
         .output()?;
@@ -69,4 +78,12 @@ fn artifacts(root: &Path) -> Outcome<Vec<Value>> {
         .lines()
         .map(serde_json::from_str)
         .collect::<Result<_, _>>()?)
+}
+
+fn is_integration_test(root: &Path, name: &str) -> bool {
+    let crates = std::fs::read_dir(root.join("crates")).into_iter().flatten();
+    crates.flatten().any(|entry| {
+        let tests = entry.path().join("tests");
+        tests.join(format!("{name}.rs")).is_file() || tests.join(name).join("main.rs").is_file()
+    })
 }

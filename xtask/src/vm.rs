@@ -1,17 +1,21 @@
-//! `cargo xtask vm [--full | --systemd] [--kernel FILE]`: the Linux backend's tests on another kernel, with cgroup v2 alone; and the
-//! systemd cgroup driver with a real systemd, which has cgroup v2 alone, too, or (with `--full` or `--systemd`) the hybrid layout.
+//! `cargo xtask vm [--full | --systemd] [--only BINARY[=CASES]] [--kernel FILE]`: the Linux backend's tests on another kernel, with cgroup v2 alone; and the
+//! systemd cgroup driver and checkpoints with a real systemd and criu, on cgroup v2 alone, and (with `--full` or `--systemd`) with
+//! the hybrid layout and with v1 alone.
 //!
 //! qemu starts Debian's kernel with an initramfs that holds busybox and the test binaries, at the paths where cargo has built
 //! them; `init.sh` runs one after the other and prints what they print. Without `--full` it is the part that CI has time for,
-//! as everything is emulated. What the machine needs: `qemu-system-x86 linux-image-amd64 busybox-static cpio
-//! systemd dbus criu iproute2`.
+//! as everything is emulated; with it each test binary has a machine of its own, so that none shares another's
+//! time, and `--only` runs a single one, or those of its cases whose names hold some words. What the machine needs: `qemu-system-x86 linux-image-amd64 busybox-static cpio
+//! systemd dbus criu iproute2 apparmor`.
 
 mod initramfs;
 mod systemd;
 
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::time::Instant;
 
 use crate::command::{Outcome, root, run};
 use crate::counts::Counts;
@@ -31,36 +35,39 @@ const CASES: &[(&str, &str)] = &[
     ("run", "composed root"),
 ];
 const CASES_IN_FULL: &[(&str, &str)] = &[
-    ("cgroup", ""),
-    ("conformance", ""),
-    ("hoist_linux", ""),
-    ("faults", ""),
-    ("run", ""),
-    ("commands", ""),
-    ("exit_codes", ""),
     ("bad_input", ""),
+    ("exit_codes", ""),
+    ("commands", ""),
+    ("cgroup", ""),
+    ("hoist_linux", ""),
+    ("run", ""),
+    ("faults", ""),
+    ("conformance", ""),
 ];
 
-/// What is run where systemd is the machine's first process.
-const CASES_OF_SYSTEMD: &[(&str, &str)] = &[("oci", "systemd")];
+/// What is run where systemd is the machine's first process, in full.
+const CASES_OF_SYSTEMD: &[(&str, &str)] = &[
+    ("oci", "systemd"),
+    ("oci", "checkpoint: "),
+    ("oci", "restore: "),
+    ("oci", "apparmor: "),
+];
 
-/// The same where cgroup v2 is all there is; and checkpoints, for which Debian's criu wants Debian's kernel.
+/// The same where cgroup v2 is all there is. Debian's criu wants Debian's kernel.
 const CASES_OF_UNIFIED: &[(&str, &str)] = &[
     ("oci", "systemd"),
     ("oci", "restored counts on"),
     ("oci", "restore: a "),
-];
-const CASES_OF_UNIFIED_IN_FULL: &[(&str, &str)] = &[
-    ("oci", "systemd"),
-    ("oci", "checkpoint: "),
-    ("oci", "restore: "),
+    ("oci", "apparmor: "),
 ];
 
 /// A machine that is started.
 struct Machine<'a> {
-    cases: &'a [(&'a str, &'a str)],
+    cases: Vec<(&'a str, &'a str)>,
     /// The package that they are in, where it is one.
     package: Option<&'a str>,
+    /// The only test binary that need be built.
+    only: Option<&'a str>,
     with_systemd: bool,
     /// Further words for the kernel.
     words: &'a str,
@@ -73,6 +80,8 @@ pub(crate) struct Options {
     full: bool,
     /// The machines with systemd alone.
     systemd: bool,
+    /// The only test binary to run, and a part of the names of its cases.
+    only: Option<(String, String)>,
     /// Another kernel than the newest below /boot. Its modules are below /lib/modules.
     kernel: Option<PathBuf>,
 }
@@ -94,6 +103,11 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Outcome<Options> {
         match argument.as_str() {
             "--full" => options.full = true,
             "--systemd" => options.systemd = true,
+            "--only" => {
+                let only = arguments.next().ok_or("--only needs a test binary")?;
+                let (binary, cases) = only.split_once('=').unwrap_or((&only, ""));
+                options.only = Some((binary.to_owned(), cases.to_owned()));
+            }
             "--kernel" => {
                 options.kernel = Some(arguments.next().ok_or("--kernel needs a file")?.into());
             }
@@ -103,57 +117,116 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Outcome<Options> {
     Ok(options)
 }
 
-/// Builds the tests, starts the machine, and counts what ran in it. It is an error where a test failed or the machine did not
-/// come to its end.
+/// Builds the tests, starts the machines, and counts what ran in them. It is an error where a test failed or a machine did not
+/// come to its end; the others are started all the same.
 pub(crate) fn test(options: &Options, counts: &mut Counts) -> Outcome<()> {
     let kernel = match &options.kernel {
         Some(kernel) => kernel.clone(),
         None => newest_kernel()?,
     };
-    let plain = Machine {
-        cases: if options.full { CASES_IN_FULL } else { CASES },
+    let machines = machines(options);
+    if machines.is_empty() {
+        return Err("none of these machines has such a test binary".into());
+    }
+    // All of them have the programs of one moment, however long they run.
+    let mut images = Vec::new();
+    for (number, machine) in machines.iter().enumerate() {
+        images.push(initramfs::build(
+            &root().join("target/vm"),
+            number,
+            &kernel,
+            machine,
+        )?);
+    }
+    let mut failed = Vec::new();
+    for (machine, image) in machines.iter().zip(&images) {
+        if let Err(error) = start(options, &kernel, machine, image, counts) {
+            eprintln!("xtask vm: {error}");
+            failed.push(machine.to_string());
+        }
+    }
+    match failed.is_empty() {
+        true => Ok(()),
+        false => Err(format!("failed: {}", failed.join("; ")).into()),
+    }
+}
+
+/// What is to be started for these options.
+fn machines(options: &Options) -> Vec<Machine<'_>> {
+    let long = options.full || options.systemd;
+    let mut machines = Vec::new();
+    let with_systemd = |cases: &[(&'static str, &'static str)], words| Machine {
+        cases: cases.to_vec(),
+        package: Some("hoist-oci"),
+        only: None,
+        with_systemd: true,
+        words,
+    };
+    machines.push(with_systemd(
+        match long {
+            true => CASES_OF_SYSTEMD,
+            false => CASES_OF_UNIFIED,
+        },
+        "systemd.unified_cgroup_hierarchy=1",
+    ));
+    if long {
+        // Hybrid, and v1 alone.
+        for words in [
+            "systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=0",
+            "systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=1",
+        ] {
+            machines.push(with_systemd(CASES_OF_SYSTEMD, words));
+        }
+    }
+    let plain = |cases: &[(&'static str, &'static str)]| Machine {
+        cases: cases.to_vec(),
         package: None,
+        only: None,
         with_systemd: false,
         words: "",
     };
-    let unified = Machine {
-        cases: match options.full || options.systemd {
-            true => CASES_OF_UNIFIED_IN_FULL,
-            false => CASES_OF_UNIFIED,
-        },
-        package: Some("hoist-oci"),
-        with_systemd: true,
-        words: "systemd.unified_cgroup_hierarchy=1",
-    };
-    let mut machines = Vec::new();
-    if !options.systemd {
-        machines.push(plain);
+    if options.full {
+        machines.extend(CASES_IN_FULL.chunks(1).map(plain));
+    } else if !options.systemd {
+        machines.push(plain(CASES));
     }
-    machines.push(unified);
-    if options.full || options.systemd {
-        machines.push(Machine {
-            cases: CASES_OF_SYSTEMD,
-            package: Some("hoist-oci"),
-            with_systemd: true,
-            words: "systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=0",
-        });
+    if let Some((binary, cases)) = &options.only {
+        machines.retain_mut(|machine| machine.narrow(binary, cases));
     }
     machines
-        .iter()
-        .try_for_each(|machine| start(options, &kernel, machine, counts))
+}
+
+impl<'a> Machine<'a> {
+    /// Leaves the cases of one test binary, or where a part of their names is given, those. Whether it has that binary.
+    fn narrow(&mut self, binary: &'a str, cases: &'a str) -> bool {
+        self.only = Some(binary);
+        self.cases.retain(|(name, _)| *name == binary);
+        if let ([first, ..], false) = (&self.cases[..], cases.is_empty()) {
+            self.cases = vec![(first.0, cases)];
+        }
+        !self.cases.is_empty()
+    }
+}
+
+impl fmt::Display for Machine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cases = self.cases.iter().map(|(name, cases)| match *cases {
+            "" => (*name).to_owned(),
+            cases => format!("{name}={cases}"),
+        });
+        write!(f, "{} {}", cases.collect::<Vec<_>>().join(", "), self.words)
+    }
 }
 
 fn start(
     options: &Options,
     kernel: &Path,
     machine: &Machine<'_>,
+    image: &Path,
     counts: &mut Counts,
 ) -> Outcome<()> {
-    let cases = machine.cases;
-    let work = root().join("target/vm");
-    let image = initramfs::build(&work, kernel, machine)?;
-    println!("starting {} in qemu {}", kernel.display(), machine.words);
-    let before = *counts;
+    println!("starting {} in qemu: {machine}", kernel.display());
+    let (before, started) = (*counts, Instant::now());
     let words = format!("console=ttyS0 quiet panic=-1 {}", machine.words);
     let seconds = match options.full || options.systemd {
         true => "3600",
@@ -184,14 +257,19 @@ fn start(
             .arg("-kernel")
             .arg(kernel)
             .arg("-initrd")
-            .arg(&image),
+            .arg(image),
     )?;
+    println!("{machine}: {} seconds", started.elapsed().as_secs());
     if counts.failed > before.failed {
         return Err("a test failed in the virtual machine".into());
     }
     let binaries = counts.binaries - before.binaries;
-    if binaries != cases.len() {
-        return Err(format!("{binaries} of {} test runs came to their end", cases.len()).into());
+    if binaries != machine.cases.len() {
+        return Err(format!(
+            "{binaries} of {} test runs came to their end",
+            machine.cases.len()
+        )
+        .into());
     }
     Ok(())
 }

@@ -22,7 +22,8 @@ use crate::LinuxService;
 use crate::cgroup::Cgroup;
 use crate::cgroup::usage::Usage;
 pub use crate::checkpoint::{
-    CheckpointOptions, Criu, CriuOptions, ManageCgroups, RestoreOptions, main_if_called_by_criu,
+    CheckpointOptions, Criu, CriuOptions, ManageCgroups, PageServer, RestoreOptions,
+    main_if_called_by_criu,
 };
 use crate::descriptors::RuntimeDescriptors;
 use crate::execute::{Started, control::Control};

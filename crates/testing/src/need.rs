@@ -37,6 +37,8 @@ pub enum Need {
     Systemd,
     /// criu works with this kernel (criu(8), `check`).
     Criu,
+    /// A kernel that runs with AppArmor.
+    AppArmor,
     /// A program on `PATH`.
     Tool(&'static str),
 }
@@ -56,6 +58,7 @@ impl fmt::Display for Need {
             Self::ChosenPids => "chosen-pids",
             Self::Systemd => "systemd",
             Self::Criu => "checkpoints",
+            Self::AppArmor => "apparmor",
             Self::Tool(name) => name,
         })
     }
@@ -123,6 +126,11 @@ impl Need {
                 )),
                 Err(error) => Some(format!("criu cannot be started: {error}")),
             },
+            Self::AppArmor => {
+                let enabled = fs::read_to_string("/sys/module/apparmor/parameters/enabled");
+                let is_enabled = enabled.is_ok_and(|text| text.trim() == "Y");
+                (!is_enabled).then(|| "the kernel runs without AppArmor".to_owned())
+            }
             Self::Tool(name) => {
                 let path = std::env::var_os("PATH").unwrap_or_default();
                 (!std::env::split_paths(&path).any(|folder| folder.join(name).is_file()))

@@ -15,7 +15,7 @@ const ID: &str = "54321";
 
 /// Builds the test binaries as the caller and runs each as another user.
 pub(super) fn test(root: &Path, counts: &mut Counts) -> Outcome<()> {
-    let binaries = built(root, None)?;
+    let binaries = built(root, None, None)?;
     let home = std::env::temp_dir().join(format!("hoist-ci-user-{}", std::process::id()));
     fs::create_dir(&home)?;
     let outcome = run_each(root, &binaries, &home, counts);

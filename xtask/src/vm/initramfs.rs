@@ -32,8 +32,13 @@ const MODULES_OF_CRIU: &[&str] = &[
     "kernel/drivers/net/tun.ko",
 ];
 
-/// Lays everything out below `work` and packs it; the result is the image for `-initrd`.
-pub(super) fn build(work: &Path, kernel: &Path, machine: &Machine<'_>) -> Outcome<PathBuf> {
+/// Lays everything out below `work` and packs it; the result is the image for `-initrd`, which has this number in its name.
+pub(super) fn build(
+    work: &Path,
+    number: usize,
+    kernel: &Path,
+    machine: &Machine<'_>,
+) -> Outcome<PathBuf> {
     let tree = work.join("tree");
     if tree.exists() {
         fs::remove_dir_all(&tree)?;
@@ -62,7 +67,7 @@ pub(super) fn build(work: &Path, kernel: &Path, machine: &Machine<'_>) -> Outcom
     }
     copy_modules(kernel, &tree, machine.with_systemd)?;
     lay_out_tests(&tree, machine)?;
-    let image = work.join("initramfs");
+    let image = work.join(format!("initramfs-{number}"));
     pack(&tree, &image)?;
     Ok(image)
 }
@@ -86,10 +91,15 @@ fn copy_modules(kernel: &Path, tree: &Path, has_criu: bool) -> Outcome<()> {
 
 /// Puts the test binaries, and the commands that some of them drive, where cargo has built them, and writes the list of what is to be run.
 fn lay_out_tests(tree: &Path, machine: &Machine<'_>) -> Outcome<()> {
-    let Machine { cases, package, .. } = machine;
-    let built = built(&root(), *package)?;
+    let Machine {
+        cases,
+        package,
+        only,
+        ..
+    } = machine;
+    let built = built(&root(), *package, *only)?;
     let mut list = String::new();
-    for (name, filter) in *cases {
+    for (name, filter) in cases {
         let TestBinary {
             program, folder, ..
         } = built

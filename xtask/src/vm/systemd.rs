@@ -1,4 +1,4 @@
-//! systemd, its bus and criu in the virtual machine: the files of this machine's own packages, and units that do nothing but run the tests.
+//! systemd, its bus, criu and AppArmor's compiler in the virtual machine: the files of this machine's own packages, and units that do nothing but run the tests.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -22,6 +22,7 @@ const PROGRAMS: &[&str] = &[
     "/usr/sbin/ip",
     "/usr/bin/tar",
     "/usr/bin/gzip",
+    "/usr/sbin/apparmor_parser",
 ];
 /// Folders that go with them.
 const FOLDERS: &[&str] = &["/usr/share/dbus-1"];
@@ -43,7 +44,7 @@ const UNITS: &[(&str, &str)] = &[
     (
         "hoist-tests.service",
         "[Unit]\nDefaultDependencies=no\nRequires=dbus.service\nAfter=dbus.service\n[Service]\nType=oneshot\n\
-         Environment=HOIST_TESTS_MUST_RUN=root,systemd,criu,checkpoints\nExecStart=/bin/busybox sh /run-tests\n\
+         Environment=HOIST_TESTS_MUST_RUN=root,systemd,criu,checkpoints,apparmor\nExecStart=/bin/busybox sh /run-tests\n\
          ExecStopPost=/bin/busybox poweroff -f\nStandardInput=null\nStandardOutput=file:/dev/ttyS0\n\
          StandardError=file:/dev/ttyS0\n",
     ),
@@ -56,7 +57,7 @@ pub(super) fn lay_out(tree: &Path) -> Outcome<()> {
         let program = Path::new(program);
         if !program.exists() {
             return Err(format!(
-                "{} is missing: apt-get install systemd dbus criu iproute2",
+                "{} is missing: apt-get install systemd dbus criu iproute2 apparmor",
                 program.display()
             )
             .into());

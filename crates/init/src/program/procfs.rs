@@ -11,7 +11,10 @@ use rustix::mount::{
     fsopen,
 };
 
-use super::fault::{At, Result};
+use super::fault::{At, Fault, Result};
+
+/// As long as a security module tells a label (`PAGE_SIZE`).
+const LONGEST_LABEL: usize = 4096;
 
 /// A detached procfs of the process's pid namespace; with only the processes in it where `processes_only`.
 fn open(processes_only: bool) -> Result<OwnedFd> {
@@ -44,8 +47,8 @@ fn write(procfs: &OwnedFd, path: &CStr, value: &CStr, resolve: ResolveFlags) -> 
 pub(crate) struct OwnProcess(Option<OwnedFd>);
 
 impl OwnProcess {
-    /// Writes `value` to `/proc/self/FILE`.
-    pub(crate) fn write(&mut self, file: &CStr, value: &CStr) -> Result<()> {
+    /// Writes `value` to `/proc/self/FILE`, a label that the process has from its execve(2) on, and reads it back.
+    pub(crate) fn write_label(&mut self, file: &CStr, value: &CStr) -> Result<()> {
         if self.0.is_none() {
             let procfs = open(true)?;
             let own = openat2(
@@ -59,10 +62,34 @@ impl OwnProcess {
             self.0 = Some(own);
         }
         match &self.0 {
-            Some(own) => write(own, file, value, ResolveFlags::NO_SYMLINKS),
+            Some(own) => {
+                write(own, file, value, ResolveFlags::NO_SYMLINKS)?;
+                verify_label(own, file, value)
+            }
             None => Ok(()),
         }
     }
+}
+
+fn verify_label(own: &OwnedFd, file: &CStr, value: &CStr) -> Result<()> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV;
+    let file = openat2(own, file, flags, Mode::empty(), resolve).at(Call::Verify)?;
+    let mut told = [0_u8; LONGEST_LABEL];
+    let length = rustix::io::read(&file, &mut told).at(Call::Verify)?;
+    match is_label(&told[..length], value.to_bytes()) {
+        true => Ok(()),
+        false => Err(Fault::mismatch()),
+    }
+}
+
+/// Whether a security module tells the label that was written. AppArmor is told what to do with its profile, and tells the
+/// profile's mode behind it; SELinux ends it with a NUL.
+fn is_label(told: &[u8], written: &[u8]) -> bool {
+    let label = written.strip_prefix(b"exec ").unwrap_or(written);
+    told.strip_prefix(label).is_some_and(|rest| {
+        matches!(rest.first(), None | Some(b'\n' | 0)) || rest.starts_with(b" (")
+    })
 }
 
 /// Writes `value` to `/proc/sys/PATH`, through a procfs that is closed again at once.

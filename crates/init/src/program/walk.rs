@@ -390,7 +390,7 @@ impl Walk {
                 soft,
                 hard,
             } => set_limit(resource, soft, hard)?,
-            Step::WriteOwnProcess { file, value } => self.own_process.write(file, value)?,
+            Step::WriteOwnProcess { file, value } => self.own_process.write_label(file, value)?,
             Step::SetUmask { mask } => {
                 rustix::process::umask(Mode::from_raw_mode(mask.into()));
             }

@@ -62,6 +62,31 @@ pub struct CriuOptions {
     pub empty_network: bool,
     /// What to do about cgroups.
     pub manage_cgroups: ManageCgroups,
+    /// Memory is handed over when it is first used: of a checkpoint, by criu itself until somebody has all of it; of a restore, by
+    /// `criu lazy-pages`, which is there already.
+    pub lazy_pages: bool,
+}
+
+/// Where memory goes over the network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageServer {
+    /// Its address.
+    pub address: String,
+    /// Its port.
+    pub port: u16,
+}
+
+impl PageServer {
+    /// Reads `ADDRESS:PORT`.
+    pub fn of(text: &str) -> Option<Self> {
+        let (address, port) = text.rsplit_once(':')?;
+        let port = port.parse().ok().filter(|port| *port != 0)?;
+        let address = address
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .to_owned();
+        (!address.is_empty()).then_some(Self { address, port })
+    }
 }
 
 /// How a container is checkpointed; each is runc's flag of that name.
@@ -79,6 +104,10 @@ pub struct CheckpointOptions {
     pub tcp_skip_in_flight: bool,
     /// Files that have no name any more may be given one.
     pub link_remap: bool,
+    /// Where memory is sent to instead of being written down; with lazy pages, where criu hands it out.
+    pub page_server: Option<PageServer>,
+    /// A descriptor of the caller's, open in whatever this program starts, that criu tells when it hands memory out.
+    pub status_fd: Option<u32>,
 }
 
 /// How a container is restored; each is runc's flag of that name.
@@ -135,6 +164,14 @@ pub(super) fn dump(options: &CheckpointOptions, dumped: &Dumped<'_>) -> Vec<OsSt
     );
     line.flag("--skip-in-flight", options.tcp_skip_in_flight);
     line.flag("--link-remap", options.link_remap);
+    if let Some(server) = &options.page_server {
+        line.flag("--page-server", !options.common.lazy_pages);
+        line.pair("--address", &server.address);
+        line.pair("--port", server.port.to_string());
+    }
+    if let Some(descriptor) = options.status_fd {
+        line.pair("--status-fd", descriptor.to_string());
+    }
     line.flag(
         "--track-mem",
         options.pre_dump || options.parent_path.is_some(),
@@ -228,6 +265,7 @@ impl Line {
         self.flag("--shell-job", options.shell_job);
         self.flag("--file-locks", options.file_locks);
         self.flag("--auto-dedup", options.auto_dedup);
+        self.flag("--lazy-pages", options.lazy_pages);
         if options.empty_network {
             self.pair("--empty-ns", "net");
         }
@@ -290,6 +328,7 @@ mod tests {
                 shell_job: true,
                 file_locks: true,
                 auto_dedup: true,
+                lazy_pages: true,
                 empty_network: true,
                 manage_cgroups: ManageCgroups::Strict,
                 ..common()
@@ -299,6 +338,8 @@ mod tests {
             pre_dump: false,
             tcp_skip_in_flight: true,
             link_remap: true,
+            page_server: PageServer::of("[::1]:27"),
+            status_fd: Some(5),
         };
         let dumped = Dumped {
             freezer: Some(Path::new("/cg/hoist/c")),
@@ -313,12 +354,35 @@ mod tests {
             words(dump(&options, &dumped)),
             format!(
                 "dump --no-default-config --tree 7 {COMMON} dump.log -v4 --evasive-devices --tcp-established --ext-unix-sk \
-                 --shell-job --file-locks --auto-dedup --empty-ns net --manage-cgroups=strict --leave-running \
-                 --skip-in-flight --link-remap --track-mem --prev-images-dir ../earlier --freeze-cgroup /cg/hoist/c --cgroup-yard /state/yard \
+                 --shell-job --file-locks --auto-dedup --lazy-pages --empty-ns net --manage-cgroups=strict --leave-running \
+                 --skip-in-flight --link-remap --address ::1 --port 27 --status-fd 5 --track-mem --prev-images-dir ../earlier --freeze-cgroup /cg/hoist/c --cgroup-yard /state/yard \
                  --network-lock nftables --external mnt[/run/a]:/var/run/a --external file[1f:2a] \
                  --external net[99]:extRootNetNS"
             )
         );
+    }
+
+    #[test]
+    fn memory_is_sent_to_a_page_server_or_handed_out_at_its_address() {
+        let mut options = CheckpointOptions {
+            common: common(),
+            page_server: PageServer::of("10.0.0.1:4000"),
+            ..CheckpointOptions::default()
+        };
+        let sent = words(dump(&options, &dumped()));
+        assert!(
+            sent.ends_with(" --page-server --address 10.0.0.1 --port 4000"),
+            "{sent}"
+        );
+        options.common.lazy_pages = true;
+        let lazy = words(dump(&options, &dumped()));
+        assert!(
+            lazy.contains(" --lazy-pages ") && !lazy.contains("--page-server"),
+            "{lazy}"
+        );
+        for wrong in ["", "4000", ":4000", "a:", "a:0", "a:65536", "a:b"] {
+            assert_eq!(PageServer::of(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

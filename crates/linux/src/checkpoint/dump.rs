@@ -12,7 +12,7 @@ use rustix::fs::{AtFlags, StatxAttributes, StatxFlags, statx};
 use super::arguments::{self, CheckpointOptions, Dumped};
 use super::criu::{self, Criu};
 use super::mounts::{self, External, MountLine};
-use super::{network, streams, unsupported};
+use super::{console, network, streams, unsupported};
 use crate::cgroup::{Cgroup, Version};
 use crate::hooks;
 use crate::plan::{NETWORK_NAMESPACE, Namespaces};
@@ -39,9 +39,11 @@ impl LinuxSystem {
         let lines = mounts::parse(&table);
         let root = Root::directory(root_of(&record, &first)?);
         let directory = cgroup.as_ref().and_then(unified_directory);
-        let externals = mounts::externals(&self.spec.oci, directory.as_deref());
+        let mut externals = mounts::externals(&self.spec.oci, directory.as_deref());
+        // Only restoring needs to know where it is.
+        externals.extend(console::externals(&self.spec.oci, Path::new("")));
         let found = find(&externals, &root, &lines)?;
-        let streams = streams::look(pid, &lines)?;
+        let streams = streams::look(pid, &lines, console::is_asked_for(&self.spec.oci))?;
         let work = work_folder(&self.folder, options.common.work_path.as_deref())?;
         let is_new = !options.common.image_path.exists();
         make_folder(&options.common.image_path)?;
@@ -107,16 +109,7 @@ pub(super) fn can_be_checkpointed(oci: &Spec, what: &str) -> Result<()> {
     if !rustix::process::geteuid().is_root() {
         return Err(unsupported(what, "criu needs to be root"));
     }
-    let process = oci.process().as_ref();
-    if process
-        .and_then(|process| process.terminal())
-        .unwrap_or(false)
-    {
-        return Err(unsupported(
-            what,
-            "process.terminal: criu's command line hands no console over",
-        ));
-    }
+    console::can_be_restored(oci, what)?;
     let namespaces = Namespaces::of(oci).map_err(Error::from)?;
     if !namespaces.makes(crate::plan::PID_NAMESPACE) {
         return Err(unsupported(

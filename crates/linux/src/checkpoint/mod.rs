@@ -6,6 +6,7 @@
 //! where they would not be isolated as that says.
 
 mod arguments;
+mod console;
 mod criu;
 mod dump;
 mod hook;
@@ -19,7 +20,9 @@ mod streams;
 
 use hoist_compute::{Error, ErrorKind, Phase};
 
-pub use self::arguments::{CheckpointOptions, CriuOptions, ManageCgroups, RestoreOptions};
+pub use self::arguments::{
+    CheckpointOptions, CriuOptions, ManageCgroups, PageServer, RestoreOptions,
+};
 pub use self::criu::Criu;
 pub use self::hook::main_if_called_by_criu;
 

@@ -6,14 +6,16 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command};
 use std::thread;
 
-use rustix::fs::{StatVfsMountFlags, statvfs};
+use rustix::fs::{CWD, StatVfsMountFlags, statvfs};
 use rustix::mount::{
-    MountFlags, MountPropagationFlags, mount_bind_recursive, mount_change, mount_remount,
+    MountFlags, MountPropagationFlags, MoveMountFlags, mount_bind_recursive, mount_change,
+    mount_remount, move_mount,
 };
 use rustix::thread::{UnshareFlags, set_no_new_privs, unshare_unsafe};
 
@@ -25,6 +27,8 @@ pub(super) struct Mounts<'a> {
     pub(super) is_read_only: bool,
     /// The unified hierarchy, and where criu looks for it: a link would lead into the container's root by then.
     pub(super) hierarchy: Option<(&'a Path, &'a Path)>,
+    /// A file system that is attached nowhere, and where it is to be.
+    pub(super) devpts: Option<(&'a OwnedFd, &'a Path)>,
 }
 
 /// What else of the program is not as its caller's, nor of what it starts.
@@ -89,6 +93,10 @@ fn enter(mounts: &Mounts<'_>) -> io::Result<()> {
     }
     if let Some((hierarchy, place)) = mounts.hierarchy {
         mount_bind_recursive(hierarchy, place)?;
+    }
+    if let Some((devpts, place)) = mounts.devpts {
+        let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+        move_mount(devpts, "", CWD, place, flags)?;
     }
     Ok(())
 }

@@ -19,7 +19,7 @@ use super::dump::{
 };
 use super::hook::{Moment, Questions};
 use super::mounts::{self, External};
-use super::{images, private, restored, streams, unsupported};
+use super::{console, images, network, private, restored, streams, unsupported};
 use crate::cgroup::Cgroup;
 use crate::execute::{Started, streams as standard_streams};
 use crate::making::CgroupMaker;
@@ -55,6 +55,9 @@ impl LinuxSystem {
             ));
         }
         images::check(&options.common.image_path)?;
+        // Of a checkpoint that is still handed out, nobody has done this yet.
+        network::forget_lock(&options.common.image_path)
+            .map_err(|error| system("take criu's lock of the network out of the image", error))?;
         let _lock = self.lock()?;
         let (mut record, state, _) = self.look()?;
         if state != State::Created || record.process().is_some() {
@@ -147,9 +150,25 @@ struct Restoring<'a> {
 impl Restoring<'_> {
     fn run(&mut self, criu: &Criu, cgroup: &Cgroup, stdio: Stdio) -> Result<(Started, Released)> {
         let failed = |what: &'static str| move |error: io::Error| system(what, error);
-        let prepared =
+        let size = match &stdio {
+            Stdio::Console(size) => Some(*size),
+            Stdio::Streams { .. } => None,
+        };
+        let console = match size {
+            Some(_) => {
+                Some(console::make(&self.system.spec.oci).map_err(failed("open a console"))?)
+            }
+            None => None,
+        };
+        let mut prepared =
             standard_streams::prepare(stdio).map_err(failed("open the standard streams"))?;
-        let inherited = self.inherited(&prepared.process)?;
+        if let Some(console) = &console {
+            for stream in &mut prepared.process {
+                let terminal = console.terminal.try_clone();
+                *stream = terminal.map_err(failed("duplicate a descriptor"))?;
+            }
+        }
+        let inherited = self.inherited(&prepared.process, console.is_some())?;
         let folder = self.system.folder.path();
         let top = folder.join("criu.root");
         make_folder(&top)?;
@@ -162,6 +181,12 @@ impl Restoring<'_> {
         let _ = fs::remove_file(&log);
         let directory = unified_directory(cgroup);
         self.externals = mounts::externals(&self.system.spec.oci, directory.as_deref());
+        let terminals = folder.join("criu.pts");
+        if console.is_some() {
+            make_folder(&terminals)?;
+            self.externals
+                .extend(console::externals(&self.system.spec.oci, &terminals));
+        }
         let mut questions = Questions::new().map_err(failed("make pipes for criu"))?;
         let said = hooks::output()?;
         let copies =
@@ -171,7 +196,8 @@ impl Restoring<'_> {
             Some(_) => hierarchy(self.system)?,
             None => None,
         };
-        let yard = folder.join("criu.yard");
+        // Not that of a checkpoint, which has a link of that name: this container may be written down again.
+        let yard = folder.join("criu.restore-yard");
         let place = yard.join("unified");
         make_folder(&yard)?;
         make_folder(&place)?;
@@ -204,6 +230,9 @@ impl Restoring<'_> {
             hierarchy: hierarchy
                 .as_deref()
                 .map(|hierarchy| (hierarchy, place.as_path())),
+            devpts: console
+                .as_ref()
+                .map(|console| (&console.devpts, terminals.as_path())),
         };
         // What criu starts has it from criu: criu 3.17 does not write down who has it.
         let process = self.system.spec.oci.process().as_ref();
@@ -225,6 +254,8 @@ impl Restoring<'_> {
         drop(inherited);
         // What is still held here would keep pipes open that the process must be the last to close.
         drop(prepared.process);
+        // The controlling side alone: as long as another is open here, its end would never be seen.
+        let controller = console.map(|console| console.controller);
         let outcome = self.attend(child, &mut questions);
         match outcome {
             Ok(true) => {}
@@ -237,6 +268,10 @@ impl Restoring<'_> {
                 "criu has not said what it has restored",
             ));
         };
+        if let (Some(controller), Some(size)) = (&controller, size) {
+            console::resize(controller, size).map_err(failed("set the size of the console"))?;
+        }
+        prepared.caller.console = controller.map(fs::File::from);
         let started = Started {
             pid,
             pidfd,
@@ -335,7 +370,7 @@ impl Restoring<'_> {
     }
 
     /// Descriptors that criu gets, and what of the image they are.
-    fn inherited(&self, own: &[OwnedFd; 3]) -> Result<Vec<(OwnedFd, String)>> {
+    fn inherited(&self, own: &[OwnedFd; 3], has_console: bool) -> Result<Vec<(OwnedFd, String)>> {
         let copy = |descriptor: &OwnedFd| -> io::Result<OwnedFd> {
             let copy = fcntl_dupfd_cloexec(descriptor, LOWEST)?;
             fcntl_setfd(&copy, FdFlags::empty())?;
@@ -348,7 +383,20 @@ impl Restoring<'_> {
             null.map(OwnedFd::from)
                 .map_err(|error| system("open /dev/null", error))
         };
-        for replaced in streams::read(&self.options.common.image_path)? {
+        let replaced = streams::read(&self.options.common.image_path)?;
+        let had_console = replaced.iter().any(|one| streams::is_console(&one.name));
+        if had_console != has_console {
+            let had = if had_console { "a" } else { "no" };
+            return Err(Error::new(
+                ErrorKind::InvalidSpec,
+                Phase::Start,
+                format!(
+                    "{}: process.terminal is {has_console}, and the process of the checkpoint had {had} console",
+                    self.what
+                ),
+            ));
+        }
+        for replaced in replaced {
             let stream = match replaced.stream {
                 None => Some(null()?),
                 Some(number) => own

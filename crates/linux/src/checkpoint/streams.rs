@@ -2,7 +2,7 @@
 //!
 //! They are kept in the image's folder as runc keeps them: `descriptors.json`, an array of what `/proc/PID/fd` shows. A device
 //! of a mount that is not the container's is there by criu's name for it, `file[MOUNT:INODE]`; with [`NULL`] behind it where it
-//! is that, which needs nobody to take its place.
+//! is that, which needs nobody to take its place. The container's console is `tty[DEVICE:FILE-SYSTEM]`.
 
 use std::fs;
 use std::io;
@@ -12,6 +12,7 @@ use hoist_compute::{Error, ErrorKind, Phase, Result};
 
 use rustix::fs::{FileType, major, minor};
 
+use super::console;
 use super::mounts::MountLine;
 use crate::service::system;
 
@@ -21,7 +22,7 @@ const NULL: &str = " /dev/null";
 const LARGEST: u64 = 64 << 10;
 
 /// What the standard streams of the process are.
-pub(super) fn look(pid: u32, mounts: &[MountLine]) -> Result<Vec<String>> {
+pub(super) fn look(pid: u32, mounts: &[MountLine], has_console: bool) -> Result<Vec<String>> {
     let of = |number| -> io::Result<String> {
         let path = format!("/proc/{pid}/fd/{number}");
         let link = match fs::read_link(&path) {
@@ -31,6 +32,9 @@ pub(super) fn look(pid: u32, mounts: &[MountLine]) -> Result<Vec<String>> {
         };
         if !link.starts_with('/') {
             return Ok(link);
+        }
+        if has_console && let Some(terminal) = console::name(&rustix::fs::stat(&path)?) {
+            return Ok(terminal);
         }
         let info = fs::read_to_string(format!("/proc/{pid}/fdinfo/{number}"))?;
         let mount = mount_of(&info).ok_or(io::ErrorKind::InvalidData)?;
@@ -64,9 +68,16 @@ pub(super) fn mount_of(info: &str) -> Option<u64> {
         .find_map(|line| line.strip_prefix("mnt_id:")?.trim().parse().ok())
 }
 
+/// Whether a stream's name is that of a terminal.
+pub(super) fn is_console(name: &str) -> bool {
+    name.starts_with("tty[")
+}
+
 /// Those that criu must be told of.
 pub(super) fn files(streams: &[String]) -> Vec<String> {
-    let files = streams.iter().filter(|stream| stream.starts_with("file["));
+    let files = streams
+        .iter()
+        .filter(|stream| stream.starts_with("file[") || is_console(stream));
     let mut files: Vec<String> = files
         .map(|stream| stream.trim_end_matches(NULL).to_owned())
         .collect();
@@ -119,7 +130,7 @@ pub(super) fn read(image: &Path) -> Result<Vec<Replaced>> {
     })
 }
 
-/// The streams that can be replaced: pipes, and files that are not the container's.
+/// The streams that can be replaced: pipes, files that are not the container's, and its console.
 pub(crate) fn parse(text: &[u8]) -> std::result::Result<Vec<Replaced>, String> {
     let names: Vec<String> = serde_json::from_slice(text).map_err(|error| error.to_string())?;
     if names.len() > 3 {
@@ -149,8 +160,9 @@ fn is_replaced(name: &str) -> bool {
     {
         return number(inode, u8::is_ascii_digit);
     }
-    let file = name
-        .strip_prefix("file[")
+    let file = ["file[", "tty["]
+        .iter()
+        .find_map(|kind| name.strip_prefix(kind))
         .and_then(|rest| rest.strip_suffix(']'));
     file.and_then(|file| file.split_once(':'))
         .is_some_and(|(mount, inode)| {
@@ -174,6 +186,10 @@ mod tests {
                 replaced("pipe:[12]", Some(1)),
                 replaced("file[1f:2a]", Some(2))
             ]
+        );
+        assert_eq!(
+            parse(br#"["tty[8800:1f]", "tty[8800:1f]", "tty[8800:1f]"]"#).unwrap(),
+            [replaced("tty[8800:1f]", Some(0))]
         );
         assert_eq!(
             parse(br#"["file[1f:2a] /dev/null", "pipe:[12] /dev/null"]"#).unwrap(),
@@ -222,8 +238,8 @@ mod tests {
             command.stdout(output).spawn().unwrap()
         };
         let mut child = started(fs::File::create("/dev/null").unwrap());
-        let inside = look(child.id(), &here);
-        let outside = look(child.id(), &[]);
+        let inside = look(child.id(), &here, false);
+        let outside = look(child.id(), &[], false);
         child.kill().unwrap();
         child.wait().unwrap();
         assert_eq!(inside.unwrap()[..2], ["/dev/null", "/dev/null"]);
@@ -238,7 +254,7 @@ mod tests {
         assert!(outside[2].starts_with("pipe:["), "{outside:?}");
 
         let mut child = started(file);
-        let refused = look(child.id(), &[]);
+        let refused = look(child.id(), &[], false);
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(refused.unwrap_err().to_string().contains("stream 1"));

@@ -39,6 +39,7 @@ pub use cgroup::CgroupPlace;
 pub(crate) use cgroup::CgroupPlan;
 pub(crate) use constants::namespace::{
     CGROUP as CGROUP_NAMESPACE, NETWORK as NETWORK_NAMESPACE, PID as PID_NAMESPACE,
+    USER as USER_NAMESPACE,
 };
 pub use debug_root::OwnRoot;
 pub use error::PlanError;

@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use hoist_linux::runtime::{CheckpointOptions, Criu, CriuOptions, ManageCgroups};
+use hoist_linux::runtime::{CheckpointOptions, Criu, CriuOptions, ManageCgroups, PageServer};
 
 use super::{delete, only_id};
 use crate::args::{Arguments, Flag};
@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::global::Global;
 
 /// Flags of `checkpoint` and `restore`.
-pub(super) const COMMON: [Flag; 9] = [
+pub(super) const COMMON: [Flag; 10] = [
     Flag::with_value(
         "image-path",
         "DIR",
@@ -28,10 +28,11 @@ pub(super) const COMMON: [Flag; 9] = [
     ),
     Flag::with_value("empty-ns", "KIND", "make this namespace empty: network"),
     Flag::switch("auto-dedup", "remove memory that is written down twice"),
+    Flag::switch("lazy-pages", "hand memory over when it is first used"),
 ];
 
 /// Flags of `checkpoint` alone.
-pub(super) const FLAGS: [Flag; 8] = [
+pub(super) const FLAGS: [Flag; 7] = [
     Flag::with_value(
         "parent-path",
         "DIR",
@@ -47,21 +48,32 @@ pub(super) const FLAGS: [Flag; 8] = [
         "pre-dump",
         "write memory alone, and let the container go on",
     ),
-    Flag::switch("lazy-pages", "refused"),
-    Flag::with_value("page-server", "ADDRESS", "refused"),
-    Flag::with_value("status-fd", "FD", "refused"),
+    Flag::with_value(
+        "page-server",
+        "ADDRESS:PORT",
+        "send memory there; with --lazy-pages, hand it out there",
+    ),
+    Flag::with_value(
+        "status-fd",
+        "FD",
+        "tell this descriptor that memory is handed out",
+    ),
 ];
 
 pub(crate) fn checkpoint(global: &mut Global, arguments: &Arguments) -> Result<u8, Failure> {
     let id = only_id("checkpoint", arguments)?;
     let container = global.container(id)?;
+    let common = common(arguments)?;
+    let (page_server, status_fd) = pages(arguments, common.lazy_pages)?;
     let options = CheckpointOptions {
-        common: common("checkpoint", arguments)?,
+        common,
         parent_path: arguments.value("parent-path").map(PathBuf::from),
         leave_running: arguments.has("leave-running"),
         pre_dump: arguments.has("pre-dump"),
         tcp_skip_in_flight: arguments.has("tcp-skip-in-flight"),
         link_remap: arguments.has("link-remap"),
+        page_server,
+        status_fd,
     };
     if let Some(parent) = &options.parent_path {
         check_parent(&options.common.image_path, parent)?;
@@ -83,16 +95,54 @@ pub(super) fn working(command: &str, global: &Global) -> Result<Criu, Failure> {
     Ok(criu)
 }
 
-/// What both commands have in common.
-pub(super) fn common(command: &str, arguments: &Arguments) -> Result<CriuOptions, Failure> {
-    for name in ["lazy-pages", "page-server", "status-fd"] {
-        let is_given = arguments.value(name).is_some_and(|value| value != "false");
-        if is_given {
-            return Err(Failure::usage(format!(
-                "{command}: --{name} is not supported: memory is written to the image path, and no second criu serves it"
-            )));
-        }
+/// Where memory goes, and who is told.
+fn pages(
+    arguments: &Arguments,
+    lazy_pages: bool,
+) -> Result<(Option<PageServer>, Option<u32>), Failure> {
+    let given = |name| arguments.value(name).filter(|value| !value.is_empty());
+    let page_server = given("page-server")
+        .map(|text| {
+            PageServer::of(text).ok_or_else(|| {
+                Failure::usage(format!("--page-server {text:?}: it is not ADDRESS:PORT"))
+            })
+        })
+        .transpose()?;
+    if lazy_pages && page_server.is_none() {
+        return Err(Failure::usage(
+            "--lazy-pages: --page-server ADDRESS:PORT must say where memory is handed out",
+        ));
     }
+    let Some(descriptor) = arguments.number::<u32>("status-fd")? else {
+        return Ok((page_server, None));
+    };
+    if !lazy_pages {
+        return Err(Failure::usage(
+            "--status-fd: there is nothing to tell without --lazy-pages",
+        ));
+    }
+    match is_the_callers(descriptor) {
+        true => Ok((page_server, Some(descriptor))),
+        false => Err(Failure::usage(format!(
+            "--status-fd {descriptor}: the caller has left no such descriptor open"
+        ))),
+    }
+}
+
+/// Whether a descriptor is one that this program has from its caller: its own are closed on execve(2).
+fn is_the_callers(descriptor: u32) -> bool {
+    const CLOEXEC: u32 = 0o2_000_000;
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{descriptor}"));
+    let flags = info.ok().and_then(|info| {
+        let mut lines = info.lines();
+        let flags = lines.find_map(|line| line.strip_prefix("flags:"))?;
+        u32::from_str_radix(flags.trim(), 8).ok()
+    });
+    flags.is_some_and(|flags| flags & CLOEXEC == 0)
+}
+
+/// What both commands have in common.
+pub(super) fn common(arguments: &Arguments) -> Result<CriuOptions, Failure> {
     let mode = arguments.value("manage-cgroups-mode").unwrap_or_default();
     let empty: Vec<&str> = arguments.values("empty-ns").collect();
     if let Some(kind) = empty.iter().find(|kind| **kind != "network") {
@@ -113,6 +163,7 @@ pub(super) fn common(command: &str, arguments: &Arguments) -> Result<CriuOptions
         file_locks: arguments.has("file-locks"),
         auto_dedup: arguments.has("auto-dedup"),
         empty_network: !empty.is_empty(),
+        lazy_pages: arguments.has("lazy-pages"),
         manage_cgroups: ManageCgroups::of(mode)
             .ok_or_else(|| Failure::usage("Invalid manage-cgroups-mode value"))?,
     })

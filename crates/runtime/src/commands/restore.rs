@@ -11,11 +11,11 @@ use crate::failure::Failure;
 use crate::global::Global;
 
 /// Flags of `restore` alone.
-pub(super) const FLAGS: [Flag; 9] = [
+pub(super) const FLAGS: [Flag; 8] = [
     Flag::with_value(
         "console-socket",
         "PATH",
-        "refused: no container with a console is restored",
+        "send the controlling side of the console to this socket",
     ),
     Flag::with_value("bundle", "DIR", "the bundle (default: the current folder)").or("b"),
     Flag::switch("detach", "do not wait for its end").or("d"),
@@ -25,7 +25,6 @@ pub(super) const FLAGS: [Flag; 9] = [
         "taken and of no use: this program never becomes one",
     ),
     Flag::switch("no-pivot", "taken and of no use: criu enters the root"),
-    Flag::switch("lazy-pages", "refused"),
     Flag::with_value(
         "lsm-profile",
         "TYPE:NAME",
@@ -41,7 +40,7 @@ pub(crate) fn restore(global: &mut Global, arguments: &Arguments) -> Result<u8, 
         value.filter(|value| !value.is_empty()).map(str::to_owned)
     };
     let options = RestoreOptions {
-        common: common("restore", arguments)?,
+        common: common(arguments)?,
         lsm_profile: given("lsm-profile"),
         lsm_mount_context: given("lsm-mount-context"),
     };

@@ -32,6 +32,11 @@ pub(crate) fn add(suite: Suite) -> Suite {
             PODMAN,
             || podman(Some(USER), USER_STEPS),
         )
+        .test_or_skip(
+            "podman as an ordinary user: a pod with an infra container, whose namespaces are joined, is stopped and removed",
+            PODMAN,
+            || podman(Some(USER), USER_POD_STEPS),
+        )
 }
 
 fn podman(user: Option<u32>, steps: &[Step<'_>]) -> Result<(), String> {
@@ -198,4 +203,33 @@ const USER_STEPS: &[Step<'_>] = &[
         "7",
     ),
     ("rm", "$P rm box", "box"),
+];
+
+/// Without cgroups podman pauses nothing; and where it shares an IPC namespace it binds the host's /dev/mqueue, which not every host has.
+const USER_POD_STEPS: &[Step<'_>] = &[
+    (
+        "a pod with an infra container",
+        "printf '[containers]\\ndefault_ulimits = [\"nofile=1024:4096\", \"nproc=1000:1000\"]\\n' >conf; export CONTAINERS_CONF=$PWD/conf; $P pod create --infra-image localhost/bb --infra-command 'sleep 1000' --share uts,net,pid --hostname together --network none --name infra && $P pod start infra",
+        "",
+    ),
+    (
+        "what joins it has the infra container's namespaces",
+        "export CONTAINERS_CONF=$PWD/conf; $P run --rm --pod infra localhost/bb sh -c 'hostname; ps' | tr '\\n' ' '",
+        "together",
+    ),
+    (
+        "the infra container's process is seen there",
+        "export CONTAINERS_CONF=$PWD/conf; $P run --rm --pod infra localhost/bb ps",
+        "sleep 1000",
+    ),
+    (
+        "pod stop",
+        "$P pod stop -t 0 infra >&2 && $P pod inspect infra --format '{{.State}}'",
+        "Exited",
+    ),
+    (
+        "pod rm",
+        "$P pod rm -f infra >&2; $P pod ps -q | wc -l",
+        "0",
+    ),
 ];

@@ -1,19 +1,19 @@
 //! Checkpoint and restore, with Debian's criu, where that works: `cargo xtask vm --systemd` has a kernel that it knows.
 
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{self, File},
     io::{Read, Write},
-    os::unix::fs::PermissionsExt,
+    os::unix::{fs::PermissionsExt, net::UnixListener},
     process::Stdio,
 };
 
 use hoist_testing::{Need, Suite};
 use serde_json::json;
 
-use crate::kit::{Bundle, Said, await_that};
+use crate::kit::{Bundle, LONG, Said, await_that, receive_console};
 
 /// criu, what it calls, and a host on which it works.
-const CRIU: &[Need] = &[Need::Root, Need::Tool("criu"), Need::Criu];
+pub(crate) const CRIU: &[Need] = &[Need::Root, Need::Tool("criu"), Need::Criu];
 
 pub(crate) fn add(suite: Suite) -> Suite {
     suite
@@ -48,26 +48,21 @@ pub(crate) fn add(suite: Suite) -> Suite {
             no_checkpoint,
         )
         .test(
-            "checkpoint: locks of files and TCP connections are kept where that is asked for, and are an error where it is not",
+            "restore: a console goes to the caller's socket, and is its process's terminal again, as often as it is written down",
             CRIU,
-            kept,
-        )
-        .test(
-            "checkpoint: every mode of cgroups that criu has, and an empty network namespace",
-            CRIU,
-            modes,
+            with_console,
         )
 }
 
 const COUNT: &str = "i=0; while :; do i=$((i+1)); echo $i > /data/count; sleep 0.1; done";
 
 /// A shell that counts into a file of the host's.
-fn counting() -> Bundle {
+pub(crate) fn counting() -> Bundle {
     with_data(Bundle::shell(COUNT).unwrap())
 }
 
 /// With a folder of the host's as `/data`.
-fn with_data(mut bundle: Bundle) -> Bundle {
+pub(crate) fn with_data(mut bundle: Bundle) -> Bundle {
     fs::create_dir(bundle.path("data")).unwrap();
     let mounts = bundle.config["mounts"].as_array_mut().unwrap();
     mounts.push(json!({
@@ -84,13 +79,13 @@ fn with_data(mut bundle: Bundle) -> Bundle {
 
 /// With streams that others can take the place of.
 #[track_caller]
-fn start(bundle: &Bundle) {
+pub(crate) fn start(bundle: &Bundle) {
     bundle.write();
     call(bundle, &["run", "-d", "--pid-file", "pid", &bundle.id]).ok();
 }
 
 /// Calls the runtime; the streams of the process that it leaves are the null device.
-fn call(bundle: &Bundle, words: &[&str]) -> Said {
+pub(crate) fn call(bundle: &Bundle, words: &[&str]) -> Said {
     let status = bundle
         .command(words)
         .stdout(Stdio::null())
@@ -109,20 +104,20 @@ fn call(bundle: &Bundle, words: &[&str]) -> Said {
     }
 }
 
-fn count(bundle: &Bundle) -> u64 {
+pub(crate) fn count(bundle: &Bundle) -> u64 {
     // It may be looked at between its opening and its writing.
     bundle.read("data/count").trim().parse().unwrap_or_default()
 }
 
 #[track_caller]
-fn counts(bundle: &Bundle) -> u64 {
+pub(crate) fn counts(bundle: &Bundle) -> u64 {
     let before = count(bundle);
     await_that("it counts", || count(bundle) > before);
     count(bundle)
 }
 
 #[track_caller]
-fn checkpoint(bundle: &Bundle, words: &[&str]) {
+pub(crate) fn checkpoint(bundle: &Bundle, words: &[&str]) {
     let all = [&["checkpoint", "--work-path", "work"], words, &[&bundle.id]].concat();
     fs::create_dir_all(bundle.path("work")).unwrap();
     bundle.call(&all).ok();
@@ -417,88 +412,89 @@ fn no_checkpoint() {
     bundle.remove();
 }
 
-fn kept() {
-    let mut locking = with_data(Bundle::new(&["lock", "/data/lock", "+", "idle"]));
-    locking.config["linux"]["seccomp"] = json!(null);
-    start(&locking);
-    let lock = || File::open(locking.path("data/lock")).unwrap().try_lock();
-    let is_held = || matches!(lock(), Err(TryLockError::WouldBlock));
-    await_that("it has locked", || {
-        locking.path("data/lock").exists() && is_held()
-    });
-    let words = ["checkpoint", "--image-path", "image", &locking.id];
-    locking.call(&words).fails(1, "ile lock");
-    assert_eq!(locking.status(), "running");
-    assert!(is_held() && !locking.path("image").exists());
-    checkpoint(&locking, &["--image-path", "image", "--file-locks"]);
-    assert!(!is_held());
-    let words = [
-        "restore",
-        "-d",
-        "--image-path",
-        "image",
-        "--file-locks",
-        &locking.id,
-    ];
-    call(&locking, &words).ok();
-    assert!(is_held());
-    locking.remove();
-
-    const SCRIPT: &str = "sleep 600 | busybox nc -l -p 7000 > /data/got & sleep 1; \
-        (while [ ! -e /data/end ]; do sleep 0.1; done; echo over tcp) | busybox nc 127.0.0.1 7000; sleep 600";
-    let connected = with_data(Bundle::shell(SCRIPT).unwrap());
-    start(&connected);
-    let has_connection = || {
-        let table = fs::read_to_string(format!("/proc/{}/net/tcp", connected.pid()));
-        table.unwrap().contains(" 01 ")
-    };
-    await_that("it is connected", has_connection);
-    let words = ["checkpoint", "--image-path", "image", &connected.id];
-    connected.call(&words).fails(1, "--tcp-established");
-    assert_eq!(connected.status(), "running");
-    checkpoint(&connected, &["--image-path", "image", "--tcp-established"]);
-    let words = [
-        "restore",
-        "-d",
-        "--image-path",
-        "image",
-        "--tcp-established",
-        &connected.id,
-    ];
-    call(&connected, &words).ok();
-    fs::write(connected.path("data/end"), "").unwrap();
-    connected.await_words("data/got", "over tcp");
-    connected.remove();
+/// What is at the other side of a console, up to these words.
+#[track_caller]
+fn await_said(console: &File, words: &str) -> String {
+    use rustix::event::{PollFd, PollFlags, poll};
+    let deadline = std::time::Instant::now() + LONG;
+    let mut text = String::new();
+    let mut buffer = [0; 256];
+    while !text.contains(words) {
+        assert!(
+            std::time::Instant::now() < deadline,
+            "{words:?} never came: {text:?}"
+        );
+        let mut waited = [PollFd::new(console, PollFlags::IN)];
+        let second = rustix::time::Timespec {
+            tv_sec: 1,
+            tv_nsec: 0,
+        };
+        if poll(&mut waited, Some(&second)).unwrap() == 1 {
+            let count = (&*console).read(&mut buffer).unwrap();
+            text.push_str(&String::from_utf8_lossy(&buffer[..count]));
+        }
+    }
+    text
 }
 
-fn modes() {
-    for words in [
-        &["--manage-cgroups-mode", "ignore"][..],
-        &["--manage-cgroups-mode", "full"],
-        &["--empty-ns", "network"],
-    ] {
-        let bundle = counting();
-        start(&bundle);
-        let at = counts(&bundle);
-        checkpoint(&bundle, &[words, &["--image-path", "image"]].concat());
-        let restore = [
-            "restore",
-            "-d",
-            "--pid-file",
-            "pid",
-            "--image-path",
-            "image",
-        ];
-        let strict = ["--manage-cgroups-mode", "strict"];
-        call(&bundle, &[&restore[..], &strict, &[&bundle.id]].concat()).fails(1, "strict mode");
+fn with_console() {
+    // An interrupt comes from the terminal to its foreground processes alone.
+    const SCRIPT: &str = "trap 'echo interrupted' INT; echo ready; \
+        while :; do read x && echo \"got $x by $(tty) of $(stty size), $(stat -c %t:%T /dev/console)\"; done";
+    let mut bundle = with_data(Bundle::shell(SCRIPT).unwrap());
+    bundle.config["process"]["terminal"] = json!(true);
+    bundle.config["process"]["consoleSize"] = json!({"height": 33, "width": 77});
+    bundle.write();
+    let listener = UnixListener::bind(bundle.path("console")).unwrap();
+    let socket = ["--console-socket", "console"];
+    let run = [&["run", "-d"], &socket[..], &[&bundle.id]].concat();
+    call(&bundle, &run).ok();
+    let mut console = receive_console(&listener);
+    await_said(&console, "ready");
+    console.write_all(b"one\n").unwrap();
+    await_said(&console, "got one by /dev/pts/0 of 33 77, 88:0");
+    for round in ["two", "three"] {
+        let image = format!("image-{round}");
+        checkpoint(&bundle, &["--image-path", &image]);
         bundle.assert_nothing_is_recorded();
-        call(&bundle, &[&restore[..], words, &[&bundle.id]].concat()).ok();
-        assert!(counts(&bundle) > at);
-        let place = fs::read_to_string(format!("/proc/{}/cgroup", bundle.pid())).unwrap();
-        assert!(place.contains(&bundle.id), "{words:?}: {place}");
-        let devices = format!("/proc/{}/net/dev", bundle.pid());
-        // Two lines of titles, and the loopback device.
-        assert_eq!(fs::read_to_string(devices).unwrap().lines().count(), 3);
-        bundle.remove();
+        drop(console);
+        let restore = ["restore", "-d", "--image-path", &image];
+        let without = [&restore[..], &[&bundle.id]].concat();
+        call(&bundle, &without).fails(1, "cannot allocate tty if runc will detach");
+        let words = [&restore[..], &socket, &[&bundle.id]].concat();
+        call(&bundle, &words).ok();
+        console = receive_console(&listener);
+        console.write_all(format!("{round}\n").as_bytes()).unwrap();
+        let said = format!("got {round} by /dev/pts/0 of 33 77, 88:0");
+        await_said(&console, &said);
+        console.write_all(&[3]).unwrap();
+        await_said(&console, "interrupted");
     }
+    checkpoint(&bundle, &["--image-path", "image"]);
+    drop(console);
+    let whole = bundle.config.clone();
+    bundle.config["process"]["terminal"] = json!(false);
+    bundle.write();
+    let restore = ["restore", "-d", "--image-path", "image", &bundle.id];
+    call(&bundle, &restore).fails(1, "had a console");
+    bundle.assert_nothing_is_recorded();
+
+    // In the foreground its caller's streams are the other side.
+    bundle.config = whole;
+    bundle.write();
+    let mut child = bundle
+        .command(&["restore", "--image-path", "image", &bundle.id])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(b"four\n").unwrap();
+    let output = std::os::fd::OwnedFd::from(child.stdout.take().unwrap()).into();
+    await_said(&output, "got four by /dev/pts/0");
+    bundle.call(&["kill", &bundle.id, "KILL"]).ok();
+    assert_eq!(child.wait().unwrap().code(), Some(137));
+    drop((input, output, listener));
+    bundle.remove();
 }

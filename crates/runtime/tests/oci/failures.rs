@@ -30,7 +30,7 @@ pub(crate) fn add(suite: Suite) -> Suite {
             killed_in_create,
         )
         .test(
-            "failure 25: kill and delete reach every process of a container in the host's process namespace, its first alive or dead",
+            "failure 25: kill and delete reach every process of a container in the process namespace of the host, another's or its own, its first alive or dead",
             &[Need::Root, Need::Limits],
             shared_process_namespace,
         )
@@ -50,7 +50,7 @@ pub(crate) fn add(suite: Suite) -> Suite {
             many_mounts,
         )
         .test(
-            "failure 35: fifty containers created at once all come to be",
+            "failure 35: many containers created at once all come to be",
             CONTAINERS,
             many_at_once,
         )
@@ -130,39 +130,63 @@ fn killed_in_create() {
 }
 
 fn shared_process_namespace() {
-    for first_is_dead in [false, true] {
-        let mut bundle = Bundle::new(&[
-            "daemon",
-            "60000",
-            "+",
-            if first_is_dead { "exit" } else { "idle" },
-            "0",
-        ]);
-        bundle.config["linux"]["namespaces"]
-            .as_array_mut()
-            .unwrap()
-            .retain(|kind| kind["type"] != "pid");
-        bundle.start();
-        let pids = || -> Vec<u32> {
-            let said = bundle.call(&["ps", "--format", "json", &bundle.id]).ok();
-            serde_json::from_value(said.json()).unwrap()
-        };
-        if first_is_dead {
-            bundle.await_status("stopped");
-            await_that("one process is left", || pids().len() == 1);
-            bundle
-                .call(&["delete", &bundle.id])
-                .fails(1, "that is not stopped");
-            bundle.call(&["kill", &bundle.id, "KILL"]).ok();
-        } else {
-            await_that("two processes", || pids().len() == 2);
-            bundle.call(&["kill", "--all", &bundle.id, "KILL"]).ok();
+    let other = Bundle::new(&["idle"]);
+    other.start();
+    let others = json!({"type": "pid", "path": format!("/proc/{}/ns/pid", other.pid())});
+    for namespace in [None, Some(others)] {
+        for first_is_dead in [false, true] {
+            process_namespace(namespace.clone(), first_is_dead);
         }
-        await_that("nobody is left", || pids().is_empty());
-        bundle.await_status("stopped");
-        bundle.call(&["delete", &bundle.id]).ok();
-        bundle.remove();
     }
+    assert_eq!(other.status(), "running");
+    other.remove();
+
+    // In its own, the kernel ends all with the first.
+    let own = Bundle::new(&["daemon", "60000", "+", "idle"]);
+    own.start();
+    let pids = || own.call(&["ps", "--format", "json", &own.id]).ok().json();
+    await_that("two processes", || pids().as_array().unwrap().len() == 2);
+    own.call(&["delete", &own.id])
+        .fails(1, "that is not stopped");
+    own.call(&["kill", &own.id, "KILL"]).ok();
+    await_that("nobody is left", || pids().as_array().unwrap().is_empty());
+    own.await_status("stopped");
+    own.call(&["delete", &own.id]).ok();
+    own.remove();
+}
+
+/// A container of two processes in this process namespace; the host's where there is none.
+fn process_namespace(namespace: Option<serde_json::Value>, first_is_dead: bool) {
+    let mut bundle = Bundle::new(&[
+        "daemon",
+        "60000",
+        "+",
+        if first_is_dead { "exit" } else { "idle" },
+        "0",
+    ]);
+    let namespaces = bundle.config["linux"]["namespaces"].as_array_mut().unwrap();
+    namespaces.retain(|kind| kind["type"] != "pid");
+    namespaces.extend(namespace);
+    bundle.start();
+    let pids = || -> Vec<u32> {
+        let said = bundle.call(&["ps", "--format", "json", &bundle.id]).ok();
+        serde_json::from_value(said.json()).unwrap()
+    };
+    if first_is_dead {
+        bundle.await_status("stopped");
+        await_that("one process is left", || pids().len() == 1);
+        bundle
+            .call(&["delete", &bundle.id])
+            .fails(1, "that is not stopped");
+        bundle.call(&["kill", &bundle.id, "KILL"]).ok();
+    } else {
+        await_that("two processes", || pids().len() == 2);
+        bundle.call(&["kill", "--all", &bundle.id, "KILL"]).ok();
+    }
+    await_that("nobody is left", || pids().is_empty());
+    bundle.await_status("stopped");
+    bundle.call(&["delete", &bundle.id]).ok();
+    bundle.remove();
 }
 
 fn paused_and_frozen() {
@@ -241,7 +265,8 @@ fn many_mounts() {
 }
 
 fn many_at_once() {
-    let all: Vec<_> = (0..50)
+    let count = if hoist_testing::full() { 200 } else { 50 };
+    let all: Vec<_> = (0..count)
         .map(|_| {
             thread::spawn(|| {
                 let bundle = Bundle::new(&["idle"]);

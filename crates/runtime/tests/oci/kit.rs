@@ -4,6 +4,9 @@ use std::{
     env,
     ffi::OsString,
     fs::{self, File},
+    io::IoSliceMut,
+    mem::MaybeUninit,
+    os::unix::net::UnixListener,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     sync::atomic::{AtomicU32, Ordering},
@@ -12,6 +15,7 @@ use std::{
 };
 
 use hoist_testing::{Leaks, Need, probe::report::Report, root, spec};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -251,6 +255,31 @@ pub(crate) fn await_that(what: &str, mut is_so: impl FnMut() -> bool) {
         assert!(Instant::now() < deadline, "it never came: {what}");
         thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// The controlling side of a console, as engines take it from the runtime.
+#[track_caller]
+pub(crate) fn receive_console(listener: &UnixListener) -> File {
+    let (connection, _) = listener.accept().unwrap();
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let mut name = [0; 64];
+    let received = recvmsg(
+        &connection,
+        &mut [IoSliceMut::new(&mut name)],
+        &mut ancillary,
+        RecvFlags::CMSG_CLOEXEC,
+    )
+    .unwrap();
+    assert!(
+        received.bytes > 0,
+        "engines want a name beside the descriptor"
+    );
+    let console = ancillary.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+        _ => None,
+    });
+    console.unwrap().into()
 }
 
 /// A folder and a file of the host that nothing may change.

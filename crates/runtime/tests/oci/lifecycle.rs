@@ -1,17 +1,11 @@
 //! create, start, run, exec, kill, pause, update, delete.
 
-use std::{
-    fs::{self, File},
-    io::{IoSliceMut, Read},
-    mem::MaybeUninit,
-    os::unix::net::UnixListener,
-};
+use std::{fs, io::Read, os::unix::net::UnixListener};
 
 use hoist_testing::{Need, Suite, full, probe::report::Report};
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use serde_json::json;
 
-use crate::kit::{Bundle, CONTAINERS, await_that};
+use crate::kit::{Bundle, CONTAINERS, await_that, receive_console};
 
 pub(crate) fn add(suite: Suite) -> Suite {
     suite
@@ -457,26 +451,7 @@ fn console_socket() {
     bundle
         .launch(&["create", "--console-socket", "console", &bundle.id])
         .ok();
-    let (connection, _) = listener.accept().unwrap();
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-    let mut name = [0; 64];
-    let received = recvmsg(
-        &connection,
-        &mut [IoSliceMut::new(&mut name)],
-        &mut ancillary,
-        RecvFlags::CMSG_CLOEXEC,
-    )
-    .unwrap();
-    assert!(
-        received.bytes > 0,
-        "engines want a name beside the descriptor"
-    );
-    let console = ancillary.drain().find_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
-        _ => None,
-    });
-    let mut console = File::from(console.unwrap());
+    let mut console = receive_console(&listener);
     bundle.call(&["start", &bundle.id]).ok();
     let mut text = String::new();
     let mut buffer = [0; 256];
@@ -486,7 +461,7 @@ fn console_socket() {
     }
     assert!(text.contains("33 77") && text.contains("hello"), "{text:?}");
     await_that("stopped", || bundle.status() == "stopped");
-    drop((listener, connection, console));
+    drop((listener, console));
     bundle.remove();
 }
 

@@ -11,7 +11,9 @@
 )]
 
 mod agent;
+mod apparmor;
 mod checkpoint;
+mod checkpoint_flags;
 mod descriptors;
 mod failures;
 mod fields;
@@ -43,7 +45,9 @@ fn main() -> std::process::ExitCode {
     let suite = schema::add(suite);
     let suite = seccomp_agent::add(suite);
     let suite = systemd::add(suite);
+    let suite = apparmor::add(suite);
     let suite = checkpoint::add(suite);
+    let suite = checkpoint_flags::add(suite);
     let suite = paths::add(suite);
     let suite = races::add(suite);
     let suite = descriptors::add(suite);

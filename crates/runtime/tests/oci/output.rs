@@ -398,11 +398,17 @@ fn help_and_version() {
 fn checkpoint_is_refused() {
     let bundle = Bundle::new(&["idle"]);
     bundle.start();
-    for flag in ["--lazy-pages", "--page-server=127.0.0.1:1", "--status-fd=3"] {
-        let name = flag.split('=').next().unwrap();
-        bundle
-            .call(&["checkpoint", flag, "--image-path", "c", &bundle.id])
-            .fails(1, &format!("checkpoint: {name} is not supported"));
+    for (flags, words) in [
+        (&["--lazy-pages"][..], "--page-server ADDRESS:PORT must say"),
+        (&["--page-server=127.0.0.1"], "is not ADDRESS:PORT"),
+        (&["--status-fd=7"], "nothing to tell without --lazy-pages"),
+        (
+            &["--lazy-pages", "--page-server=[::1]:1", "--status-fd=7"],
+            "the caller has left no such descriptor open",
+        ),
+    ] {
+        let call = [&["checkpoint"], flags, &["--image-path", "c", &bundle.id]].concat();
+        bundle.call(&call).fails(1, words);
     }
     let unknown = ["checkpoint", "--manage-cgroups-mode", "some", &bundle.id];
     bundle

@@ -92,6 +92,14 @@ fn one(action: &str, words: &[String]) -> Done {
             std::mem::forget(file);
             Ok(())
         }
+        "backlog" => {
+            // A connection that is made and never taken.
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").map_err(failed)?;
+            let address = listener.local_addr().map_err(failed)?;
+            let connection = std::net::TcpStream::connect(address).map_err(failed)?;
+            std::mem::forget((listener, connection));
+            Ok(())
+        }
         "close" => sys::close(small(0)?).map_err(failed),
         "line" => {
             let mut line = Vec::new();
