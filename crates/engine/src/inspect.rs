@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use hoist_compute::{State, Summary};
 use hoist_spec::{
     ContainerSpec, RootSource, SeccompPolicy,
-    oci::{LinuxNamespaceType, LinuxResources, Mount, Process, Spec},
+    oci::{LinuxNamespaceType, LinuxResources, Mount, PosixRlimitType, Process, Spec},
 };
 use serde::Serialize;
 
@@ -40,6 +40,10 @@ pub struct Inspect {
     pub mounts: Vec<InspectMount>,
     /// What was to be run.
     pub config: InspectConfig,
+    /// How often its supervisor has started it once more; 0 where it has none.
+    pub restart_count: u32,
+    /// Where its log is; empty where it has none.
+    pub log_path: String,
 }
 
 /// What a container is doing.
@@ -83,6 +87,8 @@ pub struct InspectConfig {
     pub user: String,
     /// It has a terminal.
     pub tty: bool,
+    /// Its input is kept open for those who attach, where it has a supervisor.
+    pub open_stdin: bool,
     /// Its environment.
     pub env: Vec<String>,
     /// The program and its arguments.
@@ -118,6 +124,18 @@ pub struct InspectHostConfig {
     pub cgroupns_mode: String,
     /// Where its cgroup is, where the spec says so.
     pub cgroup_parent: String,
+    /// When its supervisor starts it once more.
+    pub restart_policy: InspectRestartPolicy,
+    /// Its supervisor removes it when it has ended.
+    pub auto_remove: bool,
+    /// Where its output goes, where it has a supervisor.
+    pub log_config: InspectLogConfig,
+    /// Further groups of its process.
+    pub group_add: Vec<String>,
+    /// Its kernel parameters.
+    pub sysctls: BTreeMap<String, String>,
+    /// Its limits of processes.
+    pub ulimits: Vec<InspectUlimit>,
     /// Its capability bounding set.
     pub capabilities: Vec<String>,
     /// `no-new-privileges`, `seccomp=unconfined`, `apparmor=PROFILE`, `label=LABEL`.
@@ -160,6 +178,47 @@ pub struct InspectHostConfig {
     pub pids_limit: Option<i64>,
     /// Relative weight of block I/O.
     pub blkio_weight: u16,
+}
+
+/// When a container is started once more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct InspectRestartPolicy {
+    /// `no`, `on-failure`, `always` or `unless-stopped`.
+    pub name: &'static str,
+    /// How many times at most, of `on-failure`; 0 for any number.
+    pub maximum_retry_count: u32,
+}
+
+impl Default for InspectRestartPolicy {
+    fn default() -> Self {
+        Self {
+            name: "no",
+            maximum_retry_count: 0,
+        }
+    }
+}
+
+/// Where a container's output goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct InspectLogConfig {
+    /// `json-file` or `none`; empty where whoever runs it has its output.
+    pub r#type: &'static str,
+    /// `max-size`, `max-file` and `mode`.
+    pub config: BTreeMap<&'static str, String>,
+}
+
+/// A limit of a process (getrlimit(2)).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct InspectUlimit {
+    /// In lower case, without `RLIMIT_`.
+    pub name: String,
+    /// What holds.
+    pub soft: u64,
+    /// What it may be raised to.
+    pub hard: u64,
 }
 
 /// One bind mount, or one that was added.
@@ -236,7 +295,10 @@ pub(crate) fn inspect(
                 .collect(),
             stop_signal: spec.stop.signal.to_string(),
             stop_timeout: spec.stop.timeout_seconds,
+            open_stdin: false,
         },
+        restart_count: 0,
+        log_path: String::new(),
     }
 }
 
@@ -307,6 +369,23 @@ fn host_config(spec: &ContainerSpec, binds: &[InspectMount]) -> InspectHostConfi
                 names
             })
             .unwrap_or_default(),
+        group_add: spec.groups.clone(),
+        sysctls: linux
+            .and_then(|linux| linux.sysctl().as_ref())
+            .into_iter()
+            .flatten()
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect(),
+        ulimits: process
+            .and_then(|process| process.rlimits().as_ref())
+            .into_iter()
+            .flatten()
+            .map(|limit| InspectUlimit {
+                name: ulimit(limit.typ()),
+                soft: limit.soft(),
+                hard: limit.hard(),
+            })
+            .collect(),
         security_opt: security_opt(spec),
         readonly_rootfs: oci
             .root()
@@ -334,6 +413,11 @@ fn host_config(spec: &ContainerSpec, binds: &[InspectMount]) -> InspectHostConfi
         limits(&mut config, resources);
     }
     config
+}
+
+fn ulimit(kind: PosixRlimitType) -> String {
+    let name = kind.to_string().to_lowercase();
+    name.strip_prefix("rlimit_").unwrap_or(&name).to_owned()
 }
 
 fn limits(config: &mut InspectHostConfig, resources: &LinuxResources) {

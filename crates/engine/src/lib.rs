@@ -109,7 +109,10 @@ pub use engine::{
     StopOutcome, StopRequest, TERMINATE_LIMIT, Usage, random_id,
 };
 pub use hooks::{BoxError, Hook, HookContext, Hooks, StartHook};
-pub use inspect::{Inspect, InspectConfig, InspectHostConfig, InspectMount, InspectState};
+pub use inspect::{
+    Inspect, InspectConfig, InspectHostConfig, InspectLogConfig, InspectMount,
+    InspectRestartPolicy, InspectState, InspectUlimit,
+};
 #[cfg(target_os = "linux")]
 pub use local_files::LocalFiles;
 pub use oom::{Oom, OomNotice};

@@ -249,12 +249,10 @@ impl ComputeSystem for LinuxSystem {
         let (_, cgroup) = self.with_process(&[State::Running], "pause")?;
         let cgroup = cgroup.ok_or_else(self.no_cgroup("pause"))?;
         cgroup.freeze(PATIENCE).map_err(|error| {
-            let error = operate(error);
             match self.look() {
-                Ok((_, State::Stopped, _)) => {
-                    wrong_state(&self.id, "pause", State::Stopped).because(error)
-                }
-                _ => error,
+                // Of a cgroup without processes the kernel never says that it stands still.
+                Ok((_, State::Stopped, _)) => wrong_state(&self.id, "pause", State::Stopped),
+                _ => operate(error),
             }
         })
     }

@@ -80,6 +80,14 @@ fn on_failure() {
     let id = hoist.detached(&["--restart", "on-failure:2"], "echo run; exit 4");
     until("it has ended for good", || hoist.supervisor(&id).is_none());
     assert_eq!(hoist.ok(&["logs", &id]), "run\nrun\nrun");
+    let what = "{{.HostConfig.RestartPolicy.Name}} {{.HostConfig.RestartPolicy.MaximumRetryCount}} \
+                {{.RestartCount}} {{.HostConfig.AutoRemove}} {{.HostConfig.LogConfig.Type}} {{.Config.OpenStdin}}";
+    assert_eq!(
+        hoist.ok(&["inspect", "--format", what, &id]),
+        "on-failure 2 2 false json-file false"
+    );
+    let log = hoist.ok(&["inspect", "--format", "{{.LogPath}}", &id]);
+    assert!(std::fs::read_to_string(log).unwrap().contains("run"));
     assert_eq!(hoist.ok(&["wait", &id]), "4");
     assert!(hoist.status(&id).starts_with("Exited (4)"));
 }

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use hoist_compute::{ErrorKind, ProcessEntry, Properties, Query, Result, State, Summary};
 use hoist_spec::ContainerId;
 
+#[cfg(target_os = "linux")]
+use crate::InspectRestartPolicy;
 use crate::{Engine, Inspect, inspect::inspect};
 
 /// One container in a list.
@@ -103,7 +105,52 @@ impl Engine {
             inspected.state.restarting = true;
         }
         inspected.state.unkillable = self.unkillable(&properties.summary).is_some();
+        self.add_supervision(id, &mut inspected)?;
         Ok(inspected)
+    }
+
+    /// What there is to tell of a container that has a supervisor.
+    #[cfg(target_os = "linux")]
+    fn add_supervision(&self, id: &ContainerId, inspected: &mut Inspect) -> Result<()> {
+        use crate::supervise::{LogDriver, RestartPolicy, WhenLogFails};
+        let Some(options) = self.supervise_options(id)? else {
+            return Ok(());
+        };
+        let host = &mut inspected.host_config;
+        host.auto_remove = options.remove;
+        host.restart_policy = match options.restart {
+            RestartPolicy::No => InspectRestartPolicy::default(),
+            RestartPolicy::Always => restart_policy("always", None),
+            RestartPolicy::UnlessStopped => restart_policy("unless-stopped", None),
+            RestartPolicy::OnFailure { most } => restart_policy("on-failure", most),
+        };
+        host.log_config.r#type = match options.log.driver {
+            LogDriver::JsonFile => "json-file",
+            LogDriver::None => "none",
+        };
+        if options.log.driver == LogDriver::JsonFile {
+            let mode = match options.log.when_it_fails {
+                WhenLogFails::Drop => "non-blocking",
+                WhenLogFails::Block => "blocking",
+            };
+            host.log_config.config = [
+                ("max-size", options.log.max_size.to_string()),
+                ("max-file", options.log.max_files.to_string()),
+                ("mode", mode.to_owned()),
+            ]
+            .into();
+            inspected.log_path = self.log_path(id).display().to_string();
+        }
+        inspected.config.open_stdin = options.interactive;
+        if let Some((status, _)) = self.supervisor_status(id)? {
+            inspected.restart_count = status.restarts;
+        }
+        Ok(())
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn add_supervision(&self, _id: &ContainerId, _inspected: &mut Inspect) -> Result<()> {
+        Ok(())
     }
 
     #[cfg(target_os = "linux")]
@@ -125,6 +172,14 @@ impl Engine {
     #[cfg(not(target_os = "linux"))]
     fn restarts(&self, _id: &ContainerId) -> Result<bool> {
         Ok(false)
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn restart_policy(name: &'static str, most: Option<u32>) -> InspectRestartPolicy {
+    InspectRestartPolicy {
+        name,
+        maximum_retry_count: most.unwrap_or(0),
     }
 }
 
