@@ -70,7 +70,7 @@ pub(crate) fn user(user: &str) -> Check {
         return refuse("has more than one ':'; write user or user:group");
     }
     match UserRequest::parse(user) {
-        Err(UserError::OutOfRange(_)) => refuse("has an id that is not one from 0 to 4294967294"),
+        Err(error @ UserError::OutOfRange(_)) => Err(error.to_string()),
         _ => Ok(()),
     }
 }

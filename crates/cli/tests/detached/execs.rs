@@ -300,7 +300,7 @@ fn timed_out() {
     let told = inspect(&hoist, &process);
     assert_eq!(
         (&told["TimedOut"], &told["ExitCode"]),
-        (&true.into(), &137.into())
+        (&true.into(), &124.into())
     );
     assert!(hoist.status(&id).starts_with("Up"));
 }

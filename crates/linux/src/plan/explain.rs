@@ -260,7 +260,7 @@ fn remedy(step: &Step<'_>, call: Call, errno: i32, features: &HostFeatures) -> O
             "the container has no such file, or the file's interpreter (the one its first line or its ELF header names) is missing"
         }
         (Step::ChangeDirectory { .. }, _, ENOENT) => {
-            "make the directory, or choose another working directory"
+            "make the directory, or choose another with --workdir (hoist-oci exec: --cwd)"
         }
         (_, _, ENOSYS) if features.kernel < KernelVersion::OLDEST => {
             return Some(format!(
