@@ -32,6 +32,9 @@ x86_64-w64-mingw32-gcc -shared crates/hcs-double/bcryptprimitives.c -ladvapi32 -
 echo "built in $((SECONDS - began)) s"
 
 export WINEPREFIX=$work/prefix WINEDEBUG=-all HOIST_TEST_HCS_DOUBLE="Z:$out/vmcompute.dll"
+# A program that starts while the prefix is still being filled may not find its DLLs.
+/usr/lib/wine/wine64 wineboot --init </dev/null
+wineserver -w
 /usr/lib/wine/wine64 cmd /c exit </dev/null
 # The engine and the command load the DLL from the system folder alone, and with it what that needs.
 cp "$out/vmcompute.dll" "$out/deps/bcryptprimitives.dll" "$WINEPREFIX/drive_c/windows/system32/"
