@@ -114,7 +114,8 @@ pub trait ComputeSystem: Send + Sync {
     fn resume(&self) -> Result<()>;
 
     /// Changes limits of the container while it runs; what `resources` does not name stays. A limit that the
-    /// kernel refuses is an error, and the limits are as before.
+    /// kernel refuses is an error, and the limits are as before. A backend that writes specs down keeps them there for a later start;
+    /// whoever opens the container then sees them in [`ComputeSystem::spec`].
     fn modify(&self, resources: &LinuxResources) -> Result<()>;
 
     /// Its state at this moment.

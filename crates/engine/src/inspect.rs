@@ -109,18 +109,18 @@ pub struct InspectConfig {
 pub struct InspectHostConfig {
     /// Bind mounts, `source:destination[:ro]`.
     pub binds: Vec<String>,
-    /// `none`, `host`, or `ns:PATH` of a joined namespace.
+    /// `none`, `host`, `ns:PATH` of a joined namespace, or `container:ID` of another container's.
     pub network_mode: String,
-    /// Empty for its own, `host`, or `ns:PATH`.
+    /// Empty for its own, `host`, `ns:PATH`, or `container:ID`.
     pub pid_mode: String,
-    /// `private`, `host`, or `ns:PATH`.
+    /// `private`, `host`, `ns:PATH`, or `container:ID`.
     pub ipc_mode: String,
-    /// Empty for its own, `host`, or `ns:PATH`.
+    /// Empty for its own, `host`, `ns:PATH`, or `container:ID`.
     #[serde(rename = "UTSMode")]
     pub uts_mode: String,
     /// Empty for none, `private` for its own, or `ns:PATH`.
     pub userns_mode: String,
-    /// `private`, `host`, or `ns:PATH`.
+    /// `private`, `host`, `ns:PATH`, or `container:ID`.
     pub cgroupns_mode: String,
     /// Where its cgroup is, where the spec says so.
     pub cgroup_parent: String,

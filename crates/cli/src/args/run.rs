@@ -316,7 +316,7 @@ pub(crate) struct RareRunOptions {
     /// Host name: private (default), host, or container:NAME
     #[arg(long, value_name = "MODE", help_heading = "Isolation")]
     pub uts: Option<String>,
-    /// View of cgroups: private (default) or host
+    /// View of cgroups: private (default), host, or container:NAME
     #[arg(long, value_name = "MODE", help_heading = "Isolation")]
     pub cgroupns: Option<String>,
     /// Add a capability

@@ -39,7 +39,6 @@ pub(crate) fn run(
         dialect,
         mut run,
     } = arguments;
-    joined::resolve(&mut run, engine)?;
     let interactive = run.common.interactive;
     let platform = match platform.as_deref().unwrap_or(DEFAULT_PLAN) {
         "linux" => Platform::Linux,
@@ -51,6 +50,10 @@ pub(crate) fn run(
             });
         }
     };
+    // A plan for Windows is made on any machine, and its containers are not here.
+    if platform == Platform::Linux {
+        joined::resolve(&mut run, engine)?;
+    }
     let volumes = Volumes::of_roots(state_root, None)?;
     let mut command = match &command_file {
         Some(file) => Command::from_json(&read(file)?)?,

@@ -14,6 +14,11 @@ pub(crate) fn add(suite: Suite) -> Suite {
             streams_stay_apart,
         )
         .test(
+            "logs of a container that keeps none is an error that says so",
+            &[Need::Namespaces],
+            none_is_kept,
+        )
+        .test(
             "logs shows the last lines, those of a time, and with their times",
             &[Need::Namespaces],
             parts_of_a_log,
@@ -66,6 +71,21 @@ fn streams_stay_apart() {
     let output = hoist.output(&["logs", &id]);
     assert_eq!(output.stdout, b"one\nthree");
     assert_eq!(output.stderr, b"two\n");
+}
+
+fn none_is_kept() {
+    let hoist = Hoist::new();
+    let id = hoist.detached(&["--log-driver", "none"], "echo lost");
+    hoist.ok(&["wait", &id]);
+    let error = hoist.fails(1, &["logs", &id]);
+    assert!(error.contains("log driver none"), "{error}");
+    let kind = [
+        "inspect",
+        "--format",
+        "{{.HostConfig.LogConfig.Type}}[{{.LogPath}}]",
+        &id,
+    ];
+    assert_eq!(hoist.ok(&kind), "none[]");
 }
 
 fn parts_of_a_log() {
