@@ -241,10 +241,11 @@ impl Folder {
         Ok(())
     }
 
-    /// Takes that back where there was such a run: the container is one that has ended again, as it did.
+    /// Takes that back where there was such a run and no process was let go since: the container is one that has ended again, as it did.
     pub(crate) fn take_back_beginning(&self) -> Result<()> {
         let last: Option<LastRun> = optional(self.read(LAST_RUN))?;
-        if let Some(LastRun { released, exit }) = last {
+        let is_let_go = self.0.join(PROCESS).exists();
+        if let (Some(LastRun { released, exit }), false) = (last, is_let_go) {
             // The exit first, as in `begin_again`.
             self.write(EXIT, &exit)?.publish()?;
             self.write(PROCESS, &released)?.publish()?;

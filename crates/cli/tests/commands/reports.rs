@@ -94,6 +94,20 @@ pub(super) fn plan(hoist: &Hoist) {
     hoist
         .hoist(&["plan", "--rootfs", "/nosuch", "true"])
         .failed_with(1, &["/nosuch"]);
+    // The containers of a plan for Windows are not here, and are not looked for.
+    let windows = [
+        "plan",
+        "--platform",
+        "windows",
+        "--network",
+        "container:web",
+    ];
+    let volume = ["--rootfs", r"\\?\Volume{1}\", "--", "cmd"];
+    let text = hoist.hoist(&[&windows[..], &volume].concat()).succeeded();
+    assert!(
+        text.contains(r#""NetworkSharedContainerName":"web""#),
+        "{text}"
+    );
 }
 
 pub(super) fn version(hoist: &Hoist) {

@@ -316,7 +316,11 @@ impl ComputeSystem for HostSystem {
             return Err(self.wrong_state("start", Self::state_of(&run, &seen)));
         }
         let started = self.start_run(run, stdio);
-        if started.is_err() {
+        // Where it fails after the process was let go, that is the present run all the same.
+        if started.is_err()
+            && let Ok((_, run)) = self.run()
+            && matches!(run.look_locked(), Ok(Seen::Created))
+        {
             self.folder.take_back_run(number);
         }
         Ok(Box::new(started?))
