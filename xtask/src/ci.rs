@@ -1,8 +1,8 @@
 //! `cargo xtask ci [--only STEP]…`: everything that a change must pass, in one command.
 //!
 //! Each step is a command with its output shown; `counts` reads from that output how many tests passed, failed and were
-//! ignored. All steps are run, whichever fail, and the last line is the sum over all of them. `.ci/run` installs what the
-//! steps need and then runs this.
+//! ignored. All steps are run, whichever fail. What was said of failures is said once more at the end, and the last line is
+//! the sum over all steps. `.ci/run` installs what they need and then runs this.
 
 mod ordinary_user;
 
@@ -107,14 +107,17 @@ pub(crate) fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
         }
         println!("\n=== {name}");
         let began = Instant::now();
+        let said = total.failures.len();
         if let Err(error) = step(&root, &mut total) {
             println!("=== {name} failed: {error}");
-            failed.push(*name);
+            failed.push((*name, total.failures.split_off(said)));
         }
         println!("=== {name}: {:.0} s", began.elapsed().as_secs_f64());
     }
     if !failed.is_empty() {
-        println!("\nfailed steps: {}", failed.join(", "));
+        for (name, failures) in &failed {
+            println!("\nfailed: {name}\n{}", failures.join("\n"));
+        }
         // A step that is no test run counts as one test: a sum without failures would contradict the exit code.
         total.failed = total.failed.max(failed.len());
     }

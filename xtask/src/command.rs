@@ -41,6 +41,12 @@ pub(crate) fn run(counts: &mut Counts, mut command: impl BorrowMut<Command>) -> 
     if status.success() {
         Ok(())
     } else {
-        Err(format!("{command:?}: {status}").into())
+        // A script is shown by its other arguments.
+        let words: Vec<_> = std::iter::once(command.get_program())
+            .chain(command.get_args())
+            .map(|word| word.to_string_lossy())
+            .filter(|word| !word.contains('\n'))
+            .collect();
+        Err(format!("{}: {status}", words.join(" ")).into())
     }
 }

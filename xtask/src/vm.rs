@@ -226,7 +226,7 @@ fn start(
     counts: &mut Counts,
 ) -> Outcome<()> {
     println!("starting {} in qemu: {machine}", kernel.display());
-    let (before, started) = (*counts, Instant::now());
+    let (failed, ended, started) = (counts.failed, counts.binaries, Instant::now());
     let words = format!("console=ttyS0 quiet panic=-1 {}", machine.words);
     let seconds = match options.full || options.systemd {
         true => "3600",
@@ -260,10 +260,10 @@ fn start(
             .arg(image),
     )?;
     println!("{machine}: {} seconds", started.elapsed().as_secs());
-    if counts.failed > before.failed {
+    if counts.failed > failed {
         return Err("a test failed in the virtual machine".into());
     }
-    let binaries = counts.binaries - before.binaries;
+    let binaries = counts.binaries - ended;
     if binaries != machine.cases.len() {
         return Err(format!(
             "{binaries} of {} test runs came to their end",
