@@ -89,6 +89,10 @@ mod on_windows {
             execs_by_their_ids,
         ),
         (
+            "execs of the host compute service have ids, and whoever names one waits for it, ends it and forgets it",
+            execs_of_the_service,
+        ),
+        (
             "without vmcompute.dll a command says what to install, and what needs none goes on working",
             without_the_dll,
         ),
@@ -556,9 +560,27 @@ mod on_windows {
     }
 
     fn execs_by_their_ids(place: &Place) {
-        let mut owner = plain_container(place, "job");
+        let owner = plain_container(place, "job");
+        execs(place, owner, "job", 2);
+    }
+
+    fn execs_of_the_service(place: &Place) {
+        let owner = place.running("web", &[]);
+        for (option, value, word) in [("--memory", "64m", "limits"), ("--timeout", "5", "a time")] {
+            let mut command = place.command(&["process", "create", option, value, "web"]);
+            command.args(probe(&["exit", "0"]));
+            finish(command, b"").failed_with(1, &[word, "no group of processes"]);
+        }
+        let all = place.hoist(&["process", "ls", "-a", "-q"]);
+        assert_eq!(all.succeeded(), "", "a refused one is left");
+        // The service tells of the process that it was asked for, and not what that has started.
+        execs(place, owner, "web", 1);
+    }
+
+    /// Execs of a container that runs until its owner ends; one that has started another shows so many processes.
+    fn execs(place: &Place, mut owner: Child, container: &str, processes: usize) {
         let create = |actions: &[&str]| {
-            let mut command = place.command(&["process", "create", "job"]);
+            let mut command = place.command(&["process", "create", container]);
             command.args(probe(actions));
             finish(command, b"").succeeded().trim_end().to_owned()
         };
@@ -595,22 +617,26 @@ mod on_windows {
         let found = place.hoist(&["process", "inspect", &long]).succeeded();
         let found: serde_json::Value = serde_json::from_str(&found).unwrap();
         assert_eq!(found[0]["Running"], true);
-        assert_eq!(found[0]["Pids"].as_array().unwrap().len(), 2, "{found}");
+        assert_eq!(
+            found[0]["Pids"].as_array().unwrap().len(),
+            processes,
+            "{found}"
+        );
         place
             .hoist(&["process", "rm", &long])
             .failed_with(1, &["running"]);
         place.hoist(&["process", "rm", "-f", &long]).succeeded();
         assert_eq!(attached.wait().unwrap().code(), Some(137));
+        let all = ["process", "ls", "-a", "-q", "--no-trunc"];
+        assert_eq!(place.hoist(&all).succeeded(), format!("{short}\n"));
+        place.hoist(&["process", "rm", &short]).succeeded();
+        place.hoist(&["kill", container]).succeeded();
+        assert_eq!(owner.wait().unwrap().code(), Some(137));
         // What it had started had its output, too.
         let mut rest = String::new();
         std::io::Read::read_to_string(&mut output, &mut rest).unwrap();
         assert_eq!(rest, "");
-        let all = ["process", "ls", "-a", "-q", "--no-trunc"];
-        assert_eq!(place.hoist(&all).succeeded(), format!("{short}\n"));
-        place.hoist(&["process", "rm", &short]).succeeded();
-        place.hoist(&["kill", "job"]).succeeded();
-        assert_eq!(owner.wait().unwrap().code(), Some(137));
-        place.hoist(&["rm", "job"]).succeeded();
+        place.hoist(&["rm", container]).succeeded();
     }
 
     /// Where Windows keeps its DLLs.

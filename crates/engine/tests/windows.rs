@@ -23,17 +23,17 @@ fn main() -> ExitCode {
 mod on_windows {
     use std::{
         fs,
-        io::{Read, Write},
+        io::{BufRead, BufReader, Read, Write},
         path::PathBuf,
-        process::ExitCode,
+        process::{Command, ExitCode},
         thread,
         time::Duration,
     };
 
     use hoist::{Ended, Engine, EngineOptions, Hooks, Oom, RunRequest, StopRequest, random_id};
-    use hoist_compute::{ErrorKind, State, Stdio};
-    use hoist_spec::{ContainerId, ProcessSpec, RootSource};
-    use hoist_testing::unfiltered;
+    use hoist_compute::{Confinement, ErrorKind, ExecSpec, State, Stdio};
+    use hoist_spec::{ContainerId, ProcessSpec, RootSource, Signal};
+    use hoist_testing::{unfiltered, windows::Double};
     use libtest_mimic::{Arguments, Completion, Trial};
     use serde_json::{Value, json};
 
@@ -56,6 +56,10 @@ mod on_windows {
             another_engine_finds_it,
         ),
         (
+            "another program re-attaches to what a killed one has left running, and gets its true code",
+            another_program_re_attaches,
+        ),
+        (
             "ending a container with its thread is refused, not forgotten",
             taking_along_is_refused,
         ),
@@ -68,12 +72,24 @@ mod on_windows {
                 println!("{text}");
                 std::process::exit(code.parse().unwrap());
             }
+            [_, first, path, code] if first == "until" => {
+                while fs::metadata(path).is_err() {
+                    thread::sleep(Duration::from_millis(5));
+                }
+                std::process::exit(code.parse().unwrap());
+            }
+            [_, first, root, path] if first == "own" => own(root, path),
             [_, first] if first == "sleep" => loop {
                 println!("ready");
                 std::io::stdout().flush().unwrap();
                 thread::sleep(Duration::from_secs(3600));
             },
             _ => {}
+        }
+        if std::env::var_os(INSTALLED).is_some()
+            && let Some(code) = Double::main(None)
+        {
+            return code;
         }
         let trials = CASES
             .iter()
@@ -208,6 +224,79 @@ mod on_windows {
         assert_eq!(summary.state, State::Stopped);
         assert_eq!(summary.exit.unwrap().code, Some(5));
         other.clean(&found, true).unwrap();
+    }
+
+    /// Runs a container and an exec of it until a file is there.
+    fn own(root: &str, path: &str) {
+        let engine = Place(root.into()).engine();
+        let request = request(&["until", path, "9"], Some("left"));
+        let container = engine.create(&request).unwrap();
+        let mut hooks = Hooks::default();
+        let first = engine.start(&container, Stdio::null(), &mut hooks);
+        let first = first.unwrap();
+        let exec = engine.create_exec(&request.id, &further(&["until", path, "11"]));
+        engine.start_exec(&exec.unwrap(), Stdio::null()).unwrap();
+        println!("started");
+        first.wait(None).unwrap();
+    }
+
+    fn further(arguments: &[&str]) -> ExecSpec {
+        ExecSpec {
+            process: ProcessSpec {
+                oci: serde_json::from_value(process(arguments)).unwrap(),
+                user: None,
+            },
+            confinement: Confinement::default(),
+            interactive: false,
+        }
+    }
+
+    fn another_program_re_attaches(place: &Place) {
+        fs::create_dir_all(&place.0).unwrap();
+        let file = place.0.join("now");
+        let (root, path) = (place.0.to_str().unwrap(), file.to_str().unwrap());
+        let mut owner = Command::new(std::env::current_exe().unwrap())
+            .args(["own", root, path])
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let said = owner.stdout.take().unwrap();
+        BufReader::new(said).read_line(&mut line).unwrap();
+        assert_eq!(line.trim_end(), "started");
+        owner.kill().unwrap();
+        owner.wait().unwrap();
+        let engine = place.engine();
+        let [found] = engine.list(true).unwrap().try_into().unwrap();
+        let id = found.summary.id;
+        assert_eq!(engine.resolve("left").unwrap(), id);
+        assert_eq!(found.summary.state, State::Running);
+        let [exec] = engine.execs(Some(&id), false).unwrap().try_into().unwrap();
+        let exec = exec.reference();
+        // It is a container like any other: more is started in it, and waited for.
+        let more = engine
+            .create_exec(&id, &further(&["say", "x", "7"]))
+            .unwrap();
+        engine.start_exec(&more, Stdio::null()).unwrap();
+        let done = engine.wait_exec(&more, Some(DEADLINE)).unwrap();
+        assert_eq!(done.code, Some(7));
+        thread::scope(|scope| {
+            let first = scope.spawn(|| engine.wait(&id, Some(DEADLINE)).unwrap());
+            let further = scope.spawn(|| engine.wait_exec(&exec, Some(DEADLINE)).unwrap());
+            // Both are waited for by now, or the exit code would go with the processes.
+            thread::sleep(Duration::from_secs(2));
+            fs::write(&file, "").unwrap();
+            assert_eq!(first.join().unwrap().code, Some(9));
+            let status = further.join().unwrap();
+            // It ended by itself, or with its container where that was quicker.
+            assert!(
+                status.code == Some(11)
+                    || status.signal == Some(Signal::KILL)
+                    || status.unknown.is_some(),
+                "{status:?}"
+            );
+        });
+        engine.clean(&id, false).unwrap();
     }
 
     fn taking_along_is_refused(place: &Place) {

@@ -17,14 +17,19 @@ use std::{
 };
 
 use windows_sys::Win32::{
-    Foundation::{DUPLICATE_CLOSE_SOURCE, DUPLICATE_SAME_ACCESS, DuplicateHandle, HANDLE},
+    Foundation::{
+        DUPLICATE_CLOSE_SOURCE, DUPLICATE_SAME_ACCESS, DuplicateHandle, FILETIME, HANDLE,
+        SYSTEMTIME,
+    },
     System::{
         JobObjects::{AssignProcessToJobObject, CreateJobObjectW, TerminateJobObject},
         LibraryLoader::{GetModuleHandleA, GetProcAddress},
         Threading::{
-            CREATE_NO_WINDOW, CREATE_SUSPENDED, DETACHED_PROCESS, GetCurrentProcess, OpenProcess,
-            PROCESS_CREATION_FLAGS, PROCESS_DUP_HANDLE, TerminateProcess,
+            CREATE_NO_WINDOW, CREATE_SUSPENDED, DETACHED_PROCESS, GetCurrentProcess,
+            GetProcessTimes, OpenProcess, PROCESS_CREATION_FLAGS, PROCESS_DUP_HANDLE,
+            TerminateProcess,
         },
+        Time::FileTimeToSystemTime,
     },
 };
 
@@ -173,6 +178,32 @@ pub(crate) struct Started {
 pub(crate) fn end(process: &OwnedHandle) {
     // SAFETY: the handle is a process's.
     unsafe { TerminateProcess(process.as_raw_handle(), KILLED) };
+}
+
+/// When a process was made: RFC 3339 in UTC, to 100 ns.
+pub(crate) fn created(process: &OwnedHandle) -> String {
+    let mut times = [FILETIME::default(); 4];
+    let mut time = SYSTEMTIME::default();
+    let [created, exited, kernel, user] = &mut times;
+    // SAFETY: the handle is a process's, and all places outlive the calls.
+    let is_known = unsafe {
+        GetProcessTimes(process.as_raw_handle(), created, exited, kernel, user) != 0
+            && FileTimeToSystemTime(created, &mut time) != 0
+    };
+    if !is_known {
+        return String::new();
+    }
+    let ticks = (u64::from(created.dwHighDateTime) << 32) | u64::from(created.dwLowDateTime);
+    format!(
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:07}Z",
+        time.wYear,
+        time.wMonth,
+        time.wDay,
+        time.wHour,
+        time.wMinute,
+        time.wSecond,
+        ticks % 10_000_000
+    )
 }
 
 /// Stops a process or lets it go on.

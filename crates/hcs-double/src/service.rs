@@ -375,7 +375,12 @@ impl Service {
             .processes
             .values()
             .filter(running)
-            .map(|process| json!({"ProcessId": process.pid, "ImageName": "process"}))
+            .map(|process| {
+                json!({
+                    "ProcessId": process.pid, "ImageName": "process",
+                    "CreateTimestamp": processes::created(&process.handle),
+                })
+            })
             .collect();
         for wanted in &query.property_types {
             match wanted.as_str() {

@@ -140,6 +140,25 @@ impl Records {
         })
     }
 
+    /// Makes the record of an exec.
+    ///
+    /// # Errors
+    /// `AlreadyExists` where there is one; else as [`make`](Self::make).
+    pub fn make_exec(&self, record: &Record, config: &impl Serialize) -> Result<()> {
+        let _locked = self.lock(record)?;
+        if record.is_made() {
+            let id = record.id();
+            return Err(Error::new(
+                ErrorKind::AlreadyExists,
+                Phase::Create,
+                format!("create exec {id}: the id is in use"),
+            )
+            .about(id.as_str())
+            .remedy("choose another, or remove that exec"));
+        }
+        self.make(record, config)
+    }
+
     /// What a list tells of all containers, by id.
     ///
     /// # Errors

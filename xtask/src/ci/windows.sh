@@ -10,10 +10,13 @@ unset CARGO RUSTUP_TOOLCHAIN RUSTC_WRAPPER
 export RUSTC_BOOTSTRAP=1 RUSTC=/usr/bin/rustc CARGO_TARGET_DIR=target/windows
 # What takes the time here is the building, and under Wine the starts of processes: nothing is optimised, and what is loaded is small.
 export CARGO_PROFILE_DEV_OPT_LEVEL=0 CARGO_PROFILE_DEV_DEBUG=0
-# One set of features for all packages: each dependency is built once.
-export CARGO_RESOLVER_FEATURE_UNIFICATION=workspace
 cargo=(/usr/bin/cargo)
-build=(-Zfeature-unification -Zbuild-std=std,panic_unwind,test --target x86_64-pc-windows-gnu)
+build=(-Zbuild-std=std,panic_unwind,test --target x86_64-pc-windows-gnu)
+# One set of features for all packages, where this cargo can: each dependency is built once.
+if "${cargo[@]}" -Z help | grep -q feature-unification; then
+    export CARGO_RESOLVER_FEATURE_UNIFICATION=workspace
+    build+=(-Zfeature-unification)
+fi
 out=$PWD/target/windows/x86_64-pc-windows-gnu/debug
 work=$(mktemp -d)
 trap 'WINEPREFIX=$work/prefix wineserver -k 2>/dev/null; rm -rf "$work"' EXIT

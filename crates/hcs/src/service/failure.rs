@@ -2,14 +2,14 @@
 
 use hoist_compute::{Error, ErrorKind, Phase};
 use hoist_spec::ContainerId;
-use hoist_windows::error::NO_PROGRAM;
+use hoist_windows::{error::NO_PROGRAM, records::Record};
 
 use crate::calls::{CallError, Failure};
 
-/// An operation on a container failed; what is gone no longer is in the state that the operation needs.
-pub(super) fn of_system(error: CallError, phase: Phase, verb: &str, id: &ContainerId) -> Error {
+/// An operation on a container or exec failed; what is gone no longer is in the state that the operation needs.
+pub(super) fn of_record(error: CallError, phase: Phase, verb: &str, record: &Record) -> Error {
+    let (id, operation) = (record.id(), format!("{verb} {}", record.what()));
     let gone = error.is_gone() || matches!(error.failure, Failure::SystemExited);
-    let operation = format!("{verb} container {id}");
     if gone {
         return invalid_state(id, phase, &operation).because(error);
     }
@@ -17,7 +17,7 @@ pub(super) fn of_system(error: CallError, phase: Phase, verb: &str, id: &Contain
 }
 
 /// A process could not be started.
-pub(super) fn of_process(error: CallError, program: &str, id: &ContainerId) -> Error {
+pub(super) fn of_process(error: CallError, program: &str, container: &Record) -> Error {
     let canonical = error.hresult().map(|hresult| hresult.canonical().0);
     let no_program = canonical.is_some_and(|code| {
         code & 0xFFFF_0000 == 0x8007_0000 && NO_PROGRAM.contains(&(code & 0xFFFF))
@@ -27,7 +27,7 @@ pub(super) fn of_process(error: CallError, program: &str, id: &ContainerId) -> E
             .into_error(Phase::Execute, format!("execute {program}"))
             .about(program);
     }
-    of_system(error, Phase::Start, "start a process in", id)
+    of_record(error, Phase::Start, "start a process in", container)
 }
 
 /// The container's state does not allow it.

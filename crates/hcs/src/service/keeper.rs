@@ -222,7 +222,7 @@ impl<E: HcsExports> Work<E> {
             let watched = telling.watched;
             watched.ended.tell(telling.status);
             watched.calls.close_process(&watched.process);
-            if watched.is_first {
+            if watched.about.is_first() {
                 self.end(watched, false);
             } else {
                 watched.calls.close_system(&watched.system);

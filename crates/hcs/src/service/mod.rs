@@ -3,9 +3,12 @@
 //! - A container is a compute system of this service and a folder of records (`record`). The system is made when the container is, so that
 //!   the service refuses what it cannot carry out; where it is gone before the start, the start makes it again.
 //! - The service outlives its clients: a container runs on when its owner ends, and whoever learns of its end first records it.
+//! - A further process that was made an object is a folder of records below its container's (`exec`), and the id and the time of creation
+//!   that the service tells of its process.
 //! - Ends are dealt with by one thread (`keeper`); a wait in another process listens to the service itself.
 
 mod ended;
+mod exec;
 mod failure;
 mod features;
 mod keeper;
@@ -43,6 +46,9 @@ use crate::{
     documents::properties::SystemQuery,
 };
 
+/// For so long at most a caller who has ended something waits until its own process is told.
+const UNTIL_TOLD: Duration = Duration::from_secs(5);
+
 /// How long the service is given for what it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
@@ -70,8 +76,8 @@ pub struct HcsService<E: HcsExports> {
     shared: Arc<Shared<E>>,
 }
 
-/// By container and run.
-type Owned<E> = HashMap<(ContainerId, u64), Weak<Watched<E>>>;
+/// By container or exec, and run.
+type Owned<E> = HashMap<(String, u64), Weak<Watched<E>>>;
 
 struct Shared<E: HcsExports> {
     calls: Arc<HcsCalls<E>>,
@@ -79,7 +85,7 @@ struct Shared<E: HcsExports> {
     patience: Patience,
     records: Records,
     keeper: Keeper<E>,
-    /// The first processes that this program has started.
+    /// The first processes and execs that this program has started.
     owned: Mutex<Owned<E>>,
 }
 
@@ -114,15 +120,24 @@ impl<E: HcsExports> Shared<E> {
             .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// The first process of a run, where this program has started it.
-    fn owned_process(&self, id: &ContainerId, run: u64) -> Option<Arc<Watched<E>>> {
-        self.owned().get(&(id.clone(), run)).and_then(Weak::upgrade)
+    /// The process of a run, where this program has started it.
+    fn owned_process(&self, record: &Record, run: u64) -> Option<Arc<Watched<E>>> {
+        self.owned()
+            .get(&(record.what(), run))
+            .and_then(Weak::upgrade)
     }
 
-    fn own(&self, id: &ContainerId, run: u64, watched: &Arc<Watched<E>>) {
+    fn own(&self, record: &Record, run: u64, watched: &Arc<Watched<E>>) {
         let mut owned = self.owned();
         owned.retain(|_, process| process.strong_count() > 0);
-        owned.insert((id.clone(), run), Arc::downgrade(watched));
+        owned.insert((record.what(), run), Arc::downgrade(watched));
+    }
+
+    /// Waits until the end of a process that was ended is told to those who wait for it here.
+    fn wait_until_told(&self, record: &Record, run: u64) {
+        if let Some(watched) = self.owned_process(record, run) {
+            watched.ended.wait(Some(UNTIL_TOLD));
+        }
     }
 
     /// Opens a system; `None` where it is not there.
@@ -210,9 +225,9 @@ impl<E: HcsExports> ComputeService for HcsService<E> {
         }
         if record.exists() {
             // What a crash has left of one that was not made.
-            shared
-                .end_system(id, false)
-                .map_err(|error| failure::of_system(error, Phase::Create, "clean up after", id))?;
+            shared.end_system(id, false).map_err(|error| {
+                failure::of_record(error, Phase::Create, "clean up after", &record)
+            })?;
             shared.records.remove(&record)?;
         }
         let configuration = request::configuration(&planned, &*shared.calls, &shared.settings)

@@ -13,7 +13,7 @@ use hoist_spec::{ConsoleSize, Signal};
 
 use hoist_windows::streams::CallerEnds;
 
-use super::{ended::Ended, failure, record::Record, signal};
+use super::{ended::Ended, exec, failure, record::Record, signal};
 use crate::calls::{
     CallError, CallResult, Calls, HcsCalls, HcsExports, HcsProcessHandle, HcsSystemHandle,
 };
@@ -24,11 +24,7 @@ pub(super) struct Watched<E: HcsExports> {
     pub(super) system: HcsSystemHandle<E>,
     pub(super) process: HcsProcessHandle<E>,
     pub(super) pid: u32,
-    pub(super) record: Record,
-    pub(super) run: u64,
-    /// It is the container's first process.
-    pub(super) is_first: bool,
-    pub(super) has_console: bool,
+    pub(super) about: About,
     pub(super) ends: CallerEnds,
     pub(super) ended: Ended,
     forced: AtomicBool,
@@ -36,12 +32,37 @@ pub(super) struct Watched<E: HcsExports> {
     finding: Mutex<()>,
 }
 
-/// What a container's own process is about.
+/// What a process is.
 pub(super) struct About {
-    pub(super) record: Record,
+    pub(super) container: Record,
+    /// The container's run.
     pub(super) run: u64,
-    pub(super) is_first: bool,
+    pub(super) kind: Kind,
     pub(super) has_console: bool,
+}
+
+pub(super) enum Kind {
+    /// The container's first process.
+    First,
+    /// A further one of which nothing is recorded.
+    Further,
+    /// A further one that is this exec's.
+    Exec(Record),
+}
+
+impl About {
+    pub(super) fn is_first(&self) -> bool {
+        matches!(self.kind, Kind::First)
+    }
+
+    /// Where its end is recorded.
+    fn recorded(&self) -> Option<(&Record, u64)> {
+        match &self.kind {
+            Kind::First => Some((&self.container, self.run)),
+            Kind::Further => None,
+            Kind::Exec(record) => Some((record, exec::RUN)),
+        }
+    }
 }
 
 impl<E: HcsExports> Watched<E> {
@@ -58,10 +79,7 @@ impl<E: HcsExports> Watched<E> {
             system,
             process,
             pid,
-            record: about.record,
-            run: about.run,
-            is_first: about.is_first,
-            has_console: about.has_console,
+            about,
             ends: CallerEnds::default(),
             ended,
             forced: AtomicBool::new(false),
@@ -71,14 +89,19 @@ impl<E: HcsExports> Watched<E> {
 
     /// It was ended by force, or with its container.
     fn is_forced(&self) -> bool {
-        let with_container = || {
-            self.record.is_marked("forced", self.run)
-                || (!self.is_first && matches!(self.record.exit(self.run), Ok(Some(_))))
+        let About { container, run, .. } = &self.about;
+        let by_itself = || {
+            let recorded = self.about.recorded();
+            recorded.is_some_and(|(record, run)| record.is_marked("forced", run))
         };
-        self.forced.load(Ordering::Acquire) || with_container()
+        let with_container = || {
+            container.is_marked("forced", *run)
+                || (!self.about.is_first() && matches!(container.exit(*run), Ok(Some(_))))
+        };
+        self.forced.load(Ordering::Acquire) || by_itself() || with_container()
     }
 
-    /// Finds out how it has ended, and records that where it is the first process. `None` where it has not ended.
+    /// Finds out how it has ended, and records that where it is the first process or an exec's. `None` where it has not ended.
     pub(super) fn find_end(&self) -> Option<ExitStatus> {
         let _one = self
             .finding
@@ -95,11 +118,11 @@ impl<E: HcsExports> Watched<E> {
             Err(_) => return None,
         };
         let status = status(code, self.is_forced());
-        if !self.is_first {
-            return Some(status);
-        }
         // Without a record others will not know, and those who wait here still do.
-        let recorded = self.record.write_exit(self.run, &status);
+        let recorded = self
+            .about
+            .recorded()
+            .and_then(|(record, run)| record.write_exit(run, &status).ok());
         Some(recorded.unwrap_or(status))
     }
 
@@ -108,16 +131,16 @@ impl<E: HcsExports> Watched<E> {
         if self.find_end().is_some() {
             return Ok(());
         }
-        if self.is_first {
-            self.record.mark("forced", self.run)?;
+        if let Some((record, run)) = self.about.recorded() {
+            record.mark("forced", run)?;
         }
         self.forced.store(true, Ordering::Release);
         match self.calls.terminate_process(&self.system, &self.process) {
             Err(error) if !error.is_gone() => {
                 // What ends later ends by itself.
                 self.forced.store(false, Ordering::Release);
-                if self.is_first {
-                    self.record.unmark("forced", self.run);
+                if let Some((record, run)) = self.about.recorded() {
+                    record.unmark("forced", run);
                 }
                 Err(self.failed(error, "end"))
             }
@@ -128,7 +151,7 @@ impl<E: HcsExports> Watched<E> {
     fn failed(&self, error: CallError, verb: &str) -> Error {
         let operation = format!("{verb} process {}", self.pid);
         if error.is_gone() {
-            return failure::invalid_state(self.record.id(), Phase::Operate, &operation)
+            return failure::invalid_state(self.about.container.id(), Phase::Operate, &operation)
                 .because(error);
         }
         error
@@ -141,7 +164,7 @@ impl<E: HcsExports> Watched<E> {
             return Ok(());
         }
         Err(failure::invalid_state(
-            self.record.id(),
+            self.about.container.id(),
             Phase::Operate,
             &format!("{verb} process {}, which has ended", self.pid),
         ))
@@ -204,9 +227,9 @@ impl<E: HcsExports> Process for HcsProcess<E> {
     }
 
     fn resize_console(&self, size: ConsoleSize) -> Result<()> {
-        if !self.0.has_console {
+        if !self.0.about.has_console {
             return Err(failure::invalid_state(
-                self.0.record.id(),
+                self.0.about.container.id(),
                 Phase::Operate,
                 &format!(
                     "resize the console of process {}, which has none",

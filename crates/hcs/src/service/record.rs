@@ -1,6 +1,6 @@
-//! What is recorded of a container and of its first process.
+//! What is recorded of a container and of its first process, and of an exec and its process.
 
-use hoist_compute::Timestamp;
+use hoist_compute::{ExecSpec, Timestamp};
 use hoist_spec::ContainerSpec;
 use hoist_windows::records::VERSION;
 pub(super) use hoist_windows::records::{Record, Records};
@@ -43,6 +43,52 @@ impl Started {
         Self {
             version: VERSION,
             pid,
+            started_at: Timestamp::now(),
+        }
+    }
+}
+
+/// What was asked for as an exec.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ExecConfig {
+    version: u32,
+    pub(super) created_at: Timestamp,
+    pub(super) spec: ExecSpec,
+}
+
+impl ExecConfig {
+    pub(super) fn new(spec: ExecSpec) -> Self {
+        Self {
+            version: VERSION,
+            created_at: Timestamp::now(),
+            spec,
+        }
+    }
+}
+
+/// The process of an exec that was started.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ExecStarted {
+    version: u32,
+    pub(super) pid: u32,
+    /// When it was made, in the service's words: with its id this tells it from every other process. `None` where it had ended before
+    /// that could be asked.
+    pub(super) created: Option<String>,
+    /// The number of the container's run.
+    pub(super) container_run: u64,
+    pub(super) started_at: Timestamp,
+}
+
+impl ExecStarted {
+    /// One that runs from now on.
+    pub(super) fn now(pid: u32, created: Option<String>, container_run: u64) -> Self {
+        Self {
+            version: VERSION,
+            pid,
+            created,
+            container_run,
             started_at: Timestamp::now(),
         }
     }

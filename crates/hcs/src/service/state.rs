@@ -4,26 +4,26 @@ use hoist_compute::{ExitStatus, Result, Summary};
 use hoist_windows::summary::{Found, summary};
 
 use super::{
-    failure, process,
+    process,
     record::{Config, Started},
     system::HcsSystem,
 };
 use crate::calls::{CallError, Failure, HcsExports};
 
-/// What was found.
-pub(super) enum Seen {
+/// What was found of a container, or of an exec.
+pub(super) enum Seen<S = Started> {
     /// It was not started.
     Created,
-    /// Its first process runs.
-    Running { started: Started, paused: bool },
-    /// Its first process has ended.
+    /// Its process runs.
+    Running { started: S, paused: bool },
+    /// Its process has ended.
     Stopped {
-        started: Option<Started>,
+        started: Option<S>,
         status: ExitStatus,
     },
 }
 
-impl Seen {
+impl<S> Seen<S> {
     pub(super) fn state(&self) -> hoist_compute::State {
         match self {
             Self::Created => hoist_compute::State::Created,
@@ -87,12 +87,7 @@ impl<E: HcsExports> HcsSystem<E> {
     }
 
     fn unseen(&self, error: CallError) -> hoist_compute::Error {
-        failure::of_system(
-            error,
-            hoist_compute::Phase::Operate,
-            "ask about",
-            self.record.id(),
-        )
+        self.failed(error, hoist_compute::Phase::Operate, "ask about")
     }
 
     pub(super) fn summary(&self) -> Result<Summary> {

@@ -4,9 +4,8 @@ use hoist_compute::{
     BlockIoStatistics, CpuStatistics, ErrorKind, MemoryStatistics, Phase, ProcessEntry, Query,
     Result, Statistics, Timestamp,
 };
-use hoist_spec::ContainerId;
 
-use super::failure;
+use super::{failure, record::Record};
 use crate::{
     calls::{HcsCalls, HcsExports},
     documents::{
@@ -20,9 +19,10 @@ type Answer = (Option<Vec<ProcessEntry>>, Option<Statistics>);
 /// Asks for what `query` names.
 pub(super) fn ask<E: HcsExports>(
     calls: &HcsCalls<E>,
-    id: &ContainerId,
+    container: &Record,
     query: Query,
 ) -> Result<Answer> {
+    let id = container.id();
     let wanted = [
         (query.statistics, PropertyType::Statistics),
         (query.processes, PropertyType::ProcessList),
@@ -42,7 +42,14 @@ pub(super) fn ask<E: HcsExports>(
         Ok(look) => look.properties,
         // It has ended meanwhile: it runs nothing and uses nothing.
         Err(error) if error.is_gone() => Default::default(),
-        Err(error) => return Err(failure::of_system(error, Phase::Operate, "ask about", id)),
+        Err(error) => {
+            return Err(failure::of_record(
+                error,
+                Phase::Operate,
+                "ask about",
+                container,
+            ));
+        }
     };
     let processes = query.processes.then(|| {
         let list = properties.process_list.unwrap_or_default();
@@ -54,7 +61,8 @@ pub(super) fn ask<E: HcsExports>(
     Ok((processes, statistics))
 }
 
-fn entry(process: &properties::ProcessDetails) -> ProcessEntry {
+/// One process in a list.
+pub(super) fn entry(process: &properties::ProcessDetails) -> ProcessEntry {
     let time = process
         .user_time_100ns
         .saturating_add(process.kernel_time_100ns);
@@ -67,6 +75,27 @@ fn entry(process: &properties::ProcessDetails) -> ProcessEntry {
         started_at: timestamp(&process.create_timestamp).unwrap_or(Timestamp(0)),
         command: process.image_name.clone(),
         waits_in_kernel: None,
+    }
+}
+
+/// What one process uses.
+pub(super) fn used_by(process: &properties::ProcessDetails) -> Statistics {
+    let time = process
+        .user_time_100ns
+        .saturating_add(process.kernel_time_100ns);
+    Statistics {
+        cpu: Some(CpuStatistics {
+            usage_nanoseconds: time.saturating_mul(100),
+        }),
+        memory: Some(MemoryStatistics {
+            usage_bytes: process.memory_working_set_private_bytes,
+            peak_bytes: None,
+            limit_bytes: None,
+            oom_kills: 0,
+        }),
+        pids: Some(1),
+        network: None,
+        block_io: None,
     }
 }
 

@@ -7,11 +7,11 @@ use std::{
 };
 
 use hoist_compute::{
-    ComputeSystem, Error, ErrorKind, ExitStatus, Phase, Process, Properties, Query, Result, State,
-    Stdio,
+    ComputeSystem, Error, ErrorKind, Exec, ExecSpec, ExitStatus, Phase, Process, Properties, Query,
+    Result, State, Stdio, Summary,
 };
 use hoist_spec::{
-    ConsoleSize, ContainerId, ContainerSpec, ProcessSpec, Signal, oci::LinuxResources,
+    ConsoleSize, ContainerId, ContainerSpec, ExecId, ProcessSpec, Signal, oci::LinuxResources,
 };
 
 use hoist_windows::streams::Carriers;
@@ -19,28 +19,37 @@ use hoist_windows::streams::Carriers;
 use super::{
     Shared,
     ended::Ended,
+    exec::{self, HcsExec},
     failure, modify,
-    process::{About, HcsProcess, Watched},
-    record::{Config, Record, Started},
+    process::{About, HcsProcess, Kind, Watched},
+    record::{Config, ExecStarted, Record, Started},
     request, signal,
     state::Seen,
     statistics,
 };
 use crate::{
-    calls::{CallResult, Calls, HcsExports, HcsSystemHandle},
+    calls::{CallError, CallResult, Calls, HcsExports, HcsProcessHandle, HcsSystemHandle},
     console_input::ConsoleInput,
 };
 
 /// How often a wait looks whether a container that was not started yet is.
-const UNTIL_STARTED: Duration = Duration::from_millis(10);
-/// For so long at most a caller who has ended a container waits until its own process is told.
-const UNTIL_TOLD: Duration = Duration::from_secs(5);
+pub(super) const UNTIL_STARTED: Duration = Duration::from_millis(10);
 
 /// The contract's container.
 pub(super) struct HcsSystem<E: HcsExports> {
     pub(super) shared: Arc<Shared<E>>,
     pub(super) record: Record,
     pub(super) config: Config,
+}
+
+impl<E: HcsExports> Clone for HcsSystem<E> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            record: self.record.clone(),
+            config: self.config.clone(),
+        }
+    }
 }
 
 fn console(stdio: &Stdio) -> Option<ConsoleSize> {
@@ -60,8 +69,12 @@ impl<E: HcsExports> HcsSystem<E> {
         )
     }
 
-    fn failed(&self, error: crate::calls::CallError, phase: Phase, verb: &str) -> Error {
-        failure::of_system(error, phase, verb, self.record.id())
+    pub(super) fn id_text(&self) -> &str {
+        self.record.id().as_str()
+    }
+
+    pub(super) fn failed(&self, error: CallError, phase: Phase, verb: &str) -> Error {
+        failure::of_record(error, phase, verb, &self.record)
     }
 
     /// The system to be started: the one that was made with the container, or the same again where that is gone or was begun with.
@@ -103,7 +116,7 @@ impl<E: HcsExports> HcsSystem<E> {
         let started = shared
             .calls
             .create_process(&system, parameters, request::pipes(&stdio))
-            .map_err(|error| failure::of_process(error, program, id))?;
+            .map_err(|error| failure::of_process(error, program, &self.record))?;
         let calls = Arc::clone(&shared.calls);
         let watched = Watched::new(calls, system, started.process, started.pid, about, ended);
         let watched = Arc::new(watched);
@@ -135,13 +148,22 @@ impl<E: HcsExports> HcsSystem<E> {
                 .about(id.as_str())
                 .because(error)
         };
-        if watched.is_first {
-            self.record
-                .write_started(watched.run, &Started::now(watched.pid))?;
-            self.shared.own(id, watched.run, watched);
+        let About { run, kind, .. } = &watched.about;
+        match kind {
+            Kind::First => {
+                self.record
+                    .write_started(*run, &Started::now(watched.pid))?;
+                self.shared.own(&self.record, *run, watched);
+            }
+            Kind::Further => {}
+            Kind::Exec(exec) => {
+                let created = self.creation_of(watched.pid)?;
+                exec.write_started(exec::RUN, &ExecStarted::now(watched.pid, created, *run))?;
+                self.shared.own(exec, exec::RUN, watched);
+            }
         }
         let for_stdin = Arc::downgrade(watched);
-        let has_console = watched.has_console;
+        let has_console = watched.about.has_console;
         let build = request::image_build(&self.config.spec);
         watched
             .ends
@@ -163,43 +185,37 @@ impl<E: HcsExports> HcsSystem<E> {
             .map_err(|error| failed("watch the processes of", error))
     }
 
-    /// The first process of a container that runs, for another process than its owner.
-    fn first_process<T>(
+    /// A process of the container, which another program may have started.
+    pub(super) fn with_process<T>(
         &self,
-        started: Started,
-        verb: &str,
-        act: impl FnOnce(&crate::calls::HcsProcessHandle<E>) -> CallResult<T>,
-    ) -> Result<T> {
+        pid: u32,
+        act: impl FnOnce(&HcsSystemHandle<E>, &HcsProcessHandle<E>) -> CallResult<T>,
+    ) -> CallResult<T> {
         let calls = &self.shared.calls;
-        let acted = calls
-            .open_system(self.record.id().as_str())
-            .and_then(|system| {
-                let process = calls.open_process(&system, started.pid)?;
-                act(&process)
-            });
-        acted.map_err(|error| self.failed(error, Phase::Operate, verb))
+        let system = calls.open_system(self.record.id().as_str())?;
+        let process = calls.open_process(&system, pid)?;
+        act(&system, &process)
     }
 
-    /// Waits for the end of a run whose first process another program has started.
-    fn wait_for_foreign(&self, run: u64, started: Started, limit: Option<Duration>) -> Result<()> {
+    /// Waits until a process that another program has started may have ended, and looks.
+    ///
+    /// Its exit code goes with the last handle to it: `look` is called while there is one here.
+    pub(super) fn wait_for_foreign<T>(
+        &self,
+        pid: u32,
+        limit: Option<Duration>,
+        look: impl Fn() -> Result<T>,
+    ) -> CallResult<Result<T>> {
         let poll = self.shared.patience.poll;
         let limit = limit.map_or(poll, |limit| limit.min(poll));
-        let calls = &self.shared.calls;
-        let waited = calls
-            .open_system(self.record.id().as_str())
-            .and_then(|system| {
-                let process = calls.open_process(&system, started.pid)?;
-                process.wait_exit(Some(limit));
-                Ok(())
-            });
+        let waited = self.with_process(pid, |_, process| {
+            process.wait_exit(Some(limit));
+            Ok(look())
+        });
         match waited {
-            Err(error) if !error.is_gone() => {
-                return Err(self.failed(error, Phase::Operate, "wait for"));
-            }
-            _ => {}
+            Err(error) if error.is_gone() => Ok(look()),
+            waited => waited,
         }
-        // Records the end, where there is one.
-        self.look_at(run).map(drop)
     }
 
     fn force_end(&self, run: u64) -> Result<()> {
@@ -209,10 +225,44 @@ impl<E: HcsExports> HcsSystem<E> {
             .inspect_err(|_| self.record.unmark("forced", run))
             .map_err(|error| self.failed(error, Phase::Operate, "end"))?;
         self.look_at(run)?;
-        if let Some(watched) = self.shared.owned_process(self.record.id(), run) {
-            watched.ended.wait(Some(UNTIL_TOLD));
-        }
+        self.shared.wait_until_told(&self.record, run);
         Ok(())
+    }
+
+    /// Starts a further process; as `exec`, where it is that one.
+    pub(super) fn start_further(
+        &self,
+        process: &ProcessSpec,
+        exec: Option<&Record>,
+        stdio: Stdio,
+    ) -> Result<HcsProcess<E>> {
+        let id = self.record.id();
+        let console = console(&stdio);
+        let (parameters, request) = request::further_process(
+            id,
+            &self.config.spec,
+            process,
+            request::pipes(&stdio),
+            console,
+            &self.shared.settings,
+        )?;
+        let (run, seen) = self.look()?;
+        if !matches!(seen, Seen::Running { paused: false, .. }) {
+            return Err(self.wrong_state("start a process in", Phase::Start, seen.state()));
+        }
+        let system = self
+            .shared
+            .calls
+            .open_system(id.as_str())
+            .map_err(|error| self.failed(error, Phase::Start, "start a process in"))?;
+        let about = About {
+            container: self.record.clone(),
+            run,
+            kind: exec.map_or(Kind::Further, |exec| Kind::Exec(exec.clone())),
+            has_console: console.is_some(),
+        };
+        let watched = self.launch(system, &parameters, request.program(), stdio, about)?;
+        Ok(HcsProcess(watched))
     }
 }
 
@@ -251,9 +301,9 @@ impl<E: HcsExports> ComputeSystem for HcsSystem<E> {
             .map_err(|error| self.failed(error, Phase::Start, "start"))
             .and_then(|()| {
                 let about = About {
-                    record: self.record.clone(),
+                    container: self.record.clone(),
                     run,
-                    is_first: true,
+                    kind: Kind::First,
                     has_console: console.is_some(),
                 };
                 self.launch(system, &parameters, process.program(), stdio, about)
@@ -276,33 +326,29 @@ impl<E: HcsExports> ComputeSystem for HcsSystem<E> {
     }
 
     fn create_process(&self, process: &ProcessSpec, stdio: Stdio) -> Result<Box<dyn Process>> {
-        let id = self.record.id();
-        let console = console(&stdio);
-        let (parameters, request) = request::further_process(
-            id,
-            &self.config.spec,
-            process,
-            request::pipes(&stdio),
-            console,
-            &self.shared.settings,
-        )?;
-        let (run, seen) = self.look()?;
-        if !matches!(seen, Seen::Running { paused: false, .. }) {
-            return Err(self.wrong_state("start a process in", Phase::Start, seen.state()));
+        Ok(Box::new(self.start_further(process, None, stdio)?))
+    }
+
+    fn create_exec(&self, id: &ExecId, spec: &ExecSpec) -> Result<Box<dyn Exec>> {
+        Ok(Box::new(HcsExec::create(self, id, spec)?))
+    }
+
+    fn open_exec(&self, id: &ExecId) -> Result<Box<dyn Exec>> {
+        Ok(Box::new(HcsExec::open(self, self.record.exec(id))?))
+    }
+
+    fn execs(&self) -> Result<Vec<Summary>> {
+        let mut list = Vec::new();
+        for record in self.record.execs()? {
+            match HcsExec::open(self, record).and_then(|exec| exec.summary()) {
+                Ok(summary) => list.push(summary),
+                // Not made yet, or deleted meanwhile.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
         }
-        let system = self
-            .shared
-            .calls
-            .open_system(id.as_str())
-            .map_err(|error| self.failed(error, Phase::Start, "start a process in"))?;
-        let about = About {
-            record: self.record.clone(),
-            run,
-            is_first: false,
-            has_console: console.is_some(),
-        };
-        let watched = self.launch(system, &parameters, request.program(), stdio, about)?;
-        Ok(Box::new(HcsProcess(watched)))
+        list.sort_by(|one, other| (one.created_at, &one.id).cmp(&(other.created_at, &other.id)));
+        Ok(list)
     }
 
     fn pause(&self) -> Result<()> {
@@ -354,7 +400,7 @@ impl<E: HcsExports> ComputeSystem for HcsSystem<E> {
         let (_, seen) = self.look()?;
         let summary = self.summary_of(&seen);
         let (processes, statistics) = match seen {
-            Seen::Running { .. } => statistics::ask(&self.shared.calls, self.record.id(), query)?,
+            Seen::Running { .. } => statistics::ask(&self.shared.calls, &self.record, query)?,
             _ => (
                 query.processes.then(Vec::new),
                 query.statistics.then(Default::default),
@@ -376,9 +422,10 @@ impl<E: HcsExports> ComputeSystem for HcsSystem<E> {
             return self.force_end(run);
         }
         let options = signal::options(signal)?;
-        self.first_process(started, "signal", |process| {
+        self.with_process(started.pid, |_, process| {
             self.shared.calls.signal_process(process, &options)
         })
+        .map_err(|error| self.failed(error, Phase::Operate, "signal"))
     }
 
     fn shutdown(&self) -> Result<()> {
@@ -419,7 +466,7 @@ impl<E: HcsExports> ComputeSystem for HcsSystem<E> {
             if let Some(status) = self.record.exit(run)? {
                 return Ok(status);
             }
-            let Some(started) = self.record.started(run)? else {
+            let Some(started) = self.record.started::<Started>(run)? else {
                 self.record.config::<Config>()?;
                 if left.is_some_and(|left| left.is_zero()) {
                     return Err(run_out());
@@ -427,10 +474,12 @@ impl<E: HcsExports> ComputeSystem for HcsSystem<E> {
                 thread::sleep(left.map_or(UNTIL_STARTED, |left| left.min(UNTIL_STARTED)));
                 continue;
             };
-            if let Some(watched) = self.shared.owned_process(id, run) {
+            if let Some(watched) = self.shared.owned_process(&self.record, run) {
                 return watched.ended.wait(left).ok_or_else(run_out);
             }
-            self.wait_for_foreign(run, started, left)?;
+            // The look records the end, where there is one.
+            self.wait_for_foreign(started.pid, left, || self.look_at(run))
+                .map_err(|error| self.failed(error, Phase::Operate, "wait for"))??;
             if let Some(status) = self.record.exit(run)? {
                 return Ok(status);
             }

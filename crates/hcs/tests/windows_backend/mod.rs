@@ -121,11 +121,11 @@ fn lacks(ability: Ability) -> Option<String> {
             "the service makes its own pipes: what is given is copied to and from"
         }
         Ability::Files => "the service gives nobody a container's files",
-        Ability::Execs => "the service gives a process no id that outlives its owner",
         Ability::OwnRoot => "the service starts every process in the container's own root",
         Ability::Console
         | Ability::ConsoleSizes
         | Ability::ConsoleBytes
+        | Ability::Execs
         | Ability::Pause
         | Ability::Reset => return None,
     };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hoist_compute::{
-    Error, ErrorKind, Exec, ExecSpec, ExitStatus, Phase, Process, Properties, Query, Result, Stdio,
+    ErrorKind, Exec, ExecSpec, ExitStatus, Process, Properties, Query, Result, Stdio,
 };
 use hoist_spec::{ExecId, Signal};
 use hoist_windows::records::Record;
@@ -25,19 +25,8 @@ pub(super) struct HostExec {
 impl HostExec {
     pub(super) fn create(container: &HostSystem, id: &ExecId, spec: &ExecSpec) -> Result<Self> {
         let record = container.record.exec(id);
-        let records = &container.shared.records;
-        let _locked = records.lock(&record)?;
-        if record.is_made() {
-            return Err(Error::new(
-                ErrorKind::AlreadyExists,
-                Phase::Create,
-                format!("create exec {id}: the id is in use"),
-            )
-            .about(id.as_str())
-            .remedy("choose another, or remove that exec"));
-        }
         let config = Config::new(spec.clone());
-        records.make(&record, &config)?;
+        container.shared.records.make_exec(&record, &config)?;
         Ok(Self::new(container, &record, config))
     }
 
