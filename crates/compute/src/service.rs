@@ -147,6 +147,12 @@ pub trait ComputeSystem: Send + Sync {
         Err(unsupported("start once more", self.id()))
     }
 
+    /// Installs the updates that its last run has left, where its platform tells of such (Windows before build 16299): a servicing
+    /// run merges them into its writable layer, and this returns when that is done. Where nothing waits it does nothing.
+    fn install_updates(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Mounts a directory or file of this machine, or a new file system in memory, in the running container, until that ends
     /// or [`ComputeSystem::remove_mount`]. The destination is resolved within its root and made where it is missing; one at
     /// which a mount was added before is `AlreadyExists`.

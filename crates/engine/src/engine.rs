@@ -53,6 +53,9 @@ pub struct EngineOptions {
     /// nothing runs on that nobody owns. For programs that start containers in their main thread alone. Refused on Windows, whose service
     /// runs on.
     pub takes_containers_along: bool,
+    /// What is left of a container when its first process has ended is ended by force at once, not asked to shut down first. On Linux,
+    /// and without isolation, that is always so.
+    pub force_kill: bool,
     /// How the streams of the processes that this engine starts are carried. Named pipes are refused but on Windows.
     pub transport: StreamTransport,
 }
@@ -186,6 +189,7 @@ impl Engine {
         let ownership = platform::Ownership {
             waits_for_each: options.waits_for_each,
             takes_containers_along: options.takes_containers_along,
+            force_kill: options.force_kill,
         };
         let service =
             platform::service(&state_root, options.timeline, ownership, options.transport)?;
@@ -343,10 +347,12 @@ impl Engine {
         Err(error)
     }
 
-    /// After the end of a container's process: calls the post-stop hooks, and with `remove` removes the container, its name, and its
-    /// volumes that nobody has named.
+    /// After the end of a container's process: calls the post-stop hooks, installs the updates that its run has left
+    /// ([`ComputeSystem::install_updates`]), and with `remove` removes the container, its name, and its volumes that nobody has named. Where updates
+    /// cannot be installed, nothing is removed.
     pub fn finish(&self, container: &Container, remove: bool, hooks: &mut Hooks<'_>) -> Result<()> {
         hooks.run_post_stop(&container.context());
+        container.system.install_updates()?;
         if !remove {
             return Ok(());
         }

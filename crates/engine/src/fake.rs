@@ -68,6 +68,7 @@ pub(crate) fn process(arguments: &[&str]) -> ProcessSpec {
 pub(crate) struct Faults {
     pub(crate) start_fails: AtomicBool,
     pub(crate) terminate_hangs: AtomicBool,
+    pub(crate) updates_fail: AtomicBool,
     pub(crate) create_is_slow: AtomicBool,
     pub(crate) oom_kills: AtomicU64,
 }
@@ -283,6 +284,13 @@ impl ComputeSystem for FakeSystem {
 
     fn signal(&self, signal: Signal) -> Result<()> {
         self.container.first()?.signal(signal)
+    }
+
+    fn install_updates(&self) -> Result<()> {
+        match self.faults.updates_fail.load(SeqCst) {
+            true => Err(refused(ErrorKind::System, "install updates")),
+            false => Ok(()),
+        }
     }
 
     fn shutdown(&self) -> Result<()> {

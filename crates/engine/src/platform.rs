@@ -22,4 +22,6 @@ pub(crate) use chosen::{default_data_root, default_state_root, is_linked, random
 pub(crate) struct Ownership {
     pub(crate) waits_for_each: bool,
     pub(crate) takes_containers_along: bool,
+    #[cfg_attr(target_os = "linux", allow(dead_code, reason = "always so"))]
+    pub(crate) force_kill: bool,
 }

@@ -35,6 +35,11 @@ const PAUSE_COMPLETED: u32 = 0x4;
 const RESUME_COMPLETED: u32 = 0x5;
 const PROCESS_EXITED: u32 = 0x1_0000;
 
+/// The variable of a process that leaves updates.
+const LEAVES_UPDATES: &str = "HOIST_HCS_DOUBLE_LEAVES_UPDATES";
+/// The variable by which a process learns that it is in a servicing container.
+const IS_SERVICING: &str = "HOIST_HCS_DOUBLE_IS_SERVICING";
+
 /// The service.
 pub(crate) struct Service {
     state: Mutex<State>,
@@ -216,6 +221,8 @@ impl Service {
             id: id.to_owned(),
             owner: document.owner,
             phase: Phase::Created,
+            servicing: document.servicing,
+            updates_pending: false,
             told: false,
             job,
         };
@@ -367,6 +374,7 @@ impl Service {
         if system.phase == Phase::Stopped {
             return explain(STOPPED, "the system does not run");
         }
+        let updates_pending = system.updates_pending;
         let mut document = json!({
             "Id": system.id, "Owner": system.owner, "State": system.phase.word(), "SystemType": "Container",
         });
@@ -385,6 +393,7 @@ impl Service {
         for wanted in &query.property_types {
             match wanted.as_str() {
                 "ProcessList" => document["ProcessList"] = list.clone().into(),
+                "PendingUpdates" => document["AreUpdatesPending"] = updates_pending.into(),
                 "Statistics" => document["Statistics"] = json!({"Uptime100ns": 1}),
                 _ => {}
             }
@@ -427,7 +436,7 @@ impl Service {
     }
 
     fn create_process(self: &Arc<Self>, request: &Request, parameters: &str) -> Reply {
-        let document = match documents::Process::read(parameters) {
+        let mut document = match documents::Process::read(parameters) {
             Ok(document) => document,
             Err(words) => return explain(INVALID_JSON, &words),
         };
@@ -440,6 +449,20 @@ impl Service {
         };
         if let Some(refused) = refused(system) {
             return refused;
+        }
+        if system.servicing {
+            let wants = [
+                document.create_std_in_pipe,
+                document.create_std_out_pipe,
+                document.create_std_err_pipe,
+            ];
+            if wants.contains(&true) {
+                return explain(INVALID_STATE, "a servicing run has no streams");
+            }
+            let told = (IS_SERVICING.to_owned(), "1".to_owned());
+            document.environment.extend([told]);
+        } else if document.environment.contains_key(LEAVES_UPDATES) {
+            system.updates_pending = true;
         }
         let job = Arc::clone(&system.job);
         // Others are answered meanwhile: it takes long to start a process.

@@ -19,6 +19,10 @@ pub(crate) struct System {
     pub(crate) id: String,
     pub(crate) owner: String,
     pub(crate) phase: Phase,
+    /// It merges updates, and takes processes without streams alone.
+    pub(crate) servicing: bool,
+    /// A process in it was to leave updates.
+    pub(crate) updates_pending: bool,
     /// Its end was told.
     pub(crate) told: bool,
     pub(crate) job: Arc<Job>,

@@ -28,6 +28,8 @@ pub struct Settings {
     pub dummy: bool,
     /// End systems by force where they would be asked to shut down.
     pub force_kill: bool,
+    /// Ask for the updates that a run has left also where the build is not known to tell of them: before 16299 it is.
+    pub asks_for_updates: bool,
     /// Isolate by Hyper-V where a command does not say how.
     pub hyperv_by_default: bool,
 }
@@ -44,6 +46,7 @@ impl Settings {
             nat_name: Self::DEFAULT_NAT.to_owned(),
             dummy: false,
             force_kill: false,
+            asks_for_updates: false,
             hyperv_by_default: false,
         }
     }

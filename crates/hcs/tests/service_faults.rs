@@ -31,7 +31,9 @@ mod on_windows {
         time::{Duration, Instant},
     };
 
-    use hoist_compute::{ComputeService, ErrorKind, ExitStatus, State, Stdio, Stream};
+    use hoist_compute::{
+        ComputeService, Confinement, ErrorKind, ExecSpec, ExitStatus, State, Stdio, Stream,
+    };
     use hoist_hcs::{
         Dialect, HcsService, Patience, Settings,
         calls::{HcsCalls, Limits},
@@ -78,6 +80,14 @@ mod on_windows {
         (
             "a failed shutdown becomes an end by force",
             a_failed_shutdown,
+        ),
+        (
+            "with force_kill a system is ended by force, and never asked to end",
+            a_system_is_not_asked_to_end,
+        ),
+        (
+            "whatever notification is lost, an exec ends with its code, for those who wait elsewhere, too",
+            execs_whatever_is_lost,
         ),
         (
             "what a process has written is whole however late it is read, and the end of its input is told without a byte",
@@ -172,6 +182,10 @@ mod on_windows {
     }
 
     fn service(folder: &Path) -> Arc<dyn ComputeService> {
+        service_with(folder, Settings::hoist())
+    }
+
+    fn service_with(folder: &Path, settings: Settings) -> Arc<dyn ComputeService> {
         let dll = Vmcompute::load_double(&Double::path().unwrap()).unwrap();
         let limits = Limits {
             operation: Duration::from_secs(5),
@@ -179,7 +193,7 @@ mod on_windows {
         };
         let calls = HcsCalls::new(dll, Dialect::Schema1, limits);
         let root = folder.join("records");
-        Arc::new(HcsService::new(calls, root, Settings::hoist(), PATIENCE).unwrap())
+        Arc::new(HcsService::new(calls, root, settings, PATIENCE).unwrap())
     }
 
     fn process(arguments: &[&str]) -> Value {
@@ -299,11 +313,58 @@ mod on_windows {
         }
     }
 
+    fn execs_whatever_is_lost(place: &Place) {
+        for (number, rules) in lost().enumerate() {
+            let name = id(&format!("execs{number}"));
+            let system = place.service.create(&name, &spec(&["sleep"])).unwrap();
+            system.start(Stdio::null()).unwrap();
+            place.faults(&rules);
+            let made = |word: &str, arguments: &[&str]| {
+                let spec = ExecSpec {
+                    process: further(arguments),
+                    confinement: Confinement::default(),
+                    interactive: false,
+                };
+                system.create_exec(&id(word), &spec).unwrap()
+            };
+            let short = made("short", &["exit", "5"]);
+            let status = short.start(Stdio::null()).unwrap();
+            let status = status.wait(Some(HANGS_AFTER)).unwrap();
+            assert_eq!(status.code, Some(5), "{rules}");
+            let foreign = service(&place.folder).open(&name).unwrap();
+            let seen = foreign.open_exec(short.id()).unwrap();
+            assert_eq!(seen.wait(Some(HANGS_AFTER)).unwrap(), status, "{rules}");
+            let long = made("long", &["sleep"]);
+            let process = long.start(Stdio::null()).unwrap();
+            let seen = foreign.open_exec(long.id()).unwrap();
+            thread::scope(|scope| {
+                let waits = scope.spawn(|| seen.wait(Some(HANGS_AFTER)).unwrap());
+                foreign.open_exec(long.id()).unwrap().terminate().unwrap();
+                let status = process.wait(Some(HANGS_AFTER)).unwrap();
+                assert_eq!(status.signal, Some(Signal::KILL), "{rules}");
+                assert_eq!(waits.join().unwrap(), status, "{rules}");
+            });
+            system.terminate().unwrap();
+            system.delete().unwrap();
+        }
+    }
+
+    fn a_system_is_not_asked_to_end(place: &Place) {
+        // That would be the end of the service.
+        place.faults(&json!([{"function": "HcsShutdownComputeSystem", "die": true}]));
+        let settings = Settings {
+            force_kill: true,
+            ..Settings::hoist()
+        };
+        runs_to_its_end_in(&*service_with(&place.folder, settings), "forced");
+    }
+
     fn runs_to_its_end(place: &Place, name: &str) {
-        let system = place
-            .service
-            .create(&id(name), &spec(&["exit", "3"]))
-            .unwrap();
+        runs_to_its_end_in(&*place.service, name);
+    }
+
+    fn runs_to_its_end_in(service: &dyn ComputeService, name: &str) {
+        let system = service.create(&id(name), &spec(&["exit", "3"])).unwrap();
         let process = system.start(Stdio::null()).unwrap();
         assert_eq!(process.wait(Some(HANGS_AFTER)).unwrap().code, Some(3));
         system.delete().unwrap();

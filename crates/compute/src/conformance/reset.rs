@@ -1,4 +1,4 @@
-//! Starting a container once more after its end.
+//! What becomes of a container after its end: it is started once more, and updates are installed.
 
 use std::{thread, time::Duration};
 
@@ -27,7 +27,26 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
         needs: &[Ability::Reset],
         run: waiters_get_their_own_run,
     },
+    Behaviour {
+        name: "where no updates wait to be installed, none are, and nothing changes",
+        covers: &["updates.none"],
+        needs: &[],
+        run: nothing_waits,
+    },
 ];
+
+fn nothing_waits(fixture: &dyn Fixture) -> Outcome {
+    let container = create(fixture, &["exit", "0"])?;
+    container.install_updates()?;
+    expect_state(&*container, State::Created)?;
+    let process = container.start(Stdio::null())?;
+    let status = process.wait(Some(DEADLINE))?;
+    for _ in 0..2 {
+        container.install_updates()?;
+        ensure_eq!(container.wait(None)?, status, "it is told as");
+    }
+    expect_state(&*container, State::Stopped)
+}
 
 fn it_starts_once_more(fixture: &dyn Fixture) -> Outcome {
     let container = create(fixture, &["exit", "7"])?;

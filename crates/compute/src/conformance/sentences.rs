@@ -345,6 +345,11 @@ pub const SENTENCES: &[Sentence] = &[
         "A container that is not `Stopped` gives `InvalidState`.",
     ),
     sentence(
+        "updates.none",
+        "ComputeSystem::install_updates",
+        "Where nothing waits it does nothing.",
+    ),
+    sentence(
         "mount.add",
         "ComputeSystem::add_mount",
         "Mounts a directory or file of this machine, or a new file system in memory, in the running container; the destination is resolved within its root; one at which a mount was added before is `AlreadyExists`.",

@@ -99,6 +99,27 @@ fn a_random_id_is_64_hexadecimal_digits_and_no_two_are_the_same() {
 }
 
 #[test]
+fn where_updates_cannot_be_installed_the_run_keeps_its_code_and_the_container_stays() {
+    let bench = Bench::new();
+    bench.service.faults.updates_fail.store(true, SeqCst);
+    let request = request(None, "exit 0");
+    let mut hooks = Hooks::default();
+    let status = bench
+        .engine
+        .run_with(&request, Stdio::null(), &mut hooks, |process| {
+            process.wait(Some(HANG))
+        })
+        .unwrap();
+    assert_eq!(status.code, Some(0));
+    let [failure] = hooks.failures.try_into().unwrap();
+    assert!(failure.to_string().contains("install updates"), "{failure}");
+    assert!(bench.engine.summary(&request.id).is_ok());
+    bench.service.faults.updates_fail.store(false, SeqCst);
+    bench.engine.clean(&request.id, false).unwrap();
+    bench.assert_nothing_is_left();
+}
+
+#[test]
 fn a_run_calls_every_hook_once_in_order_and_leaves_nothing() {
     let bench = Bench::new();
     let calls = RefCell::new(Vec::new());

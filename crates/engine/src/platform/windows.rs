@@ -59,6 +59,7 @@ pub(crate) fn service(
     let Ownership {
         waits_for_each: _waits,
         takes_containers_along,
+        force_kill,
     } = ownership;
     if takes_containers_along {
         return Err(Error::new(
@@ -70,10 +71,10 @@ pub(crate) fn service(
     }
     let isolated = match Vmcompute::load() {
         Ok(dll) => Isolated::Service(match transport {
-            StreamTransport::Direct => isolated(dll, state_root)?,
+            StreamTransport::Direct => isolated(dll, state_root, force_kill)?,
             StreamTransport::NamedPipes => {
                 let pipes = NamedPipes::new(dll, PipeSpace::Container, UNTIL_CONNECTED);
-                isolated(pipes, state_root)?
+                isolated(pipes, state_root, force_kill)?
             }
         }),
         Err(error) => Isolated::Missing(Missing {
@@ -88,10 +89,18 @@ pub(crate) fn service(
 }
 
 /// The service's containers over these exports.
-fn isolated<E: HcsExports>(exports: E, state_root: &Path) -> Result<Box<dyn ComputeService>> {
+fn isolated<E: HcsExports>(
+    exports: E,
+    state_root: &Path,
+    force_kill: bool,
+) -> Result<Box<dyn ComputeService>> {
     let calls = HcsCalls::new(exports, Dialect::Schema1, Limits::default());
     let root = state_root.to_path_buf();
-    let service = HcsService::new(calls, root, Settings::hoist(), Patience::default())?;
+    let settings = Settings {
+        force_kill,
+        ..Settings::hoist()
+    };
+    let service = HcsService::new(calls, root, settings, Patience::default())?;
     Ok(Box::new(service))
 }
 

@@ -25,6 +25,8 @@ const COPYING_STEP: Duration = Duration::from_millis(2);
 /// Where the callbacks leave word.
 pub(super) struct Keeper<E: HcsExports> {
     patience: Patience,
+    /// Systems are ended by force at once.
+    force_kill: bool,
     sender: Mutex<Option<Sender<Word<E>>>>,
 }
 
@@ -53,6 +55,7 @@ struct EndingSystem<E: HcsExports> {
 
 struct Work<E: HcsExports> {
     patience: Patience,
+    force_kill: bool,
     live: HashMap<usize, Arc<Watched<E>>>,
     telling: Vec<Telling<E>>,
     ending: Vec<EndingSystem<E>>,
@@ -65,9 +68,10 @@ fn key<E: HcsExports>(watched: &Arc<Watched<E>>) -> usize {
 }
 
 impl<E: HcsExports> Keeper<E> {
-    pub(super) fn new(patience: Patience) -> Self {
+    pub(super) fn new(patience: Patience, force_kill: bool) -> Self {
         Self {
             patience,
+            force_kill,
             sender: Mutex::default(),
         }
     }
@@ -81,13 +85,14 @@ impl<E: HcsExports> Keeper<E> {
             return Ok(sender.clone());
         }
         let (own, words) = mpsc::channel();
-        let patience = self.patience;
+        let (patience, force_kill) = (self.patience, self.force_kill);
         let for_callbacks = own.clone();
         thread::Builder::new()
             .name("hoist ends".to_owned())
             .spawn(move || {
                 let work = Work {
                     patience,
+                    force_kill,
                     live: HashMap::new(),
                     telling: Vec::new(),
                     ending: Vec::new(),
@@ -223,7 +228,7 @@ impl<E: HcsExports> Work<E> {
             watched.ended.tell(telling.status);
             watched.calls.close_process(&watched.process);
             if watched.about.is_first() {
-                self.end(watched, false);
+                self.end(watched, self.force_kill);
             } else {
                 watched.calls.close_system(&watched.system);
             }

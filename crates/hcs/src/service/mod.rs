@@ -17,6 +17,7 @@ mod process;
 mod readiness;
 mod record;
 mod request;
+mod servicing;
 mod signal;
 mod state;
 mod statistics;
@@ -85,6 +86,8 @@ struct Shared<E: HcsExports> {
     patience: Patience,
     records: Records,
     keeper: Keeper<E>,
+    /// The service tells of updates that a run has left.
+    tells_updates: bool,
     /// The first processes and execs that this program has started.
     owned: Mutex<Owned<E>>,
 }
@@ -100,13 +103,15 @@ impl<E: HcsExports> HcsService<E> {
         settings: Settings,
         patience: Patience,
     ) -> Result<Self> {
+        let tells_updates = settings.asks_for_updates || servicing::is_told(features::build());
         Ok(Self {
             shared: Arc::new(Shared {
                 calls: Arc::new(calls),
+                keeper: Keeper::new(patience, settings.force_kill),
                 settings,
                 patience,
                 records: Records::new(root)?,
-                keeper: Keeper::new(patience),
+                tells_updates,
                 owned: Mutex::default(),
             }),
         })
@@ -154,7 +159,7 @@ impl<E: HcsExports> Shared<E> {
         let Some(system) = self.open_system(id)? else {
             return Ok(());
         };
-        let ended = if politely {
+        let ended = if politely && !self.settings.force_kill {
             self.carry_through(id, &system, self.patience.shutdown, |system| {
                 self.calls.shutdown_system(system)
             })

@@ -13,7 +13,7 @@ use hoist_spec::{ConsoleSize, Signal};
 
 use hoist_windows::streams::CallerEnds;
 
-use super::{ended::Ended, exec, failure, record::Record, signal};
+use super::{ended::Ended, exec, failure, record::Record, servicing, signal};
 use crate::calls::{
     CallError, CallResult, Calls, HcsCalls, HcsExports, HcsProcessHandle, HcsSystemHandle,
 };
@@ -39,6 +39,8 @@ pub(super) struct About {
     pub(super) run: u64,
     pub(super) kind: Kind,
     pub(super) has_console: bool,
+    /// Its system tells of updates that it has left.
+    pub(super) tells_updates: bool,
 }
 
 pub(super) enum Kind {
@@ -118,6 +120,11 @@ impl<E: HcsExports> Watched<E> {
             Err(_) => return None,
         };
         let status = status(code, self.is_forced());
+        if self.about.is_first() && self.about.tells_updates && status.code == Some(0) {
+            // Where it cannot be asked, nobody will know: the run itself has ended well.
+            let About { container, run, .. } = &self.about;
+            let _ = servicing::mark_pending(&*self.calls, &self.system, container, *run);
+        }
         // Without a record others will not know, and those who wait here still do.
         let recorded = self
             .about

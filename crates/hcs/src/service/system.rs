@@ -260,6 +260,7 @@ impl<E: HcsExports> HcsSystem<E> {
             run,
             kind: exec.map_or(Kind::Further, |exec| Kind::Exec(exec.clone())),
             has_console: console.is_some(),
+            tells_updates: self.shared.tells_updates,
         };
         let watched = self.launch(system, &parameters, request.program(), stdio, about)?;
         Ok(HcsProcess(watched))
@@ -305,6 +306,7 @@ impl<E: HcsExports> ComputeSystem for HcsSystem<E> {
                     run,
                     kind: Kind::First,
                     has_console: console.is_some(),
+                    tells_updates: self.shared.tells_updates,
                 };
                 self.launch(system, &parameters, process.program(), stdio, about)
             });
@@ -500,6 +502,10 @@ impl<E: HcsExports> ComputeSystem for HcsSystem<E> {
             .end_system(id, true)
             .map_err(|error| self.failed(error, Phase::Operate, "reset"))?;
         self.record.next_run(run)
+    }
+
+    fn install_updates(&self) -> Result<()> {
+        self.shared.install_updates(&self.record, &self.config.spec)
     }
 
     fn delete(&self) -> Result<()> {
