@@ -30,6 +30,7 @@ mod refusals;
 mod schema;
 mod seccomp_agent;
 mod systemd;
+mod untouched;
 
 fn main() -> std::process::ExitCode {
     notify::main_if_asked();
@@ -49,6 +50,7 @@ fn main() -> std::process::ExitCode {
     let suite = checkpoint::add(suite);
     let suite = checkpoint_flags::add(suite);
     let suite = paths::add(suite);
+    let suite = untouched::add(suite);
     let suite = races::add(suite);
     let suite = descriptors::add(suite);
     let suite = identity::add(suite);
