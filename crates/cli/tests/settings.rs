@@ -22,7 +22,7 @@ mod hoist;
 #[cfg(target_os = "linux")]
 #[allow(clippy::unwrap_used, clippy::panic, reason = "this is test code")]
 mod linux {
-    use std::process::ExitCode;
+    use std::{os::unix::fs::MetadataExt, path::Path, process::ExitCode};
 
     use hoist_testing::{Need, Suite, probe};
 
@@ -367,7 +367,11 @@ mod linux {
         let parent = format!("/hoist-parent-{}", std::process::id());
         let id = hoist.detached(&["--cgroup-parent", &parent], "sleep 1000");
         let place = format!("/sys/fs/cgroup/memory{parent}/{id}");
-        assert!(std::path::Path::new(&place).is_dir(), "{place}");
+        // The supervisor's umask, which hides all it makes from others, does not hide a cgroup from its user namespace.
+        for place in [Path::new(&place), Path::new(&place).parent().unwrap()] {
+            let mode = std::fs::metadata(place).unwrap().mode() & 0o7777;
+            assert_eq!(mode, 0o755, "{}", place.display());
+        }
         hoist.ok(&["rm", "-f", &id]);
         for mount in std::fs::read_dir("/sys/fs/cgroup").unwrap().flatten() {
             let _ = std::fs::remove_dir(mount.path().join(&parent[1..]));
