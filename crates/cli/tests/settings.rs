@@ -295,12 +295,11 @@ mod linux {
             }
         }
         let id = hoist.detached(&["--name", "first"], "exec sleep 1000");
-        let found = inside(
-            &hoist,
-            &["--pid", "container:first"],
-            "cat /proc/1/cmdline | tr '\\0' ' '",
-        );
-        assert_eq!(found, "sleep 1000");
+        // The shell becomes it when it gets to that.
+        until("its first process is seen", || {
+            let script = "cat /proc/1/cmdline | tr '\\0' ' '";
+            inside(&hoist, &["--pid", "container:first"], script) == "sleep 1000"
+        });
         // With the message queues and semaphores come the shared memory segments, as with docker.
         if Need::Root.missing().is_none() {
             hoist.ok(&["exec", "first", "sh", "-c", "echo seen > /dev/shm/there"]);
@@ -484,10 +483,12 @@ mod linux {
         until("it counts", || hoist.ok(&["logs", &id]).lines().count() > 3);
         hoist.ok(&["pause", &id]);
         assert!(hoist.status(&id).contains("(Paused)"));
-        std::thread::sleep(std::time::Duration::from_millis(200));
-        let before = hoist.ok(&["logs", &id]);
-        std::thread::sleep(std::time::Duration::from_millis(300));
-        assert_eq!(hoist.ok(&["logs", &id]), before);
+        let mut before = String::new();
+        until("all it had written is in the log", || {
+            before = hoist.ok(&["logs", &id]);
+            std::thread::sleep(std::time::Duration::from_millis(300));
+            hoist.ok(&["logs", &id]) == before
+        });
         hoist.fails(1, &["pause", &id]);
         hoist.ok(&["unpause", &id]);
         until("it goes on", || {
