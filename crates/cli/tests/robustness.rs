@@ -103,6 +103,16 @@ mod linux {
         inspected[0].clone()
     }
 
+    /// A container whose first process is `sleep`, no longer the shell that has become it.
+    fn sleeping(hoist: &Hoist) -> String {
+        let id = hoist.detached(&[], "exec sleep 1000");
+        until("it sleeps", || {
+            let top = hoist.ok(&["top", "--format", "json", &id]);
+            !top.contains("sh -c")
+        });
+        id
+    }
+
     /// What can be seen of a container from outside: its record, processes, mounts and cgroups.
     fn look(hoist: &Hoist, id: &str) -> Vec<String> {
         let pid = inspect(hoist, id)["State"]["Pid"].to_string();
@@ -138,7 +148,7 @@ mod linux {
 
     fn a_failed_exec_changes_nothing() {
         let hoist = Hoist::new();
-        let id = hoist.detached(&[], "exec sleep 1000");
+        let id = sleeping(&hoist);
         let before = look(&hoist, &id);
         let kinds: [(i32, &[&str]); 12] = [
             (127, &["/no/such"]),
@@ -181,7 +191,7 @@ mod linux {
 
     fn exec_ends_in_time() {
         let hoist = Hoist::new();
-        let id = hoist.detached(&[], "exec sleep 1000");
+        let id = sleeping(&hoist);
         let before = look(&hoist, &id);
         let tag = format!("{}-timeout", std::process::id());
         let environment = format!("HOIST_ROBUSTNESS={tag}");
@@ -529,7 +539,7 @@ mod linux {
             }
         }
         let before = before.unwrap();
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + DEADLINE;
         loop {
             // What is left of an exec's cgroup goes with that of the next one.
             let process = hoist.ok(&["exec", "-d", &id, "true"]);

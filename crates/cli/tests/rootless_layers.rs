@@ -279,7 +279,7 @@ mod linux {
     }
 
     fn no_servers_soon(layers: &[String]) {
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + Duration::from_secs(60);
         while !servers(layers).is_empty() {
             assert!(
                 Instant::now() < deadline,

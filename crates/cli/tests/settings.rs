@@ -22,7 +22,7 @@ mod hoist;
 #[cfg(target_os = "linux")]
 #[allow(clippy::unwrap_used, clippy::panic, reason = "this is test code")]
 mod linux {
-    use std::process::ExitCode;
+    use std::{os::unix::fs::MetadataExt, path::Path, process::ExitCode};
 
     use hoist_testing::{Need, Suite, probe};
 
@@ -295,12 +295,11 @@ mod linux {
             }
         }
         let id = hoist.detached(&["--name", "first"], "exec sleep 1000");
-        let found = inside(
-            &hoist,
-            &["--pid", "container:first"],
-            "cat /proc/1/cmdline | tr '\\0' ' '",
-        );
-        assert_eq!(found, "sleep 1000");
+        // The shell becomes it when it gets to that.
+        until("its first process is seen", || {
+            let script = "cat /proc/1/cmdline | tr '\\0' ' '";
+            inside(&hoist, &["--pid", "container:first"], script) == "sleep 1000"
+        });
         // With the message queues and semaphores come the shared memory segments, as with docker.
         if Need::Root.missing().is_none() {
             hoist.ok(&["exec", "first", "sh", "-c", "echo seen > /dev/shm/there"]);
@@ -367,7 +366,11 @@ mod linux {
         let parent = format!("/hoist-parent-{}", std::process::id());
         let id = hoist.detached(&["--cgroup-parent", &parent], "sleep 1000");
         let place = format!("/sys/fs/cgroup/memory{parent}/{id}");
-        assert!(std::path::Path::new(&place).is_dir(), "{place}");
+        // The supervisor's umask, which hides all it makes from others, does not hide a cgroup from its user namespace.
+        for place in [Path::new(&place), Path::new(&place).parent().unwrap()] {
+            let mode = std::fs::metadata(place).unwrap().mode() & 0o7777;
+            assert_eq!(mode, 0o755, "{}", place.display());
+        }
         hoist.ok(&["rm", "-f", &id]);
         for mount in std::fs::read_dir("/sys/fs/cgroup").unwrap().flatten() {
             let _ = std::fs::remove_dir(mount.path().join(&parent[1..]));
@@ -480,10 +483,12 @@ mod linux {
         until("it counts", || hoist.ok(&["logs", &id]).lines().count() > 3);
         hoist.ok(&["pause", &id]);
         assert!(hoist.status(&id).contains("(Paused)"));
-        std::thread::sleep(std::time::Duration::from_millis(200));
-        let before = hoist.ok(&["logs", &id]);
-        std::thread::sleep(std::time::Duration::from_millis(300));
-        assert_eq!(hoist.ok(&["logs", &id]), before);
+        let mut before = String::new();
+        until("all it had written is in the log", || {
+            before = hoist.ok(&["logs", &id]);
+            std::thread::sleep(std::time::Duration::from_millis(300));
+            hoist.ok(&["logs", &id]) == before
+        });
         hoist.fails(1, &["pause", &id]);
         hoist.ok(&["unpause", &id]);
         until("it goes on", || {

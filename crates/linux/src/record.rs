@@ -196,6 +196,21 @@ impl Folder {
         self.0.join(STATE).exists()
     }
 
+    /// `NotFound` unless the record is finished: before that, its files may be there in part.
+    fn expect_finished(&self) -> Result<()> {
+        if self.is_finished() {
+            return Ok(());
+        }
+        self.remove_unfinished()?;
+        match self.is_finished() {
+            true => Ok(()),
+            false => {
+                let missing = io::ErrorKind::NotFound.into();
+                Err(failed(Phase::Operate, "read", &self.0.join(STATE), missing))
+            }
+        }
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.0
     }
@@ -210,7 +225,7 @@ impl Folder {
         spec: serde_json::Result<String>,
         created: &Created,
     ) -> Result<()> {
-        // Nobody reads it before the other is there: it needs no name of its own until then.
+        // Nobody reads it before the other is there (`expect_finished`): it needs no name of its own until then.
         let path = self.0.join(CONFIG);
         write_file(&path, &path, spec)?;
         self.write(STATE, created)?.publish()
@@ -282,7 +297,7 @@ impl Folder {
     /// Which file the spec is in; `NotFound` where there is no container.
     pub(crate) fn spec_version(&self) -> Result<SpecVersion> {
         use std::os::unix::fs::MetadataExt;
-        self.remove_unfinished()?;
+        self.expect_finished()?;
         let path = self.0.join(CONFIG);
         let found =
             fs::metadata(&path).map_err(|error| failed(Phase::Operate, "read", &path, error))?;
@@ -299,7 +314,7 @@ impl Folder {
 
     /// What an exec was made from; `NotFound` where there is none.
     pub(crate) fn read_exec_spec(&self) -> Result<ExecSpec> {
-        self.remove_unfinished()?;
+        self.expect_finished()?;
         self.read(CONFIG)
     }
 
@@ -561,6 +576,25 @@ mod tests {
         let again = folder.make("container", &id).unwrap();
         assert_eq!(fs::read_dir(containers.path()).unwrap().count(), 1);
         drop(again);
+    }
+
+    #[test]
+    fn what_is_written_of_a_record_that_is_being_made_is_not_read() {
+        let containers = tempfile::tempdir().unwrap();
+        let id: ContainerId = "web01".parse().unwrap();
+        let folder = Folder::of(containers.path(), &id);
+        let making = folder.make("container", &id).unwrap();
+        // It was created, and nothing of it written yet.
+        fs::write(folder.0.join(CONFIG), "").unwrap();
+        let read = [
+            folder.spec_version().map(drop),
+            folder.read_exec_spec().map(drop),
+        ];
+        for read in read {
+            assert_eq!(read.unwrap_err().kind(), ErrorKind::NotFound);
+        }
+        assert!(folder.exists());
+        drop(making);
     }
 
     #[test]

@@ -49,7 +49,7 @@ mod linux {
         Duration::from_secs(if full() { 3600 } else { 300 })
     }
     /// The same for a single container.
-    const PATIENCE: Duration = Duration::from_secs(20);
+    const PATIENCE: Duration = Duration::from_secs(60);
     const EIO: i32 = 5;
     const SIGKILL: i32 = 9;
 

@@ -11,7 +11,7 @@ use std::{
 use crate::{arrivals::Arrivals, probe::report};
 
 /// How long what is being removed by the kernel (a dying process, an empty cgroup) may still be seen.
-const SETTLE: Duration = Duration::from_secs(5);
+const SETTLE: Duration = Duration::from_secs(60);
 
 /// What there is, by kind: mounts, cgroups, descriptors and processes of this process, records, temporary files.
 ///

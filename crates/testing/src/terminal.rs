@@ -23,7 +23,7 @@ use std::{
 };
 
 /// What is not shown by then does not come any more.
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A terminal, and its user.
 ///
@@ -224,12 +224,13 @@ impl Terminal {
         }
     }
 
-    /// All that is shown and was not waited for, a moment after the program's end.
+    /// All that is shown after the program's end and was not waited for.
     pub fn rest(&mut self) -> String {
-        while let Ok(bytes) = self.shown.recv_timeout(Duration::from_millis(200)) {
-            self.seen.push_str(&String::from_utf8_lossy(&bytes));
-        }
-        std::mem::take(&mut self.seen)
+        const END: &str = "\0the end\0";
+        // It is shown in the order in which it was written.
+        let side = self.program_side.try_clone().unwrap();
+        File::from(side).write_all(END.as_bytes()).unwrap();
+        self.until(END)
     }
 }
 

@@ -67,19 +67,18 @@ pub(super) fn stop_by_force(hoist: &Hoist) {
 }
 
 pub(super) fn stop_timeout(hoist: &Hoist) {
-    let mut running = hoist.background("web", &["--stop-timeout", "1"], &["stubborn"]);
-    let before = Instant::now();
-    hoist.hoist(&["stop", "web"]).succeeded();
-    running.ended().ended_with(137);
-    // docker's 10 seconds are the usual time.
-    assert!(
-        before.elapsed() < Duration::from_secs(10),
-        "it waited for its own time"
-    );
-    assert!(
-        before.elapsed() >= Duration::from_secs(1),
-        "it did not wait"
-    );
+    // docker's 10 seconds are the usual time; one stop may take that long on a machine with much to do, not each.
+    let took = (0..4).map(|_| {
+        let mut running = hoist.background("web", &["--stop-timeout", "1"], &["stubborn"]);
+        let before = Instant::now();
+        hoist.hoist(&["stop", "web"]).succeeded();
+        running.ended().ended_with(137);
+        before.elapsed()
+    });
+    let took = took
+        .inspect(|took| assert!(*took >= Duration::from_secs(1), "it did not wait"))
+        .find(|took| *took < Duration::from_secs(10));
+    assert!(took.is_some(), "it waited for its own time");
 }
 
 pub(super) fn stop_ended(hoist: &Hoist) {

@@ -12,7 +12,7 @@ pub(super) fn top(hoist: &Hoist) {
         .further(&[], "web", &["sleep", "60000"])
         .spawn()
         .unwrap();
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_secs(60);
     let lines = loop {
         let lines = hoist
             .hoist(&["top", "web", "--format", "json"])

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// What has not happened by then never will.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A state directory; its containers end with it.
 pub(crate) struct Hoist {
@@ -87,6 +87,17 @@ impl Hoist {
         })
     }
 
+    /// Waits until so many are connected to the container's supervisor, `clients` among them, and all that these have asked of
+    /// it has reached it: each sleeps, and then it sleeps, too.
+    pub(crate) fn until_connected(&self, id: &str, count: usize, clients: &[Child]) {
+        let supervisor = self.supervisor(id).unwrap();
+        until("all are connected, and wait", || {
+            connections(supervisor) >= count
+                && clients.iter().all(|client| sleeps(client.id()))
+                && sleeps(supervisor)
+        });
+    }
+
     /// What `ps -a` says of the container.
     pub(crate) fn status(&self, id: &str) -> String {
         let list = self.ok(&["ps", "-a", "--no-trunc", "--format", "json"]);
@@ -107,6 +118,34 @@ impl Drop for Hoist {
             self.output(&["rm", "-f", id]);
         }
     }
+}
+
+/// How many have connected to a socket of this process.
+fn connections(pid: u32) -> usize {
+    let own: Vec<String> = std::fs::read_dir(format!("/proc/{pid}/fd"))
+        .unwrap()
+        .filter_map(|entry| {
+            let target = std::fs::read_link(entry.ok()?.path()).ok()?;
+            let inode = target
+                .to_str()?
+                .strip_prefix("socket:[")?
+                .strip_suffix(']')?;
+            Some(inode.to_owned())
+        })
+        .collect();
+    // Num RefCount Protocol Flags Type State Inode Path: one that was accepted is connected (3) and has its listener's path.
+    let sockets = std::fs::read_to_string("/proc/net/unix").unwrap();
+    let is_connection = |line: &&str| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        matches!(fields[..], [.., "03", inode, _] if own.iter().any(|one| one == inode))
+    };
+    sockets.lines().skip(1).filter(is_connection).count()
+}
+
+/// Whether this process waits for something (proc_pid_stat(5)).
+fn sleeps(pid: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat"))
+        .is_ok_and(|stat| stat.rsplit(") ").next().unwrap().starts_with('S'))
 }
 
 /// Asks again and again until it is so.

@@ -122,6 +122,7 @@ fn always_until_stopped() {
 fn kill_is_for_good() {
     let hoist = Hoist::new();
     let id = hoist.detached(&["--restart", "unless-stopped"], "echo run; sleep 1000");
+    until("it has written", || hoist.ok(&["logs", &id]) == "run");
     hoist.ok(&["kill", &id]);
     assert_eq!(hoist.ok(&["wait", &id]), "137");
     until("the supervisor has ended", || {
@@ -147,13 +148,15 @@ fn removed_while_restarting() {
 
 fn waiting_is_for_one_run() {
     let hoist = Hoist::new();
-    // Each run ends with another code.
-    let script = "n=$(cat /c/n); echo $((n + 1)) > /c/n; sleep 0.4; exit $((n + 10))";
+    // Each run ends with another code, and none before all wait for the first.
+    let script = "n=$(cat /c/n); echo $((n + 1)) > /c/n; while ! test -e /c/go; do sleep 0.05; done; exit $((n + 10))";
     let counter = tempfile::tempdir().unwrap();
     std::fs::write(counter.path().join("n"), "0").unwrap();
     let volume = format!("{}:/c", counter.path().display());
     let id = hoist.detached(&["--restart", "on-failure:2", "-v", &volume], script);
     let waits: Vec<_> = (0..4).map(|_| hoist.spawn(&["wait", &id])).collect();
+    hoist.until_connected(&id, waits.len(), &waits);
+    std::fs::write(counter.path().join("go"), "").unwrap();
     let codes = hangs_after(DEADLINE, || {
         let outputs = waits
             .into_iter()
@@ -276,20 +279,21 @@ fn created_then_started() {
     assert!(hoist.status(&id).starts_with("Up"));
     // One that runs is started enough.
     assert_eq!(hoist.ok(&["start", "made"]), "made");
-    assert_eq!(hoist.ok(&["logs", "made"]), "run");
+    until("it has written", || hoist.ok(&["logs", "made"]) == "run");
 }
 
 fn restarted_by_hand() {
     let hoist = Hoist::new();
     let id = hoist.detached(&[], "echo run; sleep 1000");
+    let has_written = |what: &str| until(what, || hoist.ok(&["logs", &id]) == what);
+    has_written("run");
     hoist.ok(&["restart", "-t", "0", &id]);
     assert!(hoist.status(&id).starts_with("Up"));
+    has_written("run\nrun");
     hoist.ok(&["stop", "-t", "0", &id]);
     hoist.ok(&["restart", &id]);
     assert!(hoist.status(&id).starts_with("Up"));
-    until("it has written", || {
-        hoist.ok(&["logs", &id]) == "run\nrun\nrun"
-    });
+    has_written("run\nrun\nrun");
 }
 
 fn wrong_options() {

@@ -68,7 +68,7 @@ fn unkillable() -> Result<(), String> {
     let error = hoist.fails(1, &["--log-format", "json", "stop", "-t", "5", &id]);
     // The row allows 7 s: this only tells it from a wait for ever, on a machine that is busy.
     assert!(
-        begun.elapsed() < Duration::from_secs(20),
+        begun.elapsed() < Duration::from_secs(60),
         "{:?}",
         begun.elapsed()
     );
@@ -91,7 +91,7 @@ fn unkillable() -> Result<(), String> {
     hoist.fails(1, &["rm", &id]);
     let begun = Instant::now();
     hoist.fails(1, &["rm", "-f", &id]);
-    assert!(begun.elapsed() < Duration::from_secs(20));
+    assert!(begun.elapsed() < Duration::from_secs(60));
     stuck.end();
     until("it has ended", || !hoist.status(&id).starts_with("Up"));
     assert!(

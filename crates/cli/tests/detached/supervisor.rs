@@ -3,7 +3,6 @@
 use std::{
     os::unix::fs::{FileTypeExt, MetadataExt},
     process::Stdio,
-    time::Duration,
 };
 
 use hoist_testing::{Need, Suite, hangs_after};
@@ -165,7 +164,9 @@ fn it_removes_itself() {
 fn it_is_small() {
     let hoist = Hoist::new();
     let id = hoist.detached(&["-i"], "while true; do echo some text; sleep 0.01; done");
-    std::thread::sleep(Duration::from_millis(500));
+    until("it has written for some time", || {
+        hoist.ok(&["logs", &id]).lines().count() > 30
+    });
     let pid = hoist.supervisor(&id).unwrap();
     // Anonymous memory: the pages of the program itself all supervisors share, and those of one just built count as dirty.
     let own = || {
@@ -312,7 +313,7 @@ fn a_killed_supervisor_and_who_waited() {
     let hoist = Hoist::new();
     let id = hoist.detached(&[], "exec sleep 1000");
     let wait = hoist.spawn(&["wait", &id]);
-    std::thread::sleep(Duration::from_millis(300));
+    hoist.until_connected(&id, 1, std::slice::from_ref(&wait));
     let pid = process_of(&hoist, &id);
     kill(hoist.supervisor(&id).unwrap());
     let output = hangs_after(DEADLINE, move || wait.wait_with_output().unwrap());

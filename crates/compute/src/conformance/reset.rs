@@ -1,10 +1,14 @@
 //! What becomes of a container after its end: it is started once more, and updates are installed.
 
-use std::{thread, time::Duration};
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+    time::Duration,
+};
 
 use super::{
     Ability, Behaviour, Fixture, Outcome,
-    kit::{DEADLINE, create, expect_state, idle, in_and_out, ready, refused, together},
+    kit::{self, DEADLINE, create, expect_state, idle, in_and_out, ready, refused, together},
 };
 use crate::{ErrorKind, State, Stdio};
 
@@ -83,12 +87,18 @@ fn only_what_has_ended_is_reset(fixture: &dyn Fixture) -> Outcome {
 fn waiters_get_their_own_run(fixture: &dyn Fixture) -> Outcome {
     let running = ready(fixture, &["idle"])?;
     let container = &running.container;
+    let begun = AtomicUsize::new(0);
     let waited = together(5, |index| -> Outcome<_> {
         if index > 0 {
-            let system = fixture.service().open(container.id())?;
-            return Ok(system.wait(Some(DEADLINE))?.signal);
+            let system = fixture.service().open(container.id());
+            begun.fetch_add(1, Ordering::Relaxed);
+            return Ok(system?.wait(Some(DEADLINE))?.signal);
         }
-        thread::sleep(Duration::from_millis(50));
+        kit::until("all are about to wait", || {
+            Ok(begun.load(Ordering::Relaxed) == 4)
+        })?;
+        // That they do can be seen of none.
+        thread::sleep(Duration::from_secs(1));
         container.terminate()?;
         let ended = running.process.wait(Some(DEADLINE))?;
         container.reset()?;

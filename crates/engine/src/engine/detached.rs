@@ -12,7 +12,7 @@ use crate::{
     Container, Engine, RunRequest, StopRequest,
     supervise::{
         Attachment, Connection, DRAIN_LIMIT, Entry, Launch, Launched, Launcher, LogDriver,
-        LogQuery, LogReader, Packet, SuperviseOptions, SupervisorFolder, SupervisorStatus,
+        LogQuery, LogReader, Packet, SuperviseOptions, SupervisorFolder, SupervisorStatus, is_gone,
     },
 };
 
@@ -431,17 +431,6 @@ pub(super) fn connect(folder: &SupervisorFolder) -> Result<Option<Connection>> {
         Err(error) if is_gone(&error) => Ok(None),
         Err(error) => Err(failed("connect to the supervisor", error)),
     }
-}
-
-/// Whether an error means that there is no supervisor.
-pub(super) fn is_gone(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound
-            | io::ErrorKind::ConnectionRefused
-            | io::ErrorKind::BrokenPipe
-            | io::ErrorKind::ConnectionReset
-    )
 }
 
 fn no_supervisor(id: &ContainerId, what: &str) -> Error {

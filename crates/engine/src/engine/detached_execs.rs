@@ -3,11 +3,12 @@
 use hoist_compute::{Error, ErrorKind, ExecSpec, Phase, Result};
 use hoist_spec::ConsoleSize;
 
-use super::detached::{connect, failed, is_gone};
+use super::detached::{connect, failed};
 use crate::{
     Engine, ExecRef, LaunchOptions,
     supervise::{
         AttachRequest, Attachment, Connection, Launch, Packet, StartExecRequest, SupervisorFolder,
+        is_gone,
     },
 };
 

@@ -7,7 +7,7 @@ use hoist_compute::{
 use hoist_spec::{ContainerId, ExecId, Signal};
 use std::time::Duration;
 
-use super::stop::{TERMINATE_LIMIT, gone_is_done, within};
+use super::stop::{begin, gone_is_done, is_stuck, look_at, patiently};
 use crate::{Engine, StopRequest, random_id};
 
 /// Which exec of which container.
@@ -173,21 +173,28 @@ impl Engine {
             ended => return ended.map(Some),
         }
         self.terminate_exec(exec)?;
-        self.wait_exec(exec, Some(TERMINATE_LIMIT)).map(Some)
+        let ended = |limit| match self.wait_exec(exec, Some(limit)) {
+            Err(error) if error.kind() == ErrorKind::Timeout => None,
+            other => Some(other),
+        };
+        match patiently(ended, || self.is_stuck(exec)) {
+            Some(ended) => ended.map(Some),
+            None => Err(does_not_end(exec)),
+        }
     }
 
     /// Ends an exec by force, with all it has started; one that has ended, what it has left behind.
     pub fn terminate_exec(&self, exec: &ExecRef) -> Result<()> {
         let opened = self.open_exec(exec)?;
-        match within(TERMINATE_LIMIT, move || opened.terminate())? {
-            Some(ended) => ended,
-            None => {
-                let operation = format!("end exec {} by force", exec.id);
-                Err(Error::new(ErrorKind::Timeout, Phase::Operate, operation).remedy(
-                    "a process that cannot be killed waits inside the kernel, mostly for a file system or device",
-                ))
-            }
-        }
+        let ending = begin(move || opened.terminate())?;
+        let ended = |limit| ending.recv_timeout(limit).ok();
+        patiently(ended, || self.is_stuck(exec)).unwrap_or_else(|| Err(does_not_end(exec)))
+    }
+
+    /// Whether one of its processes, which were killed, is stuck in the kernel.
+    fn is_stuck(&self, exec: &ExecRef) -> bool {
+        let opened = self.open_exec(exec).ok();
+        opened.is_some_and(|opened| is_stuck(&look_at(move |query| opened.properties(query))))
     }
 
     /// Forgets an exec. With `force` one that runs is ended first, without it that is `InvalidState`. Again is success.
@@ -233,4 +240,11 @@ impl Engine {
         });
         Ok(places.find(|place| self.open_exec(place).is_ok()))
     }
+}
+
+fn does_not_end(exec: &ExecRef) -> Error {
+    let operation = format!("end exec {} by force", exec.id);
+    Error::new(ErrorKind::Timeout, Phase::Operate, operation)
+        .about(exec.id.as_str())
+        .remedy("a process that cannot be killed waits inside the kernel, mostly for a file system or device")
 }

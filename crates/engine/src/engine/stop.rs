@@ -1,26 +1,36 @@
 //! Ending containers: signals, stop with its escalation, clean.
 //!
 //! Every step has a deadline of its own, counted from its own beginning. A process that cannot be killed (it
-//! sleeps in the kernel) makes an error that names it, never a hang.
+//! sleeps in the kernel) makes an error that names it, never a hang; processes that are only slow to end, as on a machine
+//! with much to do, are waited for longer.
 
 use std::{
-    sync::{Arc, mpsc},
+    sync::{
+        Arc,
+        mpsc::{self, Receiver},
+    },
     thread,
     time::Duration,
 };
 
-use hoist_compute::{ComputeSystem, Error, ErrorKind, ExitStatus, Phase, Query, Result, State};
+use hoist_compute::{
+    ComputeSystem, Error, ErrorKind, ExitStatus, Phase, ProcessEntry, Properties, Query, Result,
+    State,
+};
 use hoist_spec::{ContainerId, Signal};
 
 use crate::Engine;
 #[cfg(target_os = "linux")]
-use crate::unkillable::unreaped;
+use crate::unkillable::{unreaped, waits_in};
 
-/// How long the kernel may take to end processes after `SIGKILL` before that is reported as an error.
+/// How long the kernel may take to end processes after `SIGKILL` before one that is stuck in it is reported as an error.
 pub const TERMINATE_LIMIT: Duration = Duration::from_millis(1500);
 
+/// How much longer it may take where none is stuck. Less than backends have patience for: what is left is named here.
+const SLOW_LIMIT: Duration = Duration::from_secs(8);
+
 /// How long a look at the processes that would not end may take.
-const LOOK_LIMIT: Duration = Duration::from_millis(200);
+const LOOK_LIMIT: Duration = Duration::from_millis(500);
 
 /// How a container is to be stopped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -148,20 +158,66 @@ impl Engine {
     /// Ends every process of the container by force, or says which would not end.
     pub(super) fn terminate(&self, system: &Arc<dyn ComputeSystem>) -> Result<()> {
         let killed = Arc::clone(system);
-        match within(TERMINATE_LIMIT, move || killed.terminate())? {
-            Some(result) => result,
-            None => Err(survivors(system)),
-        }
+        let ending = begin(move || killed.terminate())?;
+        patiently(
+            |limit| ending.recv_timeout(limit).ok(),
+            || is_stuck(&look(system)),
+        )
+        .unwrap_or_else(|| Err(survivors(system)))
     }
 
     fn wait_after_kill(&self, system: &Arc<dyn ComputeSystem>) -> Result<ExitStatus> {
-        match system.wait(Some(TERMINATE_LIMIT)) {
-            Err(error) if error.kind() == ErrorKind::Timeout => {
-                Err(survivors(system).because(error))
-            }
-            other => other,
-        }
+        let ended = |limit| match system.wait(Some(limit)) {
+            Err(error) if error.kind() == ErrorKind::Timeout => None,
+            other => Some(other),
+        };
+        patiently(ended, || is_stuck(&look(system))).unwrap_or_else(|| Err(survivors(system)))
     }
+}
+
+/// What `wait` gives within [`TERMINATE_LIMIT`], or where no process is stuck, later.
+pub(super) fn patiently<T>(
+    wait: impl Fn(Duration) -> Option<T>,
+    is_stuck: impl FnOnce() -> bool,
+) -> Option<T> {
+    wait(TERMINATE_LIMIT).or_else(|| match is_stuck() {
+        true => None,
+        false => wait(SLOW_LIMIT),
+    })
+}
+
+/// What can be seen of something whose processes do not end; even reading of such a process can block.
+pub(super) fn look_at(
+    properties: impl FnOnce(Query) -> Result<Properties> + Send + 'static,
+) -> Option<Properties> {
+    let query = Query {
+        statistics: false,
+        processes: true,
+    };
+    let looked = within(LOOK_LIMIT, move || properties(query));
+    looked.ok().flatten().and_then(Result::ok)
+}
+
+fn look(system: &Arc<dyn ComputeSystem>) -> Option<Properties> {
+    let system = Arc::clone(system);
+    look_at(move |query| system.properties(query))
+}
+
+/// Whether one of the processes that were killed is stuck in the kernel.
+pub(super) fn is_stuck(seen: &Option<Properties>) -> bool {
+    let processes = seen.iter().flat_map(|seen| seen.processes.iter().flatten());
+    processes.into_iter().any(does_not_leave_the_kernel)
+}
+
+/// One that is on its way out waits in the kernel at moments, too.
+#[cfg(target_os = "linux")]
+fn does_not_leave_the_kernel(process: &ProcessEntry) -> bool {
+    process.waits_in_kernel.is_some() && waits_in(process.pid).is_some()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn does_not_leave_the_kernel(process: &ProcessEntry) -> bool {
+    process.waits_in_kernel.is_some()
 }
 
 /// Signals the container and waits for its end.
@@ -187,20 +243,11 @@ fn ask(system: &dyn ComputeSystem, state: State, request: StopRequest) -> Result
 
 /// `Unkillable` or `Timeout`, with the processes that are left.
 fn survivors(system: &Arc<dyn ComputeSystem>) -> Error {
-    let query = Query {
-        statistics: false,
-        processes: true,
-    };
-    let looked = Arc::clone(system);
-    // Even reading of such a process can block.
-    let (first, left) = match within(LOOK_LIMIT, move || looked.properties(query)) {
-        Ok(Some(Ok(properties))) => (
-            properties.summary.pid,
-            properties.processes.unwrap_or_default(),
-        ),
-        _ => (None, Vec::new()),
-    };
-    let is_stuck = left.iter().any(|process| process.waits_in_kernel.is_some());
+    let seen = look(system);
+    let is_stuck = is_stuck(&seen);
+    let (first, left) = seen.map_or_else(Default::default, |seen| {
+        (seen.summary.pid, seen.processes.unwrap_or_default())
+    });
     let (kind, end) = match is_stuck {
         true => (ErrorKind::Unkillable, ": it is unkillable"),
         false => (ErrorKind::Timeout, ""),
@@ -240,21 +287,27 @@ fn unreaped(_first: u32) -> Vec<String> {
 }
 
 /// Runs `work` in a thread of its own and waits for at most `limit`. Work that takes longer goes on, unattended.
-pub(super) fn within<T: Send + 'static>(
+fn within<T: Send + 'static>(
     limit: Duration,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<Option<T>> {
+    Ok(begin(work)?.recv_timeout(limit).ok())
+}
+
+/// Runs `work` in a thread of its own, which gives what comes of it to whoever still listens then.
+pub(super) fn begin<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<Receiver<T>> {
     let (done, result) = mpsc::sync_channel(1);
     thread::Builder::new()
         .name("hoist-bounded".to_owned())
         .spawn(move || {
-            // Nobody listens any more when the limit has passed.
             let _ = done.send(work());
         })
         .map_err(|cause| {
             Error::new(ErrorKind::System, Phase::Operate, "start a thread").because(cause)
         })?;
-    Ok(result.recv_timeout(limit).ok())
+    Ok(result)
 }
 
 pub(super) fn gone_is_done(result: Result<()>) -> Result<()> {

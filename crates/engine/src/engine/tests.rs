@@ -12,7 +12,7 @@ use std::{
 use hoist_compute::{ComputeService, ErrorKind, ExitStatus, State, Stdio};
 use hoist_spec::{ContainerId, Signal};
 
-use super::{Ended, Engine, RunRequest, StopRequest, random_id};
+use super::{Ended, Engine, RunRequest, StopRequest, TERMINATE_LIMIT, random_id};
 use crate::{
     HookContext, Hooks, Oom,
     fake::{self, FakeService},
@@ -373,6 +373,26 @@ fn a_process_that_cannot_be_killed_is_named_and_nothing_hangs() {
     assert!(cause.contains(&format!("process {pid} (sh -c")), "{cause}");
     bench.service.faults.terminate_hangs.store(false, SeqCst);
     bench.engine.clean(&id, true).unwrap();
+}
+
+#[test]
+fn processes_that_are_slow_to_end_are_no_error() {
+    let bench = Bench::new();
+    let id = bench.start("trap '' TERM; echo ready; while :; do sleep 0.01; done");
+    bench.service.faults.terminate_hangs.store(true, SeqCst);
+    let request = StopRequest {
+        grace: Some(Duration::ZERO),
+        ..StopRequest::default()
+    };
+    let outcome = thread::scope(|scope| {
+        scope.spawn(|| {
+            thread::sleep(TERMINATE_LIMIT * 2);
+            bench.service.faults.terminate_hangs.store(false, SeqCst);
+        });
+        bench.engine.stop(&id, request).unwrap()
+    });
+    assert_eq!(outcome.how, Ended::Terminated);
+    assert_eq!(outcome.status.unwrap().signal, Some(Signal::KILL));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use hoist_compute::{Error, ErrorKind, ExitStatus, OsCode, Phase, Result};
 use hoist_spec::{ConsoleSize, ExecId};
 
 use super::{
-    Connection, OutputStream,
+    Connection, OutputStream, is_gone,
     wire::{AttachRequest, MOST_DATA, Packet},
 };
 
@@ -137,11 +137,14 @@ impl Attachment {
             .map_err(|error| failed("end the input of the container", error))
     }
 
-    /// Gives the console another size.
+    /// Gives the console another size. `InvalidState` where the supervisor is gone: what that has sent before says why.
     pub fn resize(&self, size: ConsoleSize) -> Result<()> {
-        self.connection
-            .send(&Packet::Resize(size))
-            .map_err(|error| failed("resize the console", error))
+        let operation = "resize the console";
+        let sent = self.connection.send(&Packet::Resize(size));
+        sent.map_err(|error| match is_gone(&error) {
+            true => Error::new(ErrorKind::InvalidState, Phase::Operate, operation).because(error),
+            false => failed(operation, error),
+        })
     }
 }
 

@@ -40,10 +40,12 @@ pub use policy::{RestartPolicy, UnknownPolicy};
 pub use serve::serve;
 pub use status::{SupervisorState, SupervisorStatus};
 
-pub(crate) use connection::Connection;
+pub(crate) use connection::{Connection, is_gone};
 pub(crate) use folder::SupervisorFolder;
 pub(crate) use launch::{Launch, Launched};
 pub(crate) use wire::{AttachRequest, Packet, StartExecRequest};
+#[cfg(test)]
+pub(crate) use {socket::pair as socket_pair, wire::Exited};
 
 /// How long a container's output is read on after its process's end, where a process that it has left behind keeps it open.
 pub const DRAIN_LIMIT: std::time::Duration = std::time::Duration::from_secs(1);

@@ -66,7 +66,7 @@ pub(super) fn connect_in(folder: &Path) -> io::Result<OwnedFd> {
 }
 
 /// A connected pair.
-pub(super) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(socketpair(
         AddressFamily::UNIX,
         SocketType::SEQPACKET,

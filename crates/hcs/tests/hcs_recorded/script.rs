@@ -12,7 +12,7 @@ use std::{
 use crate::recording::{Call, Event, Exit, Failure, Hook, Notified, Recording, Step, Streams};
 
 /// How long nothing may happen before what is missing is given up.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Something that happens.
 #[derive(Clone, Debug)]

@@ -30,6 +30,8 @@ pub(crate) struct Directory {
     pub(crate) identity: Identity,
     /// There were cgroups below it when it was opened.
     pub(crate) has_children: bool,
+    /// Who may use it, when it was opened.
+    pub(crate) mode: Mode,
 }
 
 impl Directory {
@@ -56,6 +58,7 @@ impl Directory {
             path: record.path.clone(),
             identity,
             has_children: stat.st_nlink > 2,
+            mode: Mode::from_raw_mode(stat.st_mode),
         }))
     }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{CWD, Mode, OFlags, mkdir, openat, rmdir},
+    fs::{CWD, Mode, OFlags, chmod, mkdir, openat, rmdir},
     io::{Errno, retry_on_intr},
 };
 
@@ -284,13 +284,14 @@ fn make(
 ) -> Result<Directory, CgroupError> {
     let path = &record.path;
     let failed = |error| CgroupError::system("make cgroup", path, error);
+    let mut is_new = true;
     match mkdir(path, MODE) {
         Ok(()) => {}
         Err(Errno::NOENT) => {
             make_parents(record, mount_point)?;
             mkdir(path, MODE).map_err(failed)?;
         }
-        Err(Errno::EXIST) if existing == Existing::Taken => {}
+        Err(Errno::EXIST) if existing == Existing::Taken => is_new = false,
         Err(Errno::EXIST) => match rmdir(path).and_then(|()| mkdir(path, MODE)) {
             Ok(()) => {}
             Err(Errno::BUSY | Errno::NOTEMPTY | Errno::EXIST) => {
@@ -301,7 +302,12 @@ fn make(
         Err(error) => return Err(failed(error)),
     }
     match Directory::open(record) {
-        Ok(Some(directory)) => Ok(directory),
+        Ok(Some(directory)) => {
+            if is_new && directory.mode != MODE {
+                chmod(path, MODE).map_err(failed)?;
+            }
+            Ok(directory)
+        }
         other => {
             let error = other
                 .err()
@@ -312,6 +318,7 @@ fn make(
     }
 }
 
+/// Whatever the umask is, that of a supervisor too: who is root in a user namespace of its own has to pass.
 const MODE: Mode = Mode::from_raw_mode(0o755);
 
 fn make_parents(record: &DirectoryRecord, mount_point: &Path) -> Result<(), CgroupError> {
@@ -324,7 +331,7 @@ fn make_parents(record: &DirectoryRecord, mount_point: &Path) -> Result<(), Cgro
     missing.reverse();
     let is_cpuset = record.version == Version::V1 && record.controllers.iter().any(is_cpuset_name);
     for path in missing {
-        match mkdir(path, MODE) {
+        match mkdir(path, MODE).and_then(|()| chmod(path, MODE)) {
             Ok(()) if is_cpuset => {
                 fill_cpuset(path, mount_point)?;
                 // Containers then have their CPUs and memory nodes at once, without four further calls each.

@@ -324,7 +324,7 @@ fn folders(folder: &Path) -> Vec<String> {
 /// Ends a process that was started here, gently first.
 pub(crate) fn terminate(child: &mut Child) {
     signal(child.id(), libc::SIGTERM);
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(60);
     while matches!(child.try_wait(), Ok(None)) {
         if Instant::now() > deadline {
             let _ = child.kill();

@@ -22,7 +22,7 @@ use tempfile::TempDir;
 /// What containers need.
 pub(crate) const CONTAINERS: &[Need] = &[Need::Root];
 /// Long enough for a slow machine: only a hang takes so long.
-pub(crate) const LONG: Duration = Duration::from_secs(20);
+pub(crate) const LONG: Duration = Duration::from_secs(60);
 
 /// The runtime's program.
 pub(crate) fn runtime() -> OsString {

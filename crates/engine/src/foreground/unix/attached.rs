@@ -314,19 +314,79 @@ impl Session<'_, '_> {
         let size = terminal_size(self.io.output).or_else(|| self.io.input.and_then(terminal_size));
         if let Some(size) = size
             && self.attachment.has_console()
-            && let Err(error) = self.attachment.resize(size)
         {
-            self.failures.push(error);
+            let resized = self.attachment.resize(size);
+            self.note(resized);
         }
     }
 
     fn send_signal(&mut self, signal: Signal) {
-        match (self.signal)(signal) {
+        self.note((self.signal)(signal));
+    }
+
+    fn note(&mut self, result: Result<()>) {
+        match result {
             // It has ended, or is no more: its status says more.
             Err(error) if matches!(error.kind(), ErrorKind::InvalidState | ErrorKind::NotFound) => {
             }
             Err(error) => self.failures.push(error),
             Ok(()) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use rustix::{
+        fs::{Mode, OFlags, open},
+        pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+        termios::{Winsize, tcsetwinsize},
+    };
+
+    use super::*;
+    use crate::supervise::{Connection, Exited, Packet, socket_pair};
+
+    #[test]
+    fn a_program_that_has_ended_before_its_console_gets_its_size_is_no_failure() {
+        let control = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&control).unwrap();
+        unlockpt(&control).unwrap();
+        let flags = OFlags::RDWR | OFlags::NOCTTY;
+        let terminal = open(ptsname(&control, Vec::new()).unwrap(), flags, Mode::empty()).unwrap();
+        let size = Winsize {
+            ws_row: 24,
+            ws_col: 80,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        tcsetwinsize(&terminal, size).unwrap();
+        let (ours, theirs) = socket_pair().unwrap();
+        let supervisor = Connection::new(theirs);
+        let status = ExitStatus::exited(3);
+        let exited = Exited {
+            status: status.clone(),
+            restarting: false,
+        };
+        supervisor.send(&Packet::Exited(exited)).unwrap();
+        drop(supervisor);
+        let io = AttachedIo {
+            input: None,
+            output: terminal.as_fd(),
+            errors: terminal.as_fd(),
+            detach_keys: DetachKeys::default(),
+            is_foreground: true,
+        };
+        let mut failures = Vec::new();
+        let end = attend_attached(
+            &mut Attachment::launched(Connection::new(ours), true),
+            io,
+            None,
+            &|_| Ok(()),
+            &mut failures,
+        );
+        assert_eq!(end.unwrap(), AttachedEnd::Exited(status));
+        assert!(failures.is_empty(), "{failures:?}");
     }
 }
