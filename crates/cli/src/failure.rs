@@ -141,6 +141,13 @@ impl Failure {
     }
 }
 
+/// Warns of what keeps a command from telling of everything, and not from telling of the rest.
+pub(crate) fn warn_of_all(errors: Vec<Error>) {
+    for error in errors {
+        Failure::from(error).warn();
+    }
+}
+
 /// Whether it is the program, or the directory it was to begin in, that makes the start impossible: docker tells both by
 /// the same exit codes.
 fn is_about_the_program(error: &Error) -> bool {

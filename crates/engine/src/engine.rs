@@ -31,7 +31,7 @@ mod tests;
 pub use detached::LaunchOptions;
 pub use execs::{ExecRef, ListedExec};
 pub use limits::{Pruned, Usage};
-pub use query::Listed;
+pub use query::{Listed, Listing};
 pub use stop::{Ended, StopOutcome, StopRequest, TERMINATE_LIMIT};
 
 /// How an [`Engine`] is opened.

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::selection::Selection;
 use crate::age::{age, words};
 use crate::args::Ps;
-use crate::failure::Failure;
+use crate::failure::{Failure, warn_of_all};
 use crate::format::ListFormat;
 use crate::{output, table};
 
@@ -19,7 +19,9 @@ pub(crate) const SHORT_COMMAND: usize = 20;
 /// Lists the containers.
 pub(crate) fn run(ps: &Ps, engine: &Engine) -> Result<u8, Failure> {
     let selection = Selection::of(ps, engine)?;
-    let listed = selection.apply(engine.list(selection.is_of_all())?, engine)?;
+    let listing = engine.survey(selection.is_of_all())?;
+    warn_of_all(listing.unreadable);
+    let listed = selection.apply(listing.containers, engine)?;
     if ps.quiet {
         let ids: String = listed
             .iter()

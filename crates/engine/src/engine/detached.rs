@@ -349,6 +349,28 @@ impl Engine {
         self.forget_owners_of_execs(id)
     }
 
+    /// Ends the supervisor of a container by force, where it lives, and waits for its end; what was ended.
+    pub(super) fn end_supervisor(&self, id: &ContainerId) -> Result<Option<String>> {
+        let folder = self.supervisor_folder(id);
+        // One that does not listen any more is about to end.
+        let Some(mut connection) = connect(&folder)? else {
+            return Ok(None);
+        };
+        connection
+            .kill()
+            .map_err(|error| failed("end the supervisor", error))?;
+        self.wait_until_gone(&folder)?;
+        Ok(Some("its supervisor".to_owned()))
+    }
+
+    /// Removes what the supervisor of a container that is gone has written, whatever state that is in; what it was.
+    pub(super) fn forget_damaged_supervisor(&self, id: &ContainerId) -> Result<Option<String>> {
+        let log = self.log_path(id);
+        let has_log = log.exists();
+        self.forget_supervisor(id)?;
+        Ok(has_log.then(|| format!("its log {}", log.display())))
+    }
+
     /// Removes what owners of execs of a container that is gone have not lived to remove.
     fn forget_owners_of_execs(&self, id: &ContainerId) -> Result<()> {
         let folder = SupervisorFolder::execs_of(&self.state_root, id);

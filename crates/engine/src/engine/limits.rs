@@ -25,6 +25,8 @@ pub struct Pruned {
     pub removed: Vec<ContainerId>,
     /// What could not be removed.
     pub failures: Vec<Error>,
+    /// Containers that cannot be read, which stay.
+    pub unreadable: Vec<Error>,
 }
 
 impl Engine {
@@ -88,7 +90,9 @@ impl Engine {
     /// not started stays: somebody is about to start it.
     pub fn prune(&self) -> Result<Pruned> {
         let mut pruned = Pruned::default();
-        for listed in self.list(true)? {
+        let listing = self.survey(true)?;
+        pruned.unreadable = listing.unreadable;
+        for listed in listing.containers {
             if listed.summary.state != State::Stopped || listed.restarting {
                 continue;
             }

@@ -152,12 +152,16 @@ impl SupervisorFolder {
         let path = self.folder.join(name);
         match fs::read(&path) {
             Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|error| {
+                let id = self.folder.file_name().unwrap_or_default().to_string_lossy();
                 Error::new(
-                    ErrorKind::System,
+                    ErrorKind::Damaged,
                     Phase::Operate,
                     format!("read {}", path.display()),
                 )
                 .because(error)
+                .remedy(format!(
+                    "the file is damaged or not Hoist's: look at it, or remove its container: hoist rm --force {id}"
+                ))
             }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(failed("read", &path, error)),
