@@ -48,7 +48,10 @@ pub trait ComputeService: Send + Sync {
     /// Ends and removes by force a container whose record is `Damaged`, with all that can still be found of it, and tells what that was, and
     /// what may be left. One that is gone is success.
     fn remove_damaged(&self, id: &ContainerId) -> Result<Vec<String>> {
-        Err(unsupported("remove the damaged record of", id))
+        match self.open(id) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+            _ => Err(unsupported("remove the damaged record of", id)),
+        }
     }
 
     /// The ids that begin so, in order. One that is being made or removed at this moment may be among them.
@@ -158,8 +161,8 @@ pub trait ComputeSystem: Send + Sync {
     fn resume(&self) -> Result<()>;
 
     /// Changes limits of the container while it runs; what `resources` does not name stays. A limit that the
-    /// kernel refuses is an error, and the limits are as before. A backend that writes specs down keeps them there for a later start;
-    /// whoever opens the container then sees them in [`ComputeSystem::spec`].
+    /// kernel refuses is an error, and the limits are as before. A backend that writes specs down keeps them there for a later start, and
+    /// takes them for a container that does not run, too; of any other that is `InvalidState`. Whoever opens the container then sees them in [`ComputeSystem::spec`].
     fn modify(&self, resources: &LinuxResources) -> Result<()>;
 
     /// Its state at this moment.
