@@ -422,8 +422,9 @@ fn ulimit(kind: PosixRlimitType) -> String {
 
 fn limits(config: &mut InspectHostConfig, resources: &LinuxResources) {
     if let Some(memory) = resources.memory() {
-        config.memory = memory.limit().unwrap_or(0);
-        config.memory_reservation = memory.reservation().unwrap_or(0);
+        // What was taken away is none, as where there never was one.
+        config.memory = memory.limit().unwrap_or(0).max(0);
+        config.memory_reservation = memory.reservation().unwrap_or(0).max(0);
         config.memory_swap = memory.swap().unwrap_or(0);
     }
     if let Some(cpu) = resources.cpu() {

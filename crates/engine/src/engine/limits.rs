@@ -40,7 +40,7 @@ impl Engine {
         self.service.open(id)?.resume()
     }
 
-    /// Changes limits of a container that runs: all of them, or after an error none.
+    /// Changes limits of a container: all of them, or after an error none. One that does not run has them when it is started.
     pub fn update(&self, id: &ContainerId, resources: &LinuxResources) -> Result<()> {
         self.service.open(id)?.modify(resources)
     }

@@ -198,12 +198,12 @@ impl Engine {
     }
 
     #[cfg(target_os = "linux")]
-    fn restarts(&self, id: &ContainerId) -> Result<bool> {
+    pub(super) fn restarts(&self, id: &ContainerId) -> Result<bool> {
         self.is_restarting(id)
     }
 
     #[cfg(not(target_os = "linux"))]
-    fn restarts(&self, _id: &ContainerId) -> Result<bool> {
+    pub(super) fn restarts(&self, _id: &ContainerId) -> Result<bool> {
         Ok(false)
     }
 }

@@ -28,6 +28,7 @@ use hoist_linux::root_facts::RootFacts;
 use hoist_spec::{Command, ContainerId, ContainerSpec, Faults};
 
 use self::supervised::Manner;
+pub(crate) use self::supervised::RestartChange;
 use crate::args::{PlatformAction, Supervised};
 use crate::commands::plan::Planned;
 use crate::failure::Failure;
