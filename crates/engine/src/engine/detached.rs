@@ -296,13 +296,15 @@ impl Engine {
     }
 
     /// Gives every entry of the container's log to `take`, and with `follow` those that come, until the container has ended for
-    /// good. An error of `take` ends it and is returned.
+    /// good. An error of `take` ends it and is returned. `gap` is called where entries were put away and removed faster than they
+    /// were taken, and some may be missing.
     pub fn logs(
         &self,
         id: &ContainerId,
         query: LogQuery,
         follow: bool,
         take: &mut dyn FnMut(Entry) -> io::Result<()>,
+        gap: &mut dyn FnMut(),
     ) -> Result<()> {
         let folder = self.supervisor_folder(id);
         if self.service.open(id)?.state()? == State::Stopped && !follow {
@@ -340,6 +342,9 @@ impl Engine {
             let more = reader
                 .read(take)
                 .map_err(|error| failed("read the log", error))?;
+            if reader.misses_some() {
+                gap();
+            }
             match &mut changes {
                 Some(changes) if more && lives => changes.wait()?,
                 _ => return Ok(()),
