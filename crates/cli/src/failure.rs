@@ -193,9 +193,15 @@ fn colours() -> bool {
 
 /// Tells a command line that could not be read; help and the version are among those.
 pub(crate) fn usage(error: &clap::Error, words: &[OsString]) -> ExitCode {
-    let _ = error.print();
+    let printed = error.print().and_then(|()| std::io::stdout().flush());
     if !error.use_stderr() {
-        return ExitCode::SUCCESS;
+        return match printed {
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                Failure::message(format!("write to standard output: {error}")).print(false);
+                ExitCode::from(1)
+            }
+            _ => ExitCode::SUCCESS,
+        };
     }
     match args::command_name(words).as_deref() {
         Some("run" | "exec") => ExitCode::from(HOIST_FAILED),
