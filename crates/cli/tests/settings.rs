@@ -360,6 +360,17 @@ mod linux {
         let words: Vec<&str> = found.split_whitespace().collect();
         assert_eq!(words, ["0", "100000", "65536", "0", "200000", "65536", "0"]);
         hoist.fails(125, &["run", "--rm", "--userns", "private", "true"]);
+        // A supervisor keeps what it makes to itself; the container's root is somebody else, and sees its cgroup.
+        let parent = format!("hoist-parent-{}", std::process::id());
+        let id = hoist.detached(
+            &[&options[..], &["--cgroup-parent", &parent]].concat(),
+            "sleep 1000",
+        );
+        hoist.ok(&["exec", &id, "ls", "/sys/fs/cgroup/memory"]);
+        hoist.ok(&["rm", "-f", &id]);
+        for entry in std::fs::read_dir("/sys/fs/cgroup").unwrap().flatten() {
+            let _ = std::fs::remove_dir(entry.path().join(&parent));
+        }
     }
 
     fn cgroup_parent() {

@@ -28,6 +28,8 @@ pub(crate) struct Directory {
     pub(crate) controllers: Vec<String>,
     pub(crate) path: PathBuf,
     pub(crate) identity: Identity,
+    /// Who may look into it, as that was when it was opened.
+    pub(crate) mode: Mode,
     /// There were cgroups below it when it was opened.
     pub(crate) has_children: bool,
 }
@@ -55,6 +57,7 @@ impl Directory {
             controllers: record.controllers.clone(),
             path: record.path.clone(),
             identity,
+            mode: Mode::from_raw_mode(stat.st_mode),
             has_children: stat.st_nlink > 2,
         }))
     }

@@ -301,7 +301,12 @@ fn make(
         Err(error) => return Err(failed(error)),
     }
     match Directory::open(record) {
-        Ok(Some(directory)) => Ok(directory),
+        Ok(Some(directory)) => {
+            if existing == Existing::Replaced && !directory.mode.contains(MODE) {
+                open_to_others(path)?;
+            }
+            Ok(directory)
+        }
         other => {
             let error = other
                 .err()
@@ -325,18 +330,25 @@ fn make_parents(record: &DirectoryRecord, mount_point: &Path) -> Result<(), Cgro
     let is_cpuset = record.version == Version::V1 && record.controllers.iter().any(is_cpuset_name);
     for path in missing {
         match mkdir(path, MODE) {
-            Ok(()) if is_cpuset => {
-                fill_cpuset(path, mount_point)?;
-                // Containers then have their CPUs and memory nodes at once, without four further calls each.
-                let file = path.join("cgroup.clone_children");
-                write_at(CWD, &file, "1")
-                    .map_err(|error| CgroupError::system("write", file, error))?;
-            }
-            Ok(()) | Err(Errno::EXIST) => {}
+            Ok(()) => open_to_others(path)?,
+            Err(Errno::EXIST) => continue,
             Err(error) => return Err(CgroupError::system("make cgroup", path, error)),
+        }
+        if is_cpuset {
+            fill_cpuset(path, mount_point)?;
+            // Containers then have their CPUs and memory nodes at once, without four further calls each.
+            let file = path.join("cgroup.clone_children");
+            write_at(CWD, &file, "1").map_err(|error| CgroupError::system("write", file, error))?;
         }
     }
     Ok(())
+}
+
+/// Lets everybody look into a directory that was just made, whatever the caller's umask: a container whose root is another user sees its own
+/// cgroup there, and whoever makes it may keep what it makes to itself.
+fn open_to_others(path: &Path) -> Result<(), CgroupError> {
+    rustix::fs::chmod(path, MODE)
+        .map_err(|error| CgroupError::system("set the mode of cgroup", path, error))
 }
 
 fn is_cpuset_name(name: &String) -> bool {
