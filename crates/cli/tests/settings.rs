@@ -303,6 +303,14 @@ mod linux {
         assert_eq!(found, "sleep 1000");
         // With the message queues and semaphores come the shared memory segments, as with docker.
         if Need::Root.missing().is_none() {
+            // One's own, with which nothing is shared.
+            let script = "readlink /proc/self/ns/ipc; test -e /dev/shm && echo there";
+            let host = std::fs::read_link("/proc/self/ns/ipc").unwrap();
+            for (mode, has_memory) in [("none", false), ("private", true), ("shareable", true)] {
+                let found = inside(&hoist, &["--ipc", mode], &format!("{script}; true"));
+                assert_eq!(found.ends_with("there"), has_memory, "{mode}: {found}");
+                assert!(!found.contains(host.to_str().unwrap()), "{mode}: {found}");
+            }
             hoist.ok(&["exec", "first", "sh", "-c", "echo seen > /dev/shm/there"]);
             let script = "cat /dev/shm/there; echo back > /dev/shm/here";
             let found = inside(&hoist, &["--ipc", "container:first"], script);

@@ -352,7 +352,15 @@ fn host_config(spec: &ContainerSpec, binds: &[InspectMount]) -> InspectHostConfi
             .collect(),
         network_mode: namespace(spec, LinuxNamespaceType::Network, "host", "none"),
         pid_mode: namespace(spec, LinuxNamespaceType::Pid, "host", ""),
-        ipc_mode: namespace(spec, LinuxNamespaceType::Ipc, "host", "private"),
+        ipc_mode: namespace(
+            spec,
+            LinuxNamespaceType::Ipc,
+            "host",
+            match has_shared_memory(oci) {
+                true => "private",
+                false => "none",
+            },
+        ),
         uts_mode: namespace(spec, LinuxNamespaceType::Uts, "host", ""),
         userns_mode: namespace(spec, LinuxNamespaceType::User, "", "private"),
         cgroupns_mode: namespace(spec, LinuxNamespaceType::Cgroup, "host", "private"),
@@ -413,6 +421,11 @@ fn host_config(spec: &ContainerSpec, binds: &[InspectMount]) -> InspectHostConfi
         limits(&mut config, resources);
     }
     config
+}
+
+fn has_shared_memory(oci: &Spec) -> bool {
+    let mut mounts = oci.mounts().iter().flatten();
+    mounts.any(|mount| mount.destination().as_os_str() == "/dev/shm")
 }
 
 fn ulimit(kind: PosixRlimitType) -> String {

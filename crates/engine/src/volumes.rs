@@ -278,6 +278,11 @@ impl Engine {
         Ok(())
     }
 
+    /// What is known of the containers that use a volume, running or not: their names, or else their ids.
+    pub fn users_of_volume(&self, name: &str) -> Result<Vec<String>> {
+        self.users_of(&self.volumes(), name)
+    }
+
     fn users_of(&self, volumes: &Volumes, name: &str) -> Result<Vec<String>> {
         let mut users = Vec::new();
         // A root may have been named by another path, with a symbolic link in it, when a container was made.

@@ -310,7 +310,7 @@ pub(crate) struct RareRunOptions {
     /// Process ids: private (default), host, or container:NAME
     #[arg(long, value_name = "MODE", help_heading = "Isolation")]
     pub pid: Option<String>,
-    /// Shared memory and message queues: private (default), host, or container:NAME
+    /// Shared memory and message queues: private or shareable (default), none (and no /dev/shm), host, or container:NAME
     #[arg(long, value_name = "MODE", help_heading = "Isolation")]
     pub ipc: Option<String>,
     /// Host name: private (default), host, or container:NAME

@@ -180,6 +180,23 @@ pub(super) fn templates(hoist: &Hoist) {
             "/probe\n"
         );
     }
+    let label = |format: &str| made(&["ps", "--format", format]);
+    assert_eq!(
+        label(r#"{{.Label "tier"}}|{{.Label "nosuch"}}|"#),
+        "front||\n"
+    );
+    assert_eq!(
+        label(r#"{{if .Label "tier"}}{{$.Label `b` | upper}}{{end}}"#),
+        "X Y\n"
+    );
+    assert_eq!(label(r#"{{".Label \"tier\""}}"#), ".Label \"tier\"\n");
+    assert_eq!(
+        label(r#"table {{.Names}}\t{{.Label "tier"}}"#),
+        "NAMES   tier\nweb     front\n"
+    );
+    let root = hoist.root().display().to_string();
+    assert_eq!(label("{{.Image}}{{.Ports}}"), format!("{root}\n"));
+
     let help = made(&["ps", "--help"]);
     for word in ["RunningFor", "truncate", "text/template"] {
         assert!(help.contains(word), "{word}: {help}");

@@ -109,7 +109,7 @@ pub struct RunOptions {
     pub gidmap: Vec<String>,
     /// `--pid host|ns:PATH|container:ID`
     pub pid: Option<String>,
-    /// `--ipc private|host|ns:PATH|container:ID`
+    /// `--ipc private|shareable|none|host|ns:PATH|container:ID`
     pub ipc: Option<String>,
     /// `--uts host|ns:PATH|container:ID`
     pub uts: Option<String>,

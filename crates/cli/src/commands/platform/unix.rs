@@ -13,6 +13,7 @@ mod start;
 mod supervised;
 mod supervisor;
 mod volume;
+mod volume_selection;
 
 use std::ffi::OsString;
 use std::fmt::Write;
