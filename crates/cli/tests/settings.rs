@@ -67,6 +67,11 @@ mod linux {
                 namespaces,
             )
             .test(
+                "an AppArmor profile is set or the start fails, and labels of SELinux are refused with what to do",
+                &[Need::Namespaces],
+                confining_labels,
+            )
+            .test(
                 "--uidmap and --gidmap make a user namespace with just these ids",
                 &[Need::Root],
                 user_namespace,
@@ -346,6 +351,34 @@ mod linux {
         for option in ["--pid", "--network"] {
             let errors = hoist.fails(125, &["run", "--rm", option, "container:first", "true"]);
             assert!(errors.contains("not running"), "{errors}");
+        }
+    }
+
+    fn confining_labels() {
+        let hoist = Hoist::new();
+        let profile = format!("hoist-nosuch-{}", std::process::id());
+        let option = format!("apparmor={profile}");
+        // Without AppArmor, and without the profile, nothing runs.
+        let errors = hoist.fails(125, &["run", "--rm", "--security-opt", &option, "true"]);
+        assert!(errors.contains(&profile), "{errors}");
+        assert!(errors.contains("AppArmor"), "{errors}");
+        hoist.ok(&[
+            "run",
+            "--rm",
+            "--security-opt",
+            "apparmor=unconfined",
+            "true",
+        ]);
+        hoist.ok(&["run", "--rm", "--security-opt", "label=disable", "true"]);
+        let id = hoist.ok(&["create", "--security-opt", &option, "true"]);
+        let told = hoist.ok(&["inspect", "-f", "{{.HostConfig.SecurityOpt}}", &id]);
+        assert_eq!(told, format!("[{option}]"));
+        for options in [
+            &["--security-opt", "label=type:x"][..],
+            &["-v", "/srv:/srv:z"],
+        ] {
+            let errors = hoist.fails(125, &[&["run", "--rm"], options, &["true"]].concat());
+            assert!(errors.contains("SELinux"), "{errors}");
         }
     }
 
