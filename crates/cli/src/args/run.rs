@@ -158,7 +158,7 @@ pub(crate) struct CommonRunOptions {
         help_heading = "Isolation"
     )]
     pub hostname: Option<String>,
-    /// no-new-privileges, seccomp=unconfined, seccomp=FILE
+    /// no-new-privileges, seccomp=unconfined, seccomp=FILE, apparmor=PROFILE, label=disable, systempaths=unconfined
     #[arg(long, value_name = "OPTION", help_heading = "Isolation")]
     pub security_opt: Vec<String>,
     /// Print help

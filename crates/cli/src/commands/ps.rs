@@ -33,6 +33,12 @@ pub(crate) fn run(ps: &Ps, engine: &Engine) -> Result<u8, Failure> {
         output::print(&ids)?;
         return Ok(0);
     }
+    let asks_for_labels = match &ps.list.format {
+        ListFormat::Template(template) | ListFormat::TableTemplate(template) => {
+            template.asks_for_labels()
+        }
+        ListFormat::Table | ListFormat::Json => false,
+    };
     let containers: Vec<Value> = listed
         .iter()
         .map(|container| {
@@ -42,9 +48,7 @@ pub(crate) fn run(ps: &Ps, engine: &Engine) -> Result<u8, Failure> {
                 _ => Known::of(engine, container)?,
             };
             let mut fields = fields(container, &known, ps);
-            if let (Some(fields), ListFormat::Template(_) | ListFormat::TableTemplate(_)) =
-                (fields.as_object_mut(), &ps.list.format)
-            {
+            if asks_for_labels && let Some(fields) = fields.as_object_mut() {
                 fields.insert(LABEL.to_owned(), serde_json::to_value(&known.labels)?);
             }
             Ok(fields)

@@ -24,6 +24,11 @@ impl Template {
         })
     }
 
+    /// Whether it has docker's `.Label "NAME"`, and needs the labels.
+    pub(crate) fn asks_for_labels(&self) -> bool {
+        with_escapes(&self.text).contains(LABEL_OF)
+    }
+
     /// What it makes of `data`. What it asks for and `data` has not is an error that names it, and what there is.
     pub(crate) fn fill(&self, data: &Json) -> Result<String, Failure> {
         self.fill_in(&self.parsed, data)

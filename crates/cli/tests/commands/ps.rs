@@ -119,10 +119,14 @@ pub(super) fn templates(hoist: &Hoist) {
     assert_eq!(table, format!("NAMES   CONTAINER ID\nweb     {short}\n"));
     let line: Value = serde_json::from_str(&made(&["ps", "--format", "{{json .}}"])).unwrap();
     assert_eq!(line["Labels"], "b=x y,tier=front");
+    assert!(line["Label"].is_null(), "{line}");
     assert!(line["RunningFor"].as_str().unwrap().ends_with(" ago"));
     hoist
-        .hoist(&["ps", "--format", "{{.Image}}"])
-        .failed_with(1, &["no field Image", "RunningFor, State, Status"]);
+        .hoist(&["ps", "--format", "{{.Networks}}"])
+        .failed_with(
+            1,
+            &["no field Networks", "Labels, Names, Ports, RunningFor"],
+        );
     hoist
         .hoist(&["ps", "--format", "yaml"])
         .failed_with(1, &["yaml", "template"]);
