@@ -141,6 +141,13 @@ impl Failure {
     }
 }
 
+/// Warns of what keeps a command from telling of everything, and not from telling of the rest.
+pub(crate) fn warn_of_all(errors: Vec<Error>) {
+    for error in errors {
+        Failure::from(error).warn();
+    }
+}
+
 /// Whether it is the program, or the directory it was to begin in, that makes the start impossible: docker tells both by
 /// the same exit codes.
 fn is_about_the_program(error: &Error) -> bool {
@@ -186,9 +193,15 @@ fn colours() -> bool {
 
 /// Tells a command line that could not be read; help and the version are among those.
 pub(crate) fn usage(error: &clap::Error, words: &[OsString]) -> ExitCode {
-    let _ = error.print();
+    let printed = error.print().and_then(|()| std::io::stdout().flush());
     if !error.use_stderr() {
-        return ExitCode::SUCCESS;
+        return match printed {
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                Failure::message(format!("write to standard output: {error}")).print(false);
+                ExitCode::from(1)
+            }
+            _ => ExitCode::SUCCESS,
+        };
     }
     match args::command_name(words).as_deref() {
         Some("run" | "exec") => ExitCode::from(HOIST_FAILED),

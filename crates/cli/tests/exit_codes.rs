@@ -53,6 +53,18 @@ mod linux {
             run: of_hoist,
         },
         Case {
+            name: "what cannot be written is a failure, the help included",
+            by: Anyone,
+            needs: &[],
+            run: not_written,
+        },
+        Case {
+            name: "a timeline of neither kind is refused before anything is made",
+            by: Anyone,
+            needs: &[],
+            run: unknown_timeline,
+        },
+        Case {
             name: "errors are JSON with --log-format json, and tell their kind",
             by: Anyone,
             needs: &[],
@@ -91,6 +103,35 @@ mod linux {
                 code,
             );
         }
+    }
+
+    fn not_written(hoist: &Hoist) {
+        for words in [
+            &["--help"][..],
+            &["run", "--help"],
+            &["--version"],
+            &["version"],
+        ] {
+            let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
+            let mut command = hoist.command(words);
+            let output = command.stdout(full.unwrap()).output().unwrap();
+            let errors = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(1), "{words:?}: {errors}");
+            assert!(
+                errors.contains("write to standard output"),
+                "{words:?}: {errors}"
+            );
+        }
+    }
+
+    fn unknown_timeline(hoist: &Hoist) {
+        let file = hoist.path("start.txt");
+        let ran = hoist.run(&["--name", "x", "--timeline", &file], &["exit", "0"]);
+        assert_eq!(ran.code, 125);
+        assert!(ran.stderr.contains("--timeline"), "{}", ran.stderr);
+        assert!(ran.stderr.contains(".svg"), "{}", ran.stderr);
+        assert!(!std::path::Path::new(&file).exists());
+        assert_eq!(hoist.hoist(&["ps", "-aq"]).succeeded(), "");
     }
 
     fn on_a_terminal(command: &mut std::process::Command, code: i32) {

@@ -60,6 +60,12 @@ mod linux {
             run: state_root,
         },
         Case {
+            name: "exec --with-root is refused with what to do instead",
+            by: User,
+            needs: &[],
+            run: no_root_of_this_machine,
+        },
+        Case {
             name: "a state root of somebody else is refused by name",
             by: User,
             needs: &[],
@@ -98,6 +104,12 @@ mod linux {
             run: info_without_namespaces,
         },
     ];
+
+    fn no_root_of_this_machine(hoist: &Hoist) {
+        let _running = hoist.background("web", &[], &["idle"]);
+        let ran = hoist.hoist(&["exec", "--with-root", "/", "web", "ls"]);
+        ran.failed_with(125, &["Operation not permitted", "ask as root", "--volume"]);
+    }
 
     fn one_id(hoist: &Hoist) {
         let user = hoist

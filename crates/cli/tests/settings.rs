@@ -67,6 +67,11 @@ mod linux {
                 namespaces,
             )
             .test(
+                "an AppArmor profile is set or the start fails, and labels of SELinux are refused with what to do",
+                &[Need::Namespaces],
+                confining_labels,
+            )
+            .test(
                 "--uidmap and --gidmap make a user namespace with just these ids",
                 &[Need::Root],
                 user_namespace,
@@ -302,6 +307,14 @@ mod linux {
         });
         // With the message queues and semaphores come the shared memory segments, as with docker.
         if Need::Root.missing().is_none() {
+            // One's own, with which nothing is shared.
+            let script = "readlink /proc/self/ns/ipc; test -e /dev/shm && echo there";
+            let host = std::fs::read_link("/proc/self/ns/ipc").unwrap();
+            for (mode, has_memory) in [("none", false), ("private", true), ("shareable", true)] {
+                let found = inside(&hoist, &["--ipc", mode], &format!("{script}; true"));
+                assert_eq!(found.ends_with("there"), has_memory, "{mode}: {found}");
+                assert!(!found.contains(host.to_str().unwrap()), "{mode}: {found}");
+            }
             hoist.ok(&["exec", "first", "sh", "-c", "echo seen > /dev/shm/there"]);
             let script = "cat /dev/shm/there; echo back > /dev/shm/here";
             let found = inside(&hoist, &["--ipc", "container:first"], script);
@@ -340,6 +353,34 @@ mod linux {
         }
     }
 
+    fn confining_labels() {
+        let hoist = Hoist::new();
+        let profile = format!("hoist-nosuch-{}", std::process::id());
+        let option = format!("apparmor={profile}");
+        // Without AppArmor, and without the profile, nothing runs.
+        let errors = hoist.fails(125, &["run", "--rm", "--security-opt", &option, "true"]);
+        assert!(errors.contains(&profile), "{errors}");
+        assert!(errors.contains("AppArmor"), "{errors}");
+        hoist.ok(&[
+            "run",
+            "--rm",
+            "--security-opt",
+            "apparmor=unconfined",
+            "true",
+        ]);
+        hoist.ok(&["run", "--rm", "--security-opt", "label=disable", "true"]);
+        let id = hoist.ok(&["create", "--security-opt", &option, "true"]);
+        let told = hoist.ok(&["inspect", "-f", "{{.HostConfig.SecurityOpt}}", &id]);
+        assert_eq!(told, format!("[{option}]"));
+        for options in [
+            &["--security-opt", "label=type:x"][..],
+            &["-v", "/srv:/srv:z"],
+        ] {
+            let errors = hoist.fails(125, &[&["run", "--rm"], options, &["true"]].concat());
+            assert!(errors.contains("SELinux"), "{errors}");
+        }
+    }
+
     fn user_namespace() {
         let hoist = Hoist::new();
         let root = tempfile::tempdir().unwrap();
@@ -359,6 +400,17 @@ mod linux {
         let words: Vec<&str> = found.split_whitespace().collect();
         assert_eq!(words, ["0", "100000", "65536", "0", "200000", "65536", "0"]);
         hoist.fails(125, &["run", "--rm", "--userns", "private", "true"]);
+        // A supervisor keeps what it makes to itself; the container's root is somebody else, and sees its cgroup.
+        let parent = format!("hoist-parent-{}", std::process::id());
+        let id = hoist.detached(
+            &[&options[..], &["--cgroup-parent", &parent]].concat(),
+            "sleep 1000",
+        );
+        hoist.ok(&["exec", &id, "ls", "/sys/fs/cgroup/memory"]);
+        hoist.ok(&["rm", "-f", &id]);
+        for entry in std::fs::read_dir("/sys/fs/cgroup").unwrap().flatten() {
+            let _ = std::fs::remove_dir(entry.path().join(&parent));
+        }
     }
 
     fn cgroup_parent() {

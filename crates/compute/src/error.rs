@@ -28,6 +28,8 @@ pub enum ErrorKind {
     Timeout,
     /// Processes wait inside the kernel, where nothing can end them until that does; they are named.
     Unkillable,
+    /// What is written down of it cannot be read: a file is cut short, or not what it should be; it is named.
+    Damaged,
     /// A system call failed.
     System,
 }

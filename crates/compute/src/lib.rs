@@ -28,7 +28,7 @@ pub use properties::{
     BlockIoStatistics, CpuStatistics, MemoryStatistics, NetworkStatistics, ProcessEntry,
     Properties, Query, Statistics, Summary,
 };
-pub use service::{ComputeService, ComputeSystem, Exec, Process, Readiness};
+pub use service::{ComputeService, ComputeSystem, Exec, Process, Readiness, Survey};
 pub use status::{ExitStatus, OomKill, State, Timestamp};
 pub use stdio::{Stdio, Stream, StreamTransport, Streams};
 pub use timeline::{Bar, Timeline};

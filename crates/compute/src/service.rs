@@ -33,8 +33,26 @@ pub trait ComputeService: Send + Sync {
     /// Opens a container that this or another process has made. One that does not exist is `NotFound`.
     fn open(&self, id: &ContainerId) -> Result<Box<dyn ComputeSystem>>;
 
-    /// Lists the containers, each with the state the kernel tells at this moment.
+    /// Lists the containers, each with the state the kernel tells at this moment. One that cannot be read is an error: where the others
+    /// are wanted, [`ComputeService::survey`] has them.
     fn enumerate(&self) -> Result<Vec<Summary>>;
+
+    /// As [`ComputeService::enumerate`], of all that can be read, with the reason for each that cannot.
+    fn survey(&self) -> Result<Survey> {
+        Ok(Survey {
+            summaries: self.enumerate()?,
+            unreadable: Vec::new(),
+        })
+    }
+
+    /// Ends and removes by force a container whose record is `Damaged`, with all that can still be found of it, and tells what that was, and
+    /// what may be left. One that is gone is success.
+    fn remove_damaged(&self, id: &ContainerId) -> Result<Vec<String>> {
+        match self.open(id) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+            _ => Err(unsupported("remove the damaged record of", id)),
+        }
+    }
 
     /// The ids that begin so, in order. One that is being made or removed at this moment may be among them.
     fn ids(&self, beginning: &str) -> Result<Vec<ContainerId>> {
@@ -48,6 +66,35 @@ pub trait ComputeService: Send + Sync {
 
     /// Says what this host can do, and why not what it cannot. Changes nothing.
     fn features(&self) -> Features;
+}
+
+/// What there is, as far as it can be read.
+#[derive(Debug, Default)]
+pub struct Survey {
+    /// The containers, the oldest first.
+    pub summaries: Vec<Summary>,
+    /// Why the others could not be read. The subject of each error is the container's id.
+    pub unreadable: Vec<Error>,
+}
+
+impl Survey {
+    /// Notes what a look at a container has told; one that is gone is nothing.
+    pub fn note(&mut self, id: &ContainerId, looked: Result<Summary>) {
+        match looked {
+            Ok(summary) => self.summaries.push(summary),
+            // Being made or removed at this moment.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => self.unreadable.push(error.about(id.as_str())),
+        }
+    }
+
+    /// All of them, or the first error.
+    pub fn whole(self) -> Result<Vec<Summary>> {
+        match self.unreadable.into_iter().next() {
+            Some(error) => Err(error),
+            None => Ok(self.summaries),
+        }
+    }
 }
 
 /// One container.
@@ -114,8 +161,8 @@ pub trait ComputeSystem: Send + Sync {
     fn resume(&self) -> Result<()>;
 
     /// Changes limits of the container while it runs; what `resources` does not name stays. A limit that the
-    /// kernel refuses is an error, and the limits are as before. A backend that writes specs down keeps them there for a later start;
-    /// whoever opens the container then sees them in [`ComputeSystem::spec`].
+    /// kernel refuses is an error, and the limits are as before. A backend that writes specs down keeps them there for a later start, and
+    /// takes them for a container that does not run, too; of any other that is `InvalidState`. Whoever opens the container then sees them in [`ComputeSystem::spec`].
     fn modify(&self, resources: &LinuxResources) -> Result<()>;
 
     /// Its state at this moment.

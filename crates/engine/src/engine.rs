@@ -31,7 +31,7 @@ mod tests;
 pub use detached::LaunchOptions;
 pub use execs::{ExecRef, ListedExec};
 pub use limits::{Pruned, Usage};
-pub use query::Listed;
+pub use query::{Listed, Listing};
 pub use stop::{Ended, StopOutcome, StopRequest, TERMINATE_LIMIT};
 
 /// How an [`Engine`] is opened.
@@ -377,7 +377,9 @@ impl Engine {
         hooks: &mut Hooks<'_>,
     ) -> Result<Box<dyn Process>> {
         let system = self.service.open(id)?;
-        let process = system.create_process(process, stdio)?;
+        let process = system
+            .create_process(process, stdio)
+            .map_err(|error| self.unless_restarting(id, error))?;
         if hooks.start.is_none() {
             return Ok(process);
         }
@@ -411,6 +413,21 @@ impl Engine {
         self.service
             .open(id)?
             .create_confined_process(process, confinement, stdio)
+            .map_err(|error| self.unless_restarting(id, error))
+    }
+
+    /// The error of a process that cannot be started in a container: where that is between two runs, that it is.
+    pub(crate) fn unless_restarting(&self, id: &ContainerId, error: Error) -> Error {
+        if error.kind() != ErrorKind::InvalidState || !self.restarts(id).unwrap_or(false) {
+            return error;
+        }
+        Error::new(
+            ErrorKind::InvalidState,
+            Phase::Operate,
+            format!("start a process in container {id}: it is restarting"),
+        )
+        .about(id.as_str())
+        .remedy("wait until it is running: hoist ps tells")
     }
 
     fn oom_notice(&self, container: &Container) -> OomNotice {

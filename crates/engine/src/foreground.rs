@@ -56,7 +56,7 @@ pub enum ForegroundIo<'a> {
 ///
 /// No byte is lost: what the process wrote before its end is passed on however slowly it is taken, and what
 /// cannot be taken is not read. Where nobody reads the output any more, the console is hung up, as when a terminal
-/// is closed. Signals that could not be passed on stand in `failures`. The terminal is as before when the call returns.
+/// is closed, and a process that has not ended ten seconds later is ended by force. Signals that could not be passed on stand in `failures`. The terminal is as before when the call returns.
 pub fn attach(
     process: &dyn Process,
     io: ForegroundIo<'_>,

@@ -352,7 +352,15 @@ fn host_config(spec: &ContainerSpec, binds: &[InspectMount]) -> InspectHostConfi
             .collect(),
         network_mode: namespace(spec, LinuxNamespaceType::Network, "host", "none"),
         pid_mode: namespace(spec, LinuxNamespaceType::Pid, "host", ""),
-        ipc_mode: namespace(spec, LinuxNamespaceType::Ipc, "host", "private"),
+        ipc_mode: namespace(
+            spec,
+            LinuxNamespaceType::Ipc,
+            "host",
+            match has_shared_memory(oci) {
+                true => "private",
+                false => "none",
+            },
+        ),
         uts_mode: namespace(spec, LinuxNamespaceType::Uts, "host", ""),
         userns_mode: namespace(spec, LinuxNamespaceType::User, "", "private"),
         cgroupns_mode: namespace(spec, LinuxNamespaceType::Cgroup, "host", "private"),
@@ -415,6 +423,11 @@ fn host_config(spec: &ContainerSpec, binds: &[InspectMount]) -> InspectHostConfi
     config
 }
 
+fn has_shared_memory(oci: &Spec) -> bool {
+    let mut mounts = oci.mounts().iter().flatten();
+    mounts.any(|mount| mount.destination().as_os_str() == "/dev/shm")
+}
+
 fn ulimit(kind: PosixRlimitType) -> String {
     let name = kind.to_string().to_lowercase();
     name.strip_prefix("rlimit_").unwrap_or(&name).to_owned()
@@ -422,8 +435,9 @@ fn ulimit(kind: PosixRlimitType) -> String {
 
 fn limits(config: &mut InspectHostConfig, resources: &LinuxResources) {
     if let Some(memory) = resources.memory() {
-        config.memory = memory.limit().unwrap_or(0);
-        config.memory_reservation = memory.reservation().unwrap_or(0);
+        // What was taken away is none, as where there never was one.
+        config.memory = memory.limit().unwrap_or(0).max(0);
+        config.memory_reservation = memory.reservation().unwrap_or(0).max(0);
         config.memory_swap = memory.swap().unwrap_or(0);
     }
     if let Some(cpu) = resources.cpu() {

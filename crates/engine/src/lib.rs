@@ -105,8 +105,8 @@ mod fake;
 #[cfg(target_os = "linux")]
 pub use engine::LaunchOptions;
 pub use engine::{
-    Container, Ended, Engine, EngineOptions, ExecRef, Listed, ListedExec, Pruned, RunRequest,
-    StopOutcome, StopRequest, TERMINATE_LIMIT, Usage, random_id,
+    Container, Ended, Engine, EngineOptions, ExecRef, Listed, ListedExec, Listing, Pruned,
+    RunRequest, StopOutcome, StopRequest, TERMINATE_LIMIT, Usage, random_id,
 };
 pub use hooks::{BoxError, Hook, HookContext, Hooks, StartHook};
 pub use inspect::{

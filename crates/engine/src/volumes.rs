@@ -278,11 +278,22 @@ impl Engine {
         Ok(())
     }
 
+    /// What is known of the containers that use a volume, running or not: their names, or else their ids.
+    pub fn users_of_volume(&self, name: &str) -> Result<Vec<String>> {
+        self.users_of(&self.volumes(), name)
+    }
+
     fn users_of(&self, volumes: &Volumes, name: &str) -> Result<Vec<String>> {
         let mut users = Vec::new();
         // A root may have been named by another path, with a symbolic link in it, when a container was made.
         let real = fs::canonicalize(volumes.folder.join(name).join(DATA)).ok();
-        for listed in self.list(true)? {
+        let listing = self.survey(true)?;
+        // What cannot be read may use it.
+        users.extend(listing.unreadable.iter().map(|error| {
+            let id = error.subject().unwrap_or_default();
+            format!("perhaps {id}, whose record cannot be read")
+        }));
+        for listed in listing.containers {
             let id = listed.summary.id;
             let container = match self.container(&id) {
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,

@@ -136,8 +136,17 @@ fn open_tree_of(path: &str, recursive: bool) -> Result<OwnedFd> {
     use rustix::mount::{OpenTreeFlags, open_tree};
     let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     flags.set(OpenTreeFlags::AT_RECURSIVE, recursive);
-    open_tree(rustix::fs::CWD, path, flags)
-        .map_err(|errno| crate::service::system(format!("bind {path}"), errno.into()))
+    open_tree(rustix::fs::CWD, path, flags).map_err(|errno| {
+        let error = crate::service::system(format!("bind {path}"), errno.into());
+        match errno {
+            rustix::io::Errno::PERM => error
+                .because("an ordinary user may not lend a directory of this machine to a container that runs")
+                .remedy(format!(
+                    "ask as root, or give the container the directory when it is started: --volume {path}:{path}:ro"
+                )),
+            _ => error,
+        }
+    })
 }
 
 fn copy(descriptor: Option<&OwnedFd>) -> Result<OwnedFd> {

@@ -61,6 +61,7 @@ mod record;
 #[cfg(target_os = "linux")]
 mod recorder;
 #[cfg(target_os = "linux")]
+mod remains;
 mod removal;
 #[cfg(target_os = "linux")]
 pub mod root;

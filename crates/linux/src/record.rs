@@ -11,6 +11,7 @@ use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use hoist_compute::{Error, ErrorKind, ExecSpec, ExitStatus, OsCode, Phase, Result, Timestamp};
 pub(crate) use hoist_init::owner::proc_pid::ProcessIdentity;
@@ -128,6 +129,18 @@ impl Record {
     pub(crate) fn process(&self) -> Option<ProcessIdentity> {
         self.released.as_ref().map(|released| released.process)
     }
+}
+
+/// What is left of a record that is damaged.
+#[derive(Debug)]
+pub(crate) struct Remains {
+    pub(crate) spec: Option<ContainerSpec>,
+    pub(crate) created: Option<Created>,
+    pub(crate) released: Option<Released>,
+    /// When it was written down that the process is let go, readable or not.
+    pub(crate) let_go_at: Option<SystemTime>,
+    /// It was written down that the process has ended, readable or not.
+    pub(crate) has_ended: bool,
 }
 
 /// A file with a spec, which is written once: another one, by whatever name, is another version.
@@ -299,8 +312,22 @@ impl Folder {
         use std::os::unix::fs::MetadataExt;
         self.expect_finished()?;
         let path = self.0.join(CONFIG);
-        let found =
-            fs::metadata(&path).map_err(|error| failed(Phase::Operate, "read", &path, error))?;
+        let look = || fs::metadata(&path);
+        let found = match look() {
+            // It is written first and removed with its folder alone; another one may have come to be in between.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.is_finished() => {
+                look().map_err(|error| match error.kind() {
+                    io::ErrorKind::NotFound if self.is_finished() => {
+                        let operation = format!("read {}", path.display());
+                        Error::new(ErrorKind::Damaged, Phase::Operate, operation)
+                            .because("it is missing")
+                            .remedy(self.what_to_do_when_damaged())
+                    }
+                    _ => failed(Phase::Operate, "read", &path, error),
+                })?
+            }
+            found => found.map_err(|error| failed(Phase::Operate, "read", &path, error))?,
+        };
         Ok(SpecVersion {
             file: (found.dev(), found.ino()),
             changed: (found.ctime(), found.ctime_nsec()),
@@ -380,13 +407,48 @@ impl Folder {
         parse: impl FnOnce(&str) -> serde_json::Result<T>,
     ) -> Result<T> {
         let path = self.0.join(name);
-        let text = whole_file::read_text(&path)
-            .map_err(|error| failed(Phase::Operate, "read", &path, error))?;
-        parse(&text).map_err(|error| {
-            Error::new(ErrorKind::System, Phase::Operate, format!("read {}", path.display()))
-                .because(error)
-                .remedy("the file is damaged or not Hoist's: look at it, and remove its folder when it is of no use")
-        })
+        let damaged = || {
+            Error::new(
+                ErrorKind::Damaged,
+                Phase::Operate,
+                format!("read {}", path.display()),
+            )
+            .remedy(self.what_to_do_when_damaged())
+        };
+        let text = match whole_file::read_text(&path) {
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                return Err(damaged().because("it is no text"));
+            }
+            Err(error) if error.kind() == io::ErrorKind::IsADirectory => {
+                return Err(damaged().because("it is a directory"));
+            }
+            text => text.map_err(|error| failed(Phase::Operate, "read", &path, error))?,
+        };
+        parse(&text).map_err(|error| damaged().because(error))
+    }
+
+    fn what_to_do_when_damaged(&self) -> String {
+        let parent = self.0.parent().filter(|parent| parent.ends_with(EXECS));
+        let container = parent.and_then(Path::parent).unwrap_or(&self.0);
+        let id = container.file_name().unwrap_or_default().to_string_lossy();
+        format!(
+            "the file is damaged or not Hoist's: look at it, or remove what is left of its container: hoist rm --force {id}"
+        )
+    }
+
+    /// What can still be read of a record that is damaged.
+    pub(crate) fn read_remains(&self) -> Remains {
+        let is_there = |name: &str| self.0.join(name).exists();
+        let created = self.read(STATE).ok();
+        Remains {
+            spec: self.read_spec().ok(),
+            created: created.filter(|created: &Created| created.version == VERSION),
+            released: self.read(PROCESS).ok(),
+            let_go_at: fs::metadata(self.0.join(PROCESS))
+                .and_then(|found| found.modified())
+                .ok(),
+            has_ended: is_there(EXIT),
+        }
     }
 
     /// Keeps other processes from starting or removing the container at the same time, while the result lives. None where

@@ -409,12 +409,14 @@ impl RuntimeContainer {
         self.0.resume()
     }
 
-    /// As [`ComputeSystem::modify`].
+    /// As [`ComputeSystem::modify`], of one that has a process.
     ///
     /// # Errors
     ///
-    /// A limit that cannot be had: all are as before then.
+    /// `InvalidState` where it has none; a limit that cannot be had: all are as before then.
     pub fn update(&self, resources: &LinuxResources) -> Result<()> {
+        self.0
+            .with_process(&[State::Running, State::Paused], "update")?;
         self.0.modify(resources)
     }
 

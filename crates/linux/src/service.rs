@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use hoist_compute::{
     ComputeService, ComputeSystem, Error, ErrorKind, Features, OsCode, Phase, Result, Summary,
-    Timeline,
+    Survey, Timeline,
 };
 use hoist_spec::{ContainerId, ContainerSpec, ExecId};
 
@@ -20,7 +20,7 @@ use crate::process::OwnedProcess;
 use crate::record::{Created, Folder, SpecVersion, remove_graves};
 use crate::root_facts::RootFacts;
 use crate::system::LinuxSystem;
-use crate::{intel_rdt, proc_pid};
+use crate::{intel_rdt, proc_pid, remains};
 
 /// The containers of this machine that are recorded below one directory.
 #[derive(Clone)]
@@ -214,27 +214,30 @@ impl ComputeService for LinuxService {
     }
 
     fn enumerate(&self) -> Result<Vec<Summary>> {
+        self.survey()?.whole()
+    }
+
+    fn survey(&self) -> Result<Survey> {
         let containers = &self.0.containers;
         let read = |error| system(format!("list {}", containers.display()), error);
         remove_graves(containers).map_err(read)?;
-        let mut summaries = Vec::new();
+        let mut survey = Survey::default();
         for entry in fs::read_dir(containers).map_err(read)? {
             let name = entry.map_err(read)?.file_name();
             let Some(Ok(id)) = name.to_str().map(str::parse::<ContainerId>) else {
                 continue;
             };
-            let summary = self
+            let looked = self
                 .open(&id)
                 .and_then(|system| system.properties(Default::default()));
-            match summary {
-                Ok(properties) => summaries.push(properties.summary),
-                // Being made or removed at this moment.
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
+            survey.note(&id, looked.map(|properties| properties.summary));
         }
-        summaries.sort_by_key(|summary| summary.created_at);
-        Ok(summaries)
+        survey.summaries.sort_by_key(|summary| summary.created_at);
+        Ok(survey)
+    }
+
+    fn remove_damaged(&self, id: &ContainerId) -> Result<Vec<String>> {
+        remains::remove(&self.0, id)
     }
 
     fn ids(&self, beginning: &str) -> Result<Vec<ContainerId>> {

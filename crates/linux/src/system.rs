@@ -13,7 +13,8 @@ use hoist_compute::{
 use hoist_spec::oci::{LinuxResources, Mount};
 use hoist_spec::{ContainerId, ContainerSpec, ExecId, ProcessSpec, Signal};
 
-use crate::cgroup::Cgroup;
+use crate::cgroup::limits::refuse_device_rules;
+use crate::cgroup::{Cgroup, DeviceControl, plan_limits};
 use crate::descriptors::RuntimeDescriptors;
 use crate::exec::{self, LinuxExec};
 use crate::plan::{PID_NAMESPACE, Plan, RuntimeOptions};
@@ -163,6 +164,18 @@ impl LinuxSystem {
         }
     }
 
+    /// Whether a start with these limits could have them.
+    fn check_limits(&self, spec: &ContainerSpec, changed: &LinuxResources) -> Result<()> {
+        let refused = |error| operate(crate::cgroup::CgroupError::from(error));
+        refuse_device_rules(changed).map_err(refused)?;
+        let resources = spec.oci.linux().as_ref();
+        let resources = resources.and_then(|linux| linux.resources().clone());
+        let own = self.shared.features()?.own_cgroups();
+        plan_limits(&resources.unwrap_or_default(), own, DeviceControl::Leave)
+            .map(drop)
+            .map_err(refused)
+    }
+
     /// The error of `what` for a container that has no cgroup.
     pub(crate) fn no_cgroup(&self, what: &str) -> impl FnOnce() -> Error {
         let operation = format!("{what} container {}", self.id);
@@ -265,14 +278,27 @@ impl ComputeSystem for LinuxSystem {
     }
 
     fn modify(&self, resources: &LinuxResources) -> Result<()> {
-        let (record, cgroup) = self.with_process(&[State::Running, State::Paused], "update")?;
-        let cgroup = cgroup.ok_or_else(self.no_cgroup("update"))?;
         // Whoever starts it once more, or looks at its spec, finds them.
         let _lock = self.lock()?;
-        let spec = self.folder.read_spec()?.with_resources(resources);
-        let spec = self
-            .folder
-            .draft_spec(spec.and_then(|spec| spec.to_json()))?;
+        let (record, state, cgroup) = self.look()?;
+        let changed = || {
+            self.folder
+                .read_spec()?
+                .with_resources(resources)
+                .map_err(unwritable)
+        };
+        if !has_process(&record, state) {
+            let changed = changed()?;
+            self.check_limits(&changed, resources)?;
+            // It was made with others.
+            self.planned
+                .lock()
+                .unwrap_or_else(|poisoned| poisoned.into_inner())
+                .take();
+            return self.folder.draft_spec(changed.to_json())?.publish();
+        }
+        let cgroup = cgroup.ok_or_else(self.no_cgroup("update"))?;
+        let spec = self.folder.draft_spec(changed()?.to_json())?;
         let written = cgroup.modify(resources).map_err(operate)?;
         spec.publish()?;
         match &record.created.unit {
@@ -457,6 +483,15 @@ impl ComputeSystem for LinuxSystem {
             .remove(&self.id);
         Ok(())
     }
+}
+
+fn unwritable(error: serde_json::Error) -> Error {
+    Error::new(
+        ErrorKind::InvalidSpec,
+        Phase::Operate,
+        "change the limits of the spec",
+    )
+    .because(error)
 }
 
 /// Whether the first process of a container in this state lives.

@@ -16,10 +16,17 @@ impl ContainerSpec {
     pub fn with_resources(mut self, changed: &LinuxResources) -> serde_json::Result<Self> {
         let linux = self.oci.linux_mut().get_or_insert_with(Linux::default);
         let own = linux.resources().clone().unwrap_or_default();
+        let is_lifted = changed.memory().is_some_and(|memory| {
+            memory.limit().is_some_and(|limit| limit < 0) && memory.swap().is_none()
+        });
         let mut all = serde_json::to_value(&own)?;
         merge(&mut all, serde_json::to_value(changed)?);
         let mut all: LinuxResources = serde_json::from_value(all)?;
         all.set_devices(own.devices().clone());
+        if is_lifted && let Some(memory) = all.memory_mut() {
+            // The limit of both together is nothing without that of memory.
+            memory.set_swap(Some(-1));
+        }
         linux.set_resources(Some(all));
         Ok(self)
     }
@@ -75,6 +82,10 @@ mod tests {
         let all = serde_json::to_value(&changed.oci).unwrap()["linux"]["resources"].take();
         assert_eq!(all["memory"]["limit"], 5);
         assert_eq!(all["cpu"]["shares"], 7);
+        let lifted = change(changed.clone(), json!({"memory": {"limit": -1}}));
+        let lifted = serde_json::to_value(&lifted.oci).unwrap();
+        let memory = &lifted["linux"]["resources"]["memory"];
+        assert_eq!(memory, &json!({"limit": -1, "swap": -1}));
         let rates = json!([rate(0, 1), rate(1, 3)]);
         assert_eq!(all["blockIO"]["throttleReadBpsDevice"], rates);
         let devices = |spec: &ContainerSpec| {

@@ -210,16 +210,16 @@ pub(crate) struct Stats {
 /// `hoist update`.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Update {
-    /// Limit of memory (bytes, or with b, k, m, g)
+    /// Limit of memory (bytes, or with b, k, m, g); 0 or -1: none
     #[arg(short, long, value_name = "BYTES", allow_hyphen_values = true)]
     pub memory: Option<String>,
-    /// Memory that the container keeps when the machine runs short
+    /// Memory that the container keeps when the machine runs short; 0 or -1: none
     #[arg(long, value_name = "BYTES", allow_hyphen_values = true)]
     pub memory_reservation: Option<String>,
     /// Limit of memory and swap together; -1: none
     #[arg(long, value_name = "BYTES", allow_hyphen_values = true)]
     pub memory_swap: Option<String>,
-    /// Limit of processor time, in processors (1.5)
+    /// Limit of processor time, in processors (1.5); 0 or -1: none
     #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
     pub cpus: Option<String>,
     /// Weight of processor time against other containers (1024 is the usual one)
@@ -231,12 +231,15 @@ pub(crate) struct Update {
     /// Memory nodes it may use (0,1)
     #[arg(long, value_name = "LIST")]
     pub cpuset_mems: Option<String>,
-    /// Limit of processes and threads; -1: none
+    /// Limit of processes and threads; 0 or -1: none
     #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
     pub pids_limit: Option<String>,
     /// Weight of block I/O: 10 to 1000
     #[arg(long, value_name = "WEIGHT", allow_hyphen_values = true)]
     pub blkio_weight: Option<String>,
+    /// When it is started once more: no, on-failure[:NUMBER], always, unless-stopped
+    #[arg(long, value_name = "POLICY")]
+    pub restart: Option<String>,
     /// Containers to change
     #[arg(value_name = "CONTAINER", required = true)]
     pub containers: Vec<String>,

@@ -195,7 +195,7 @@ const COMMANDS: &[Definition] = &[
     ),
     (
         "update",
-        "Change limits of containers that run",
+        "Change limits and restart policies of containers",
         arguments::<Update>,
     ),
     (

@@ -109,6 +109,9 @@ pub(crate) struct VolumeRm {
 /// `hoist volume ls`.
 #[derive(Args, Debug)]
 pub(crate) struct VolumeLs {
+    /// Show those only of which this holds: name=TEXT, label=KEY[=VALUE], driver=local, dangling=true|false (used by no container)
+    #[arg(short, long, value_name = "KEY=VALUE")]
+    pub filter: Vec<String>,
     /// Show names alone
     #[arg(short, long)]
     pub quiet: bool,

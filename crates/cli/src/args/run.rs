@@ -158,7 +158,7 @@ pub(crate) struct CommonRunOptions {
         help_heading = "Isolation"
     )]
     pub hostname: Option<String>,
-    /// no-new-privileges, seccomp=unconfined, seccomp=FILE
+    /// no-new-privileges, seccomp=unconfined, seccomp=FILE, apparmor=PROFILE, label=disable, systempaths=unconfined
     #[arg(long, value_name = "OPTION", help_heading = "Isolation")]
     pub security_opt: Vec<String>,
     /// Print help
@@ -310,7 +310,7 @@ pub(crate) struct RareRunOptions {
     /// Process ids: private (default), host, or container:NAME
     #[arg(long, value_name = "MODE", help_heading = "Isolation")]
     pub pid: Option<String>,
-    /// Shared memory and message queues: private (default), host, or container:NAME
+    /// Shared memory and message queues: private or shareable (default), none (and no /dev/shm), host, or container:NAME
     #[arg(long, value_name = "MODE", help_heading = "Isolation")]
     pub ipc: Option<String>,
     /// Host name: private (default), host, or container:NAME

@@ -1,9 +1,10 @@
 //! `hoist pause`, `hoist unpause`, `hoist update` and `hoist rename`.
 
 use hoist::Engine;
-use hoist_spec::ContainerId;
 use hoist_spec::options::UpdateOptions;
+use hoist_spec::{ContainerId, Faults};
 
+use super::platform;
 use crate::args::{Rename, Update};
 use crate::failure::Failure;
 
@@ -28,7 +29,7 @@ pub(crate) fn update(
     update: &Update,
 ) -> Result<impl Fn(&Engine, &ContainerId, &str) -> Result<String, Failure>, Failure> {
     let given = update.clone();
-    let resources = UpdateOptions {
+    let limits = UpdateOptions {
         memory: given.memory,
         memory_reservation: given.memory_reservation,
         memory_swap: given.memory_swap,
@@ -38,10 +39,27 @@ pub(crate) fn update(
         cpuset_mems: given.cpuset_mems,
         pids_limit: given.pids_limit,
         blkio_weight: given.blkio_weight,
-    }
-    .into_resources()?;
+    };
+    let mut faults = Faults::default();
+    let policy = match &given.restart {
+        Some(text) => platform::RestartChange::read(text).map_err(|fault| faults.push(fault)),
+        None => Err(()),
+    };
+    let resources = match given.restart.is_some() && limits == UpdateOptions::default() {
+        true => None,
+        false => limits
+            .into_changes()
+            .map_err(|found| faults.extend(found))
+            .ok(),
+    };
+    let (policy, resources) = faults.into_result((policy.ok(), resources))?;
     Ok(move |engine: &Engine, id: &ContainerId, reference: &str| {
-        engine.update(id, &resources)?;
+        if let Some(resources) = &resources {
+            engine.update(id, resources)?;
+        }
+        if let Some(policy) = &policy {
+            policy.apply(engine, id)?;
+        }
         Ok(reference.to_owned())
     })
 }

@@ -1,5 +1,6 @@
 //! One file per command.
 
+mod completions;
 mod exec;
 mod facts;
 mod info;
@@ -27,7 +28,7 @@ mod wait;
 use hoist::{Engine, EngineOptions};
 use hoist_spec::ContainerId;
 
-use crate::args::{self, Action, Invocation};
+use crate::args::{Action, Invocation};
 use crate::failure::Failure;
 use crate::{log, output};
 
@@ -79,7 +80,7 @@ pub(crate) fn carry_out(invocation: Invocation) -> Result<i32, Failure> {
         Action::Info(report) => info::run(&report, &open()?),
         Action::Plan(plan) => plan::run(*plan, state_root.as_deref(), &open),
         Action::Version(report) => version::run(&report),
-        Action::Completions(completions) => completions_for(completions.shell),
+        Action::Completions(completions) => completions::run(completions.shell),
     };
     done.map(i32::from)
 }
@@ -127,12 +128,4 @@ fn each_told<T>(
         }
     }
     if all_done { Ok(0) } else { Err(Failure::Told) }
-}
-
-fn completions_for(shell: clap_complete::Shell) -> Result<u8, Failure> {
-    let mut command = args::command(None);
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut command, "hoist", &mut script);
-    output::print(&String::from_utf8_lossy(&script))?;
-    Ok(0)
 }

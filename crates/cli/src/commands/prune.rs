@@ -6,7 +6,7 @@ use hoist::Engine;
 
 use super::each_told;
 use crate::args::Prune;
-use crate::failure::Failure;
+use crate::failure::{Failure, warn_of_all};
 use crate::output;
 
 /// Removes all containers that have ended, and prints their ids.
@@ -15,6 +15,7 @@ pub(crate) fn run(prune: &Prune, engine: &Engine, json: bool) -> Result<u8, Fail
         return Ok(1);
     }
     let pruned = engine.prune()?;
+    warn_of_all(pruned.unreadable);
     for id in &pruned.removed {
         output::print(&format!("{id}\n"))?;
     }

@@ -1,15 +1,18 @@
 //! `hoist ps`.
 
+use std::collections::BTreeMap;
+
 use hoist::{Engine, Listed};
-use hoist_compute::{ExitStatus, State, Summary};
+use hoist_compute::{ErrorKind, ExitStatus, State, Summary};
+use hoist_spec::RootSource;
 
 use serde_json::Value;
 
 use super::selection::Selection;
 use crate::age::{age, words};
 use crate::args::Ps;
-use crate::failure::Failure;
-use crate::format::ListFormat;
+use crate::failure::{Failure, warn_of_all};
+use crate::format::{LABEL, ListFormat};
 use crate::{output, table};
 
 /// How much of an id and of a command is shown.
@@ -19,7 +22,9 @@ pub(crate) const SHORT_COMMAND: usize = 20;
 /// Lists the containers.
 pub(crate) fn run(ps: &Ps, engine: &Engine) -> Result<u8, Failure> {
     let selection = Selection::of(ps, engine)?;
-    let listed = selection.apply(engine.list(selection.is_of_all())?, engine)?;
+    let listing = engine.survey(selection.is_of_all())?;
+    warn_of_all(listing.unreadable);
+    let listed = selection.apply(listing.containers, engine)?;
     if ps.quiet {
         let ids: String = listed
             .iter()
@@ -28,16 +33,25 @@ pub(crate) fn run(ps: &Ps, engine: &Engine) -> Result<u8, Failure> {
         output::print(&ids)?;
         return Ok(0);
     }
-    let is_table = matches!(ps.list.format, ListFormat::Table);
+    let asks_for_labels = match &ps.list.format {
+        ListFormat::Template(template) | ListFormat::TableTemplate(template) => {
+            template.asks_for_labels()
+        }
+        ListFormat::Table | ListFormat::Json => false,
+    };
     let containers: Vec<Value> = listed
         .iter()
         .map(|container| {
-            // The usual table has none, and they are in another file than all else.
-            let labels = match is_table {
-                true => String::new(),
-                false => labels(engine, container)?,
+            // The usual table has nothing of it, and it is in another file than all else.
+            let known = match &ps.list.format {
+                ListFormat::Table => Known::default(),
+                _ => Known::of(engine, container)?,
             };
-            Ok(fields(container, labels, ps))
+            let mut fields = fields(container, &known, ps);
+            if asks_for_labels && let Some(fields) = fields.as_object_mut() {
+                fields.insert(LABEL.to_owned(), serde_json::to_value(&known.labels)?);
+            }
+            Ok(fields)
         })
         .collect::<Result<_, Failure>>()?;
     output::print(&ps.list.write(&containers)?)?;
@@ -62,7 +76,7 @@ fn command(container: &Listed, ps: &Ps) -> String {
     }
 }
 
-fn fields(container: &Listed, labels: String, ps: &Ps) -> Value {
+fn fields(container: &Listed, known: &Known, ps: &Ps) -> Value {
     let created_at = container.summary.created_at;
     serde_json::json!({
         "ID": id(container, ps),
@@ -72,18 +86,58 @@ fn fields(container: &Listed, labels: String, ps: &Ps) -> Value {
         "State": state(container),
         "Status": status(container),
         "Names": container.name.clone().unwrap_or_default(),
-        "Labels": labels,
+        "Labels": known.labels_text(),
+        "Image": known.image,
+        // No port of this machine leads into a container: there are no networks to publish from.
+        "Ports": "",
     })
 }
 
-/// As docker writes them, `NAME=VALUE,NAME=VALUE`; none of a container that is gone meanwhile.
-fn labels(engine: &Engine, container: &Listed) -> Result<String, Failure> {
-    let labels = engine.labels(&container.summary.id)?;
-    let labels: Vec<String> = labels
-        .iter()
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect();
-    Ok(labels.join(","))
+/// What the container's spec tells; nothing of one that is gone meanwhile.
+#[derive(Default)]
+struct Known {
+    labels: BTreeMap<String, String>,
+    /// What its root is made of.
+    image: String,
+}
+
+impl Known {
+    fn of(engine: &Engine, container: &Listed) -> Result<Self, Failure> {
+        let spec = match engine.spec(&container.summary.id) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Self::default()),
+            spec => spec?,
+        };
+        let labels = spec.oci.annotations().clone().unwrap_or_default();
+        Ok(Self {
+            labels: labels.into_iter().collect(),
+            image: image(&spec.root),
+        })
+    }
+
+    /// As docker writes them.
+    fn labels_text(&self) -> String {
+        let labels = self.labels.iter();
+        let labels: Vec<String> = labels
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        labels.join(",")
+    }
+}
+
+/// What stands where docker has the name of an image: the directory, or the layers, the base first.
+fn image(root: &RootSource) -> String {
+    match root {
+        RootSource::Directory(directory) => directory.display().to_string(),
+        RootSource::Layers { layers, .. } => {
+            let layers: Vec<String> = layers
+                .iter()
+                .rev()
+                .map(|layer| layer.display().to_string())
+                .collect();
+            layers.join(",")
+        }
+        RootSource::Host | RootSource::Unisolated => String::new(),
+    }
 }
 
 fn state(container: &Listed) -> Value {

@@ -18,9 +18,17 @@ pub(crate) fn run(rm: &Rm, engine: &Engine, json: bool) -> Result<u8, Failure> {
             }
             resolved => resolved?,
         };
-        match rm.volumes {
-            true => engine.clean_with_volumes(&id, rm.force)?,
-            false => engine.clean(&id, rm.force)?,
+        let cleaned = match rm.volumes {
+            true => engine.clean_with_volumes(&id, rm.force),
+            false => engine.clean(&id, rm.force),
+        };
+        match cleaned {
+            Err(error) if error.kind() == ErrorKind::Damaged && rm.force => {
+                let told = engine.clean_damaged(&id, rm.volumes)?.join(", ");
+                let what = format!("the record of container {id} was damaged: removed {told}");
+                Failure::message(what).warn();
+            }
+            cleaned => cleaned?,
         }
         output::print(&format!("{reference}\n"))
     })

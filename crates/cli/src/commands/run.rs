@@ -17,7 +17,7 @@ use super::platform::{self, Supervision};
 use super::terminal::{console_size, refuse_input_that_is_no_terminal};
 use crate::args::Run;
 use crate::failure::Failure;
-use crate::timeline::{Bar, Timeline};
+use crate::timeline::{Bar, Form, Timeline};
 use crate::{log, output};
 
 /// Runs a container; the result is the exit code of the command.
@@ -85,7 +85,34 @@ struct Given {
     interactive: bool,
     tty: bool,
     cidfile: Option<PathBuf>,
-    timeline: Option<(PathBuf, String)>,
+    timeline: Option<Drawing>,
+}
+
+/// Where the timeline of the start is drawn, and how.
+struct Drawing {
+    file: PathBuf,
+    form: Form,
+    command: String,
+}
+
+impl Drawing {
+    fn of(run: &Run) -> Result<Option<Self>, Fault> {
+        let Some(file) = run.rare.timeline.clone() else {
+            return Ok(None);
+        };
+        match Form::of(&file) {
+            Some(form) => Ok(Some(Self {
+                file,
+                form,
+                command: run.common.command.join(" "),
+            })),
+            None => Err(Fault::of_value(
+                "--timeline",
+                file.display().to_string(),
+                "has no ending that says how to draw: use .svg for a picture, .json for Perfetto",
+            )),
+        }
+    }
 }
 
 impl Given {
@@ -95,14 +122,19 @@ impl Given {
             run.common.interactive,
             run.common.rm,
         )?;
-        let timeline = run.rare.timeline.clone();
+        let mut faults = Faults::default();
+        let timeline = Drawing::of(run).unwrap_or_else(|fault| {
+            faults.push(fault);
+            None
+        });
+        let timeline = faults.into_result(timeline)?;
         let given = Self {
             supervision,
             detach: run.common.supervised.detach,
             interactive: run.common.interactive,
             tty: run.common.tty,
             cidfile: run.rare.cidfile.clone(),
-            timeline: timeline.map(|file| (file, run.common.command.join(" "))),
+            timeline,
         };
         if given.timeline.is_some() && (given.detach || given.supervision.restarts()) {
             let mut faults = Faults::default();
@@ -134,8 +166,8 @@ fn foreground(
     let ended = engine.run_with(request, stdio, &mut hooks, |process| {
         log::steps();
         log::debug(|| format!("container {}: process {} runs", request.id, process.pid()));
-        if let (Some((file, command)), Some(recorder)) = (&given.timeline, recorder) {
-            draw(file, command, recorder);
+        if let (Some(drawing), Some(recorder)) = (&given.timeline, recorder) {
+            draw(drawing, recorder);
         }
         attend(
             process,
@@ -301,7 +333,7 @@ fn write_id(file: &Path, id: &ContainerId) -> Result<(), Failure> {
 }
 
 /// Writes the timeline of the start. That it cannot be written is told, and does not end the container.
-fn draw(file: &Path, command: &str, recorder: &hoist_compute::Timeline) {
+fn draw(drawing: &Drawing, recorder: &hoist_compute::Timeline) {
     let bars = recorder.bars().into_iter().map(|bar| Bar {
         lane: bar.lane.to_owned(),
         label: bar.label,
@@ -309,10 +341,11 @@ fn draw(file: &Path, command: &str, recorder: &hoist_compute::Timeline) {
         end_ns: bar.end_ns,
     });
     let timeline = Timeline {
-        title: format!("hoist run {command}"),
+        title: format!("hoist run {}", drawing.command),
         bars: bars.collect(),
     };
-    if let Err(error) = std::fs::write(file, timeline.render_for(file)) {
+    let file = &drawing.file;
+    if let Err(error) = std::fs::write(file, timeline.render(drawing.form)) {
         Failure::message(format!("write timeline {}: {error}", file.display())).warn();
     }
 }

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::ps::SHORT_ID;
 use crate::args::Stats;
-use crate::failure::Failure;
+use crate::failure::{Failure, warn_of_all};
 use crate::format::ListFormat;
 use crate::output;
 
@@ -28,6 +28,9 @@ pub(crate) fn run(stats: &Stats, engine: &Engine) -> Result<u8, Failure> {
         .iter()
         .map(|reference| engine.resolve(reference))
         .collect::<Result<_, _>>()?;
+    if named.is_empty() {
+        warn_of_all(engine.survey(false)?.unreadable);
+    }
     let mut before = Sample::take(engine, &named, true)?;
     let is_table = matches!(
         stats.list.format,
@@ -76,6 +79,8 @@ impl Sample {
                 Err(error)
                     if matches!(error.kind(), ErrorKind::InvalidState | ErrorKind::NotFound)
                         && (named.is_empty() || !strict) => {}
+                // It was told before the first look.
+                Err(error) if error.kind() == ErrorKind::Damaged && named.is_empty() => {}
                 Err(error) => return Err(error.into()),
             }
         }

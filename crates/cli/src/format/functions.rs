@@ -35,12 +35,24 @@ const FUNCTIONS: &[(&str, usize, Function)] = &[
             inner => format!("{}{inner}{}", spaces(&given[1])?, spaces(&given[2])?),
         }))
     }),
+    (LABEL_OF, 2, label),
     ("truncate", 2, |given| {
         let most = number("truncate", &given[1])?;
         let kept = string("truncate", &given[0])?.chars().take(most);
         Ok(text(kept.collect()))
     }),
 ];
+
+/// What [`super::template`] makes of docker's method `.Label "NAME"`: the labels and a name. Nobody else calls it.
+pub(super) const LABEL_OF: &str = "labelOf";
+
+fn label(given: &[Value]) -> Result {
+    let Value::Map(labels) = &given[0] else {
+        return Err(refused(LABEL_OF, "labels", &given[0]));
+    };
+    let found = labels.get(string(LABEL_OF, &given[1])?);
+    Ok(found.cloned().unwrap_or_else(|| text(String::new())))
+}
 
 /// All of them.
 pub(super) fn all() -> FuncMap {
@@ -61,8 +73,10 @@ pub(super) fn all() -> FuncMap {
 /// The same names, for headings, which each of them leaves as it is.
 pub(super) fn of_headings() -> FuncMap {
     let functions = FUNCTIONS.iter().map(|&(name, ..)| {
+        // A label is headed by its name.
+        let kept = usize::from(name == LABEL_OF);
         let function: ValueFunc =
-            Arc::new(|given| Ok(given.first().cloned().unwrap_or(Value::Nil)));
+            Arc::new(move |given| Ok(given.get(kept).cloned().unwrap_or(Value::Nil)));
         (name.to_owned(), function)
     });
     functions.collect()

@@ -23,6 +23,8 @@ impl Listed for ListedContainers {
             ("Status", "STATUS"),
             ("Names", "NAMES"),
             ("Labels", "LABELS"),
+            ("Image", "IMAGE"),
+            ("Ports", "PORTS"),
         ],
         shown: &["ID", "Command", "RunningFor", "Status", "Names"],
     };

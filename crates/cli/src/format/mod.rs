@@ -10,7 +10,7 @@ use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use serde_json::Value;
 
 pub(crate) use listed::{Listed, ListedContainers, ListedProcesses, ListedUsage, ListedVolumes};
-pub(crate) use template::Template;
+pub(crate) use template::{LABEL, Template};
 
 use crate::failure::Failure;
 use crate::table;
@@ -156,11 +156,12 @@ impl Fields {
                 lines(things.iter().map(fill).collect())
             }
             ListFormat::TableTemplate(template) => {
-                let headings: serde_json::Map<String, Value> = self
+                let mut headings: serde_json::Map<String, Value> = self
                     .all
                     .iter()
                     .map(|(name, heading)| ((*name).to_owned(), (*heading).into()))
                     .collect();
+                headings.insert(LABEL.to_owned(), Value::Null);
                 let mut text = template.fill_headings(&Value::Object(headings))?;
                 for thing in things {
                     text.push('\n');

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use gotmpl::{MissingKey, TemplateError, Value};
 use serde_json::Value as Json;
 
-use super::functions;
+use super::functions::{self, LABEL_OF};
 use crate::failure::Failure;
 
 /// A template whose syntax is right.
@@ -22,6 +22,11 @@ impl Template {
             parsed: Arc::new(parse(text, functions::all())?),
             text: text.to_owned(),
         })
+    }
+
+    /// Whether it has docker's `.Label "NAME"`, and needs the labels.
+    pub(crate) fn asks_for_labels(&self) -> bool {
+        with_escapes(&self.text).contains(LABEL_OF)
     }
 
     /// What it makes of `data`. What it asks for and `data` has not is an error that names it, and what there is.
@@ -78,10 +83,62 @@ fn with_escapes(text: &str) -> String {
         let (between, from) = rest.split_at(rest.find("{{").unwrap_or(rest.len()));
         result.push_str(&between.replace("\\t", "\t").replace("\\n", "\n"));
         let end = from.find("}}").map_or(from.len(), |at| at + 2);
-        result.push_str(&from[..end]);
+        result.push_str(&with_labels(&from[..end]));
         rest = &from[end..];
     }
     result
+}
+
+/// Where docker has a method, `.Label "NAME"`, and there are the labels.
+pub(crate) const LABEL: &str = "Label";
+
+/// An action with a call of a function for each `.Label "NAME"`: there are no methods here.
+fn with_labels(action: &str) -> String {
+    let mut result = String::with_capacity(action.len());
+    let mut rest = action;
+    while let Some(next) = rest.chars().next() {
+        if matches!(next, '"' | '`') {
+            let (text, behind) = rest.split_at(length_of_text(rest));
+            result.push_str(text);
+            rest = behind;
+            continue;
+        }
+        let is_of_path = |before: char| before.is_alphanumeric() || matches!(before, '_' | '.');
+        let asked = (!result.ends_with(is_of_path))
+            .then(|| rest.strip_prefix(".Label"))
+            .flatten()
+            .map(|behind| (behind, behind.trim_start()))
+            .filter(|(behind, name)| behind != name && name.starts_with(['"', '`']));
+        if let Some((_, name)) = asked {
+            let of_whole = result.ends_with('$');
+            if of_whole {
+                result.pop();
+            }
+            let (name, behind) = name.split_at(length_of_text(name));
+            let whole = if of_whole { "$" } else { "" };
+            result.push_str(&format!("({LABEL_OF} {whole}.{LABEL} {name})"));
+            rest = behind;
+            continue;
+        }
+        result.push(next);
+        rest = &rest[next.len_utf8()..];
+    }
+    result
+}
+
+/// How long the text is that begins here, with its quotes; all of it where it does not end.
+fn length_of_text(text: &str) -> usize {
+    let quote = text.chars().next().unwrap_or('"');
+    let mut is_escaped = false;
+    for (at, character) in text.char_indices().skip(1) {
+        match character {
+            _ if is_escaped => is_escaped = false,
+            '\\' if quote == '"' => is_escaped = true,
+            character if character == quote => return at + character.len_utf8(),
+            _ => {}
+        }
+    }
+    text.len()
 }
 
 /// How many blocks of the template have no `{{end}}`.

@@ -17,6 +17,27 @@ pub(crate) struct Timeline {
     pub bars: Vec<Bar>,
 }
 
+/// How a timeline is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// For a browser.
+    Picture,
+    /// For Perfetto.
+    Trace,
+}
+
+impl Form {
+    /// What the name of a file asks for: `.svg` a picture, `.json` a trace; none by any other ending.
+    pub(crate) fn of(path: &Path) -> Option<Self> {
+        let ending = path.extension()?.to_str()?.to_ascii_lowercase();
+        match ending.as_str() {
+            "svg" => Some(Self::Picture),
+            "json" => Some(Self::Trace),
+            _ => None,
+        }
+    }
+}
+
 /// One step.
 pub(crate) struct Bar {
     /// Who took it. Bars of one lane do not overlap, unless one contains the other.
@@ -36,11 +57,11 @@ impl Bar {
 }
 
 impl Timeline {
-    /// The text of the file `path`: a trace for a name that ends in `.json`, else a picture.
-    pub(crate) fn render_for(&self, path: &Path) -> String {
-        match path.extension() {
-            Some(extension) if extension.eq_ignore_ascii_case("json") => chrome::render(self),
-            _ => svg::render(self),
+    /// The text of a file of this form.
+    pub(crate) fn render(&self, form: Form) -> String {
+        match form {
+            Form::Trace => chrome::render(self),
+            Form::Picture => svg::render(self),
         }
     }
 
@@ -194,9 +215,14 @@ mod tests {
 
     #[test]
     fn the_name_of_the_file_chooses_its_kind() {
-        assert!(sample().render_for(Path::new("a.JSON")).starts_with('{'));
-        assert!(sample().render_for(Path::new("a.svg")).starts_with("<svg"));
-        assert!(sample().render_for(Path::new("a")).starts_with("<svg"));
+        let form = |name: &str| Form::of(Path::new(name));
+        assert_eq!(form("a.JSON"), Some(Form::Trace));
+        assert_eq!(form("a.svg"), Some(Form::Picture));
+        for other in ["a", "a.txt", ".svg", "svg", "a.svg.gz"] {
+            assert_eq!(form(other), None, "{other}");
+        }
+        assert!(sample().render(Form::Trace).starts_with('{'));
+        assert!(sample().render(Form::Picture).starts_with("<svg"));
     }
 
     #[test]

@@ -119,10 +119,14 @@ pub(super) fn templates(hoist: &Hoist) {
     assert_eq!(table, format!("NAMES   CONTAINER ID\nweb     {short}\n"));
     let line: Value = serde_json::from_str(&made(&["ps", "--format", "{{json .}}"])).unwrap();
     assert_eq!(line["Labels"], "b=x y,tier=front");
+    assert!(line["Label"].is_null(), "{line}");
     assert!(line["RunningFor"].as_str().unwrap().ends_with(" ago"));
     hoist
-        .hoist(&["ps", "--format", "{{.Image}}"])
-        .failed_with(1, &["no field Image", "RunningFor, State, Status"]);
+        .hoist(&["ps", "--format", "{{.Networks}}"])
+        .failed_with(
+            1,
+            &["no field Networks", "Labels, Names, Ports, RunningFor"],
+        );
     hoist
         .hoist(&["ps", "--format", "yaml"])
         .failed_with(1, &["yaml", "template"]);
@@ -180,6 +184,23 @@ pub(super) fn templates(hoist: &Hoist) {
             "/probe\n"
         );
     }
+    let label = |format: &str| made(&["ps", "--format", format]);
+    assert_eq!(
+        label(r#"{{.Label "tier"}}|{{.Label "nosuch"}}|"#),
+        "front||\n"
+    );
+    assert_eq!(
+        label(r#"{{if .Label "tier"}}{{$.Label `b` | upper}}{{end}}"#),
+        "X Y\n"
+    );
+    assert_eq!(label(r#"{{".Label \"tier\""}}"#), ".Label \"tier\"\n");
+    assert_eq!(
+        label(r#"table {{.Names}}\t{{.Label "tier"}}"#),
+        "NAMES   tier\nweb     front\n"
+    );
+    let root = hoist.root().display().to_string();
+    assert_eq!(label("{{.Image}}{{.Ports}}"), format!("{root}\n"));
+
     let help = made(&["ps", "--help"]);
     for word in ["RunningFor", "truncate", "text/template"] {
         assert!(help.contains(word), "{word}: {help}");

@@ -148,6 +148,66 @@ pub(super) fn completions(hoist: &Hoist) {
     hoist
         .hoist(&["completions", "nosuch"])
         .failed_with(1, &["nosuch"]);
+    // The shell is this test's user's, and so the command that it asks for names.
+    if !hoist.is_ordinary_user() {
+        names_complete(hoist, &file);
+    }
+}
+
+fn names_complete(hoist: &Hoist, file: &str) {
+    let _web = hoist.background("web", &[], &["idle"]);
+    let _worker = hoist.background("worker", &[], &["idle"]);
+    let program = hoist.program().display().to_string();
+    let root = hoist.state().display().to_string();
+    let complete = |words: &[&str]| {
+        let script = "source \"$1\"; shift; COMP_WORDS=(\"$@\"); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); \
+                      _hoist_with_containers hoist \"${COMP_WORDS[COMP_CWORD]}\" \"${COMP_WORDS[COMP_CWORD-1]}\"; \
+                      printf '%s\\n' \"${COMPREPLY[@]}\"";
+        let line = [&[&*program, "--state-root", &root], words].concat();
+        let output = std::process::Command::new("bash")
+            .args(["-c", script, "bash", file])
+            .args(line)
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let mut names: Vec<String> = text
+            .lines()
+            .filter(|word| word.starts_with('w'))
+            .map(str::to_owned)
+            .collect();
+        names.sort();
+        names
+    };
+    assert_eq!(complete(&["stop", "w"]), ["web", "worker"]);
+    assert_eq!(complete(&["stop", "wo"]), ["worker"]);
+    assert_eq!(complete(&["stop", "web", "w"]), ["web", "worker"]);
+    assert_eq!(complete(&["logs", "-f", "w"]), ["web", "worker"]);
+    assert_eq!(complete(&["exec", "-it", "we"]), ["web"]);
+    assert!(complete(&["exec", "web", "w"]).is_empty());
+    assert!(complete(&["stop", "--signal", "w"]).is_empty());
+    assert!(complete(&["run", "w"]).is_empty());
+    for (shell, words) in [
+        (
+            "zsh",
+            &[
+                "Containers to end:_hoist_containers'",
+                "Container, then the program to run in it and its arguments:_hoist_container_then_others'",
+                "\n_hoist_containers() {",
+            ][..],
+        ),
+        (
+            "fish",
+            &[
+                "using_subcommand stop\" -f -a \"(__fish_hoist_containers)",
+                "function __fish_hoist_containers",
+            ],
+        ),
+    ] {
+        let script = hoist.hoist(&["completions", shell]).succeeded();
+        for word in words {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+    }
 }
 
 pub(super) fn help(hoist: &Hoist) {

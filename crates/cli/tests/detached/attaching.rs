@@ -20,6 +20,11 @@ use super::hoist::{DEADLINE, Hoist, until};
 pub(crate) fn add(suite: Suite) -> Suite {
     suite
         .test(
+            "a container in the foreground whose output nobody reads any more, and which ignores that, is ended by force",
+            &[Need::Namespaces],
+            unread_output,
+        )
+        .test(
             "all who are attached get everything, and the exit code",
             &[Need::Namespaces],
             everybody_gets_everything,
@@ -401,4 +406,20 @@ fn a_terminal_is_waited_for() {
     }
     terminal.expect("\n60000\r\nend\r\n");
     assert_eq!(ended(child), Some(0));
+}
+
+fn unread_output() {
+    let hoist = Hoist::new();
+    let script = "trap '' HUP PIPE; while :; do echo x || sleep 0.01; done";
+    for options in [&["--rm", "-t"][..], &["--restart", "always"]] {
+        let mut run = hoist.spawn(&[&["run"], options, &["--", "sh", "-c", script]].concat());
+        let mut first = [0];
+        std::io::Read::read_exact(run.stdout.as_mut().unwrap(), &mut first).unwrap();
+        drop(run.stdout.take());
+        let output = hangs_after(DEADLINE, move || run.wait_with_output().unwrap());
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(128 + 9), "{options:?}: {errors}");
+        assert!(errors.contains("nobody reads its output"), "{errors}");
+        assert_eq!(hoist.ok(&["ps", "-q"]), "", "{options:?}");
+    }
 }

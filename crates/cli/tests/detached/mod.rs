@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "this is test code")]
 
 mod attaching;
+mod damaged;
 mod debug;
 mod execs;
 mod hoist;
@@ -23,5 +24,6 @@ pub(crate) fn main() -> ExitCode {
     let suite = execs::add(suite);
     let suite = debug::add(suite);
     let suite = stopping::add(suite);
+    let suite = damaged::add(suite);
     restarts::add(suite).run()
 }

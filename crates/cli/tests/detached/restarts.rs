@@ -54,6 +54,26 @@ pub(crate) fn add(suite: Suite) -> Suite {
             updated_and_restarted,
         )
         .test(
+            "limits that were changed while a container did not run, or taken away, hold when it is started",
+            &[Need::Limits],
+            updated_while_it_did_not_run,
+        )
+        .test(
+            "update --restart changes the policy of a container that runs, waits between two runs or has ended",
+            &[Need::Namespaces],
+            another_policy,
+        )
+        .test(
+            "of many that start a container at once one starts it, and the others succeed, too",
+            &[Need::Namespaces],
+            started_by_many,
+        )
+        .test(
+            "exec in a container between two runs says that it is restarting",
+            &[Need::Namespaces],
+            exec_between_runs,
+        )
+        .test(
             "-itd needs no terminal, and start -i attaches",
             &[Need::Namespaces],
             interactive_without_a_terminal,
@@ -234,6 +254,163 @@ fn updated_and_restarted() {
     hoist.fails(1, &["update", "--cpuset-cpus", "4000", &id]);
     hoist.ok(&["restart", "--time", "0", &id]);
     assert_eq!(told(limits), format!("{bytes} 700"));
+}
+
+fn updated_while_it_did_not_run() {
+    let hoist = Hoist::new();
+    let id = hoist.ok(&[
+        "create",
+        "-m",
+        "100m",
+        "--pids-limit",
+        "70",
+        "--",
+        "sleep",
+        "1000",
+    ]);
+    let told = || {
+        let what = "{{.HostConfig.Memory}} {{.HostConfig.MemorySwap}} {{.HostConfig.PidsLimit}}";
+        hoist.ok(&["inspect", "--format", what, &id])
+    };
+    let limit = || {
+        let used = hoist.ok(&["stats", "--no-stream", "--format", "{{.MemUsage}}", &id]);
+        used.rsplit(' ').next().unwrap().to_owned()
+    };
+    hoist.ok(&["update", "-m", "80m", "--memory-swap", "160m", &id]);
+    assert_eq!(told(), format!("{} {} 70", 80 << 20, 160 << 20));
+    hoist.ok(&["start", &id]);
+    assert_eq!(limit(), "80.00MiB");
+    hoist.ok(&["stop", "-t", "0", &id]);
+    // What a start could not have is refused, and nothing is changed.
+    let error = hoist.fails(1, &["update", "-m", "170m", &id]);
+    assert!(error.contains("cannot be less"), "{error}");
+    assert_eq!(told(), format!("{} {} 70", 80 << 20, 160 << 20));
+    for lifted in [
+        &["-m", "0", "--pids-limit", "0"][..],
+        &["-m", "-1", "--pids-limit", "-1"],
+    ] {
+        hoist.ok(&[
+            &[
+                "update",
+                "-m",
+                "90m",
+                "--memory-swap",
+                "-1",
+                "--pids-limit",
+                "60",
+            ],
+            &[&*id][..],
+        ]
+        .concat());
+        hoist.ok(&["start", &id]);
+        assert_eq!(limit(), "90.00MiB");
+        hoist.ok(&["stop", "-t", "0", &id]);
+        hoist.ok(&[&["update"], lifted, &[&id]].concat());
+        assert_eq!(told(), "0 -1 -1");
+        hoist.ok(&["start", &id]);
+        assert_eq!(limit(), "unlimited");
+        hoist.ok(&["stop", "-t", "0", &id]);
+    }
+    // The same while it runs.
+    hoist.ok(&[
+        "update",
+        "-m",
+        "90m",
+        "--memory-swap",
+        "180m",
+        "--cpus",
+        "0.5",
+        &id,
+    ]);
+    hoist.ok(&["start", &id]);
+    assert_eq!(limit(), "90.00MiB");
+    hoist.ok(&[
+        "update",
+        "-m",
+        "0",
+        "--cpus",
+        "0",
+        "--memory-reservation",
+        "0",
+        &id,
+    ]);
+    assert_eq!(limit(), "unlimited");
+    hoist.ok(&["restart", "-t", "0", &id]);
+    assert_eq!(limit(), "unlimited");
+}
+
+fn another_policy() {
+    let hoist = Hoist::new();
+    let told = |id: &str| hoist.ok(&["inspect", "-f", "{{json .HostConfig.RestartPolicy}}", id]);
+    let restarts = |id: &str| hoist.ok(&["inspect", "-f", "{{.RestartCount}}", id]);
+    // It runs, and is started once more though it was made without a policy.
+    let id = hoist.detached(&[], "read -r line < /dev/null; exec sleep 1000");
+    hoist.ok(&["update", "--restart", "on-failure:5", &id]);
+    assert_eq!(told(&id), r#"{"MaximumRetryCount":5,"Name":"on-failure"}"#);
+    let pid = hoist.ok(&["inspect", "-f", "{{.State.Pid}}", &id]);
+    let pid = rustix::process::Pid::from_raw(pid.parse().unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    until("it was started once more", || {
+        restarts(&id) == "1" && hoist.status(&id).starts_with("Up")
+    });
+    // It has ended, and the policy is kept for the next start.
+    hoist.ok(&["stop", "-t", "0", &id]);
+    hoist.ok(&["update", "--restart", "no", &id]);
+    assert_eq!(told(&id), r#"{"MaximumRetryCount":0,"Name":"no"}"#);
+    // Between two runs: it is let be.
+    let id = hoist.detached(&["--restart", "always"], "exit 3");
+    until("it waits", || {
+        hoist.status(&id).starts_with("Restarting (3)")
+    });
+    hoist.ok(&["update", "--restart", "no", &id]);
+    until("it is let be", || {
+        hoist.status(&id).starts_with("Exited (3)")
+    });
+    let error = hoist.fails(1, &["update", "--restart", "sometimes", &id]);
+    assert!(error.contains("is no restart policy"), "{error}");
+    let id = hoist.detached(&["--rm"], "exec sleep 1000");
+    let error = hoist.fails(1, &["update", "--restart", "always", &id]);
+    assert!(error.contains("--rm"), "{error}");
+}
+
+fn started_by_many() {
+    let hoist = Hoist::new();
+    let id = hoist.ok(&["create", "--", "sh", "-c", "echo started; exec sleep 1000"]);
+    for round in 1..=5 {
+        let starts: Vec<_> = (0..8).map(|_| hoist.spawn(&["start", &id])).collect();
+        for start in starts {
+            let output = start.wait_with_output().unwrap();
+            let errors = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{errors}");
+            assert_eq!(errors, "");
+        }
+        until("its output is in the log", || {
+            hoist.ok(&["logs", &id]).lines().count() >= round
+        });
+        hoist.ok(&["stop", "-t", "0", &id]);
+        assert_eq!(hoist.ok(&["logs", &id]).lines().count(), round);
+    }
+}
+
+fn exec_between_runs() {
+    let hoist = Hoist::new();
+    let id = hoist.detached(&["--restart", "always"], "exit 3");
+    // The pauses become longer and longer.
+    until("it waits for long", || {
+        hoist
+            .ok(&["inspect", "-f", "{{.RestartCount}}", &id])
+            .parse::<u32>()
+            .unwrap()
+            >= 6
+            && hoist.status(&id).starts_with("Restarting")
+    });
+    for words in [&["exec"][..], &["exec", "-d"], &["exec", "--timeout", "5"]] {
+        let error = hoist.fails(125, &[words, &[&id, "true"]].concat());
+        assert!(error.contains("it is restarting"), "{words:?}: {error}");
+        assert!(error.contains("wait until it is running"), "{error}");
+    }
+    // One that runs may be started; it is.
+    hoist.ok(&["start", &id]);
 }
 
 fn interactive_without_a_terminal() {

@@ -136,6 +136,24 @@ pub(super) fn commands(hoist: &Hoist) {
     assert_eq!(listed.len(), 2);
 
     let running = hoist.background("web", &["-v", "one:/mnt"], &["idle"]);
+    for (filters, found) in [
+        (&["name=on"][..], "one\n"),
+        (&["label=a"], "one\n"),
+        (&["label=a=c"], ""),
+        (&["label=a=b", "driver=local"], "one\n"),
+        (&["driver=nfs"], ""),
+        (&["dangling=true"], &made),
+        (&["dangling=false"], "one\n"),
+    ] {
+        let mut words = vec!["volume", "ls", "-q"];
+        filters
+            .iter()
+            .for_each(|filter| words.extend(["--filter", filter]));
+        assert_eq!(hoist.hoist(&words).succeeded(), found, "{filters:?}");
+    }
+    hoist
+        .hoist(&["volume", "ls", "-f", "size=1"])
+        .failed_with(1, &["size=1", "dangling=true|false"]);
     let mount = hoist.inspect("web")["Mounts"][0].clone();
     assert_eq!(
         (mount["Type"].as_str(), mount["Name"].as_str()),

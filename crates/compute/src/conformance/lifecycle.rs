@@ -121,7 +121,12 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     },
     Behaviour {
         name: "the list shows every container with its true state",
-        covers: &["enumerate.lists", "ids.begin"],
+        covers: &[
+            "enumerate.lists",
+            "survey.as-the-list",
+            "remove-damaged.gone",
+            "ids.begin",
+        ],
         needs: &[],
         run: the_list_is_true,
     },
@@ -482,6 +487,20 @@ fn the_list_is_true(fixture: &dyn Fixture) -> Outcome {
             "the listed command"
         );
     }
+    let survey = service.survey()?;
+    for summary in &list {
+        let mut surveyed = survey.summaries.iter();
+        ensure!(
+            surveyed.any(|other| other.id == summary.id),
+            "{} is listed and not surveyed",
+            summary.id
+        );
+    }
+    ensure!(
+        survey.unreadable.is_empty(),
+        "the survey does not read {:?}",
+        survey.unreadable
+    );
     let mut ids = [&created, &running.container, &stopped].map(|container| container.id().clone());
     ids.sort();
     let found = service.ids("")?;
@@ -511,6 +530,10 @@ fn the_list_is_true(fixture: &dyn Fixture) -> Outcome {
     ensure!(
         service.enumerate()?.iter().all(|summary| summary.id != id),
         "a deleted container is listed"
+    );
+    ensure!(
+        service.remove_damaged(&id)?.is_empty(),
+        "something of a deleted container was found"
     );
     Ok(())
 }

@@ -57,6 +57,16 @@ pub const SENTENCES: &[Sentence] = &[
         "Lists the containers, each with the state the kernel tells at this moment.",
     ),
     sentence(
+        "survey.as-the-list",
+        "ComputeService::survey",
+        "As `ComputeService::enumerate`, of all that can be read, with the reason for each that cannot.",
+    ),
+    sentence(
+        "remove-damaged.gone",
+        "ComputeService::remove_damaged",
+        "One that is gone is success.",
+    ),
+    sentence(
         "ids.begin",
         "ComputeService::ids",
         "The ids that begin so, in order.",

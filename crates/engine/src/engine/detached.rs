@@ -12,12 +12,15 @@ use crate::{
     Container, Engine, RunRequest, StopRequest,
     supervise::{
         Attachment, Connection, DRAIN_LIMIT, Entry, Launch, Launched, Launcher, LogDriver,
-        LogQuery, LogReader, Packet, SuperviseOptions, SupervisorFolder, SupervisorStatus, is_gone,
+        LogQuery, LogReader, Packet, RestartPolicy, SuperviseOptions, SupervisorFolder,
+        SupervisorStatus, is_being_started, is_gone,
     },
 };
 
 /// How long a supervisor may take to answer a question, and to end after its container.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+/// How long somebody else may take to start a container that one wants started, too.
+const OTHER_START_LIMIT: Duration = Duration::from_secs(30);
 /// How often a log is looked at that is followed, should the kernel not tell of a change.
 const FOLLOW_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -95,9 +98,9 @@ impl Engine {
     ///
     /// Its root begins anew where that is thrown away with each run (an ephemeral writable layer); a directory or a kept
     /// layer is as it was left. One that runs gives `InvalidState`. After an error the container is there still.
+    /// Of several who start it at once one does, and the others find it running.
     pub fn start_detached(&self, id: &ContainerId, launch: LaunchOptions<'_>) -> Result<u32> {
-        self.prepare_start(id)?;
-        Ok(self.launch(id, launch, None)?.pid)
+        Ok(self.begin(id, launch, None)?.1.pid)
     }
 
     /// As [`Engine::start_detached`], and attaches to the container before it starts.
@@ -107,30 +110,109 @@ impl Engine {
         input: bool,
         launch: LaunchOptions<'_>,
     ) -> Result<Attachment> {
-        let container = self.prepare_start(id)?;
-        let launched = self.launch(id, launch, Some(input))?;
+        let (container, launched) = self.begin(id, launch, Some(input))?;
         Ok(Attachment::launched(
             launched.connection,
             container.has_console(),
         ))
     }
 
-    fn prepare_start(&self, id: &ContainerId) -> Result<Container> {
+    fn begin(
+        &self,
+        id: &ContainerId,
+        launch: LaunchOptions<'_>,
+        attach_with_input: Option<bool>,
+    ) -> Result<(Container, Launched)> {
+        let until = Instant::now() + OTHER_START_LIMIT;
+        loop {
+            let container = self.prepare_start(id, until)?;
+            match self.launch(id, launch, attach_with_input) {
+                // Somebody else was faster, by less than it takes to look.
+                Err(error)
+                    if error.operation() == is_being_started(id) && Instant::now() < until => {}
+                launched => return Ok((container, launched?)),
+            }
+        }
+    }
+
+    /// Waits until a container that does not run has no supervisor either: one whose container has ended is about to end, too, and
+    /// one that somebody else has launched is about to start it.
+    fn prepare_start(&self, id: &ContainerId, until: Instant) -> Result<Container> {
         let container = self.container(id)?;
         let folder = self.supervisor_folder(id);
-        let state = container.system.state()?;
-        if matches!(state, State::Running | State::Paused) || self.is_restarting(id)? {
-            let operation = format!("start container {id}: it is running");
-            return Err(
-                Error::new(ErrorKind::InvalidState, Phase::Start, operation).about(id.as_str())
-            );
+        let refused = |operation: String| {
+            Error::new(ErrorKind::InvalidState, Phase::Start, operation).about(id.as_str())
+        };
+        let mut pause = Duration::from_micros(500);
+        loop {
+            // Looked at before the state: a supervisor that ends after its container has ended leaves that ended.
+            let lives = folder.is_alive()?;
+            let state = container.system.state()?;
+            if matches!(state, State::Running | State::Paused) || self.is_restarting(id)? {
+                return Err(refused(format!("start container {id}: it is running")));
+            }
+            if !lives {
+                break;
+            }
+            if Instant::now() > until {
+                return Err(refused(is_being_started(id))
+                    .because("its supervisor has neither started it nor ended in time")
+                    .remedy("wait until hoist ps shows it running, or end it: hoist rm --force"));
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(20));
         }
-        // One whose container has ended is about to end, too.
-        self.wait_until_gone(&folder)?;
         if folder.options()?.is_none() {
             folder.make(&SuperviseOptions::default())?;
         }
         Ok(container)
+    }
+
+    /// Has another policy say from now on when the container is started once more, also that of a supervisor that lives.
+    ///
+    /// `InvalidState` where it runs and has no supervisor, and where it is removed when it has ended.
+    pub fn set_restart_policy(&self, id: &ContainerId, policy: RestartPolicy) -> Result<()> {
+        let container = self.container(id)?;
+        let folder = self.supervisor_folder(id);
+        let refused = |reason: &str| {
+            let operation = format!("change the restart policy of container {id}");
+            Error::new(ErrorKind::InvalidState, Phase::Operate, operation)
+                .about(id.as_str())
+                .because(reason.to_owned())
+        };
+        let mut options = folder.options()?.unwrap_or_default();
+        if options.remove && policy != RestartPolicy::No {
+            return Err(refused("it is removed when it has ended (--rm)"));
+        }
+        if let Some(mut connection) = self.supervisor(id)? {
+            let ask = |error| failed("tell the supervisor", error);
+            match connection.send(&Packet::Policy(policy)) {
+                // It ends at this moment.
+                Err(error) if is_gone(&error) => {}
+                sent => {
+                    sent.map_err(ask)?;
+                    if !connection.wait(Some(ANSWER_LIMIT)).map_err(ask)? {
+                        return Err(refused("its supervisor does not answer"));
+                    }
+                    match connection.receive().map_err(ask)? {
+                        Some(Packet::Changed) => return Ok(()),
+                        Some(Packet::Failed(error)) => {
+                            return Err(Error::from_json(error)
+                                .unwrap_or_else(|| refused("its supervisor refuses it")));
+                        }
+                        None if !folder.is_alive()? => {}
+                        _ => {
+                            return Err(refused("its supervisor does not know how: it is of another version of Hoist")
+                                .remedy("restart the container, and try again"));
+                        }
+                    }
+                }
+            }
+        } else if matches!(container.system.state()?, State::Running | State::Paused) {
+            return Err(refused("it has no supervisor: it runs in the foreground"));
+        }
+        options.restart = policy;
+        folder.make(&options)
     }
 
     /// Stops a container, where it runs, and starts it once more; returns the id of its process.
@@ -206,7 +288,7 @@ impl Engine {
     }
 
     /// Whether the container has ended and will be started once more.
-    pub(super) fn is_restarting(&self, id: &ContainerId) -> Result<bool> {
+    pub fn is_restarting(&self, id: &ContainerId) -> Result<bool> {
         use crate::supervise::SupervisorState;
         let status = self.supervisor_status(id)?;
         Ok(status
@@ -214,13 +296,15 @@ impl Engine {
     }
 
     /// Gives every entry of the container's log to `take`, and with `follow` those that come, until the container has ended for
-    /// good. An error of `take` ends it and is returned.
+    /// good. An error of `take` ends it and is returned. `gap` is called where entries were put away and removed faster than they
+    /// were taken, and some may be missing.
     pub fn logs(
         &self,
         id: &ContainerId,
         query: LogQuery,
         follow: bool,
         take: &mut dyn FnMut(Entry) -> io::Result<()>,
+        gap: &mut dyn FnMut(),
     ) -> Result<()> {
         let folder = self.supervisor_folder(id);
         if self.service.open(id)?.state()? == State::Stopped && !follow {
@@ -258,6 +342,9 @@ impl Engine {
             let more = reader
                 .read(take)
                 .map_err(|error| failed("read the log", error))?;
+            if reader.misses_some() {
+                gap();
+            }
             match &mut changes {
                 Some(changes) if more && lives => changes.wait()?,
                 _ => return Ok(()),
@@ -347,6 +434,28 @@ impl Engine {
         }
         folder.remove()?;
         self.forget_owners_of_execs(id)
+    }
+
+    /// Ends the supervisor of a container by force, where it lives, and waits for its end; what was ended.
+    pub(super) fn end_supervisor(&self, id: &ContainerId) -> Result<Option<String>> {
+        let folder = self.supervisor_folder(id);
+        // One that does not listen any more is about to end.
+        let Some(mut connection) = connect(&folder)? else {
+            return Ok(None);
+        };
+        connection
+            .kill()
+            .map_err(|error| failed("end the supervisor", error))?;
+        self.wait_until_gone(&folder)?;
+        Ok(Some("its supervisor".to_owned()))
+    }
+
+    /// Removes what the supervisor of a container that is gone has written, whatever state that is in; what it was.
+    pub(super) fn forget_damaged_supervisor(&self, id: &ContainerId) -> Result<Option<String>> {
+        let log = self.log_path(id);
+        let has_log = log.exists();
+        self.forget_supervisor(id)?;
+        Ok(has_log.then(|| format!("its log {}", log.display())))
     }
 
     /// Removes what owners of execs of a container that is gone have not lived to remove.

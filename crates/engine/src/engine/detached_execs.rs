@@ -32,7 +32,10 @@ impl Engine {
     /// Starts an exec that outlives the caller; returns the id of its process when its program was executed. The container's
     /// supervisor owns it, where there is one that lives, else a small process of its own.
     pub fn start_exec_detached(&self, exec: &ExecRef, launch: LaunchOptions<'_>) -> Result<u32> {
-        Ok(self.launch_exec(exec, launch, None)?.0)
+        let launched = self.launch_exec(exec, launch, None);
+        Ok(launched
+            .map_err(|error| self.unless_restarting(&exec.container, error))?
+            .0)
     }
 
     /// As [`Engine::start_exec_detached`], and attaches to it before it starts.
@@ -44,7 +47,9 @@ impl Engine {
     ) -> Result<Attachment> {
         let spec = self.exec_spec(exec)?;
         let attach = Attachment::of_launcher(input);
-        let (_, connection) = self.launch_exec(exec, launch, Some(attach))?;
+        let (_, connection) = self
+            .launch_exec(exec, launch, Some(attach))
+            .map_err(|error| self.unless_restarting(&exec.container, error))?;
         let has_console = spec.process.oci.terminal() == Some(true);
         Ok(Attachment::launched(connection, has_console))
     }

@@ -119,7 +119,7 @@ impl Engine {
         let containers = match container {
             Some(container) => vec![container.clone()],
             None => {
-                let listed = self.service.enumerate()?.into_iter();
+                let listed = self.service.survey()?.summaries.into_iter();
                 listed.map(|summary| summary.id).collect()
             }
         };
@@ -233,7 +233,7 @@ impl Engine {
         let Ok(id) = id.parse::<ExecId>() else {
             return Ok(None);
         };
-        let containers = self.service.enumerate()?.into_iter();
+        let containers = self.service.survey()?.summaries.into_iter();
         let mut places = containers.map(|summary| ExecRef {
             container: summary.id,
             id: id.clone(),

@@ -25,6 +25,8 @@ pub struct Pruned {
     pub removed: Vec<ContainerId>,
     /// What could not be removed.
     pub failures: Vec<Error>,
+    /// Containers that cannot be read, which stay.
+    pub unreadable: Vec<Error>,
 }
 
 impl Engine {
@@ -38,7 +40,7 @@ impl Engine {
         self.service.open(id)?.resume()
     }
 
-    /// Changes limits of a container that runs: all of them, or after an error none.
+    /// Changes limits of a container: all of them, or after an error none. One that does not run has them when it is started.
     pub fn update(&self, id: &ContainerId, resources: &LinuxResources) -> Result<()> {
         self.service.open(id)?.modify(resources)
     }
@@ -88,7 +90,9 @@ impl Engine {
     /// not started stays: somebody is about to start it.
     pub fn prune(&self) -> Result<Pruned> {
         let mut pruned = Pruned::default();
-        for listed in self.list(true)? {
+        let listing = self.survey(true)?;
+        pruned.unreadable = listing.unreadable;
+        for listed in listing.containers {
             if listed.summary.state != State::Stopped || listed.restarting {
                 continue;
             }

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use hoist_compute::{ErrorKind, ProcessEntry, Properties, Query, Result, State, Summary};
+use hoist_compute::{
+    Error, ErrorKind, ProcessEntry, Properties, Query, Result, State, Summary, Survey,
+};
 use hoist_spec::ContainerId;
 
 #[cfg(target_os = "linux")]
@@ -22,10 +24,24 @@ pub struct Listed {
     pub unkillable: Option<String>,
 }
 
+/// The containers, as far as they can be read.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// Those that can, the newest first.
+    pub containers: Vec<Listed>,
+    /// Why the others cannot. The subject of each error is the container's id.
+    pub unreadable: Vec<Error>,
+}
+
 impl Engine {
     /// The containers, the newest first; without `all` only those that run, are paused or will be started
-    /// once more.
+    /// once more. One that cannot be read is left out: [`Engine::survey`] tells of it.
     pub fn list(&self, all: bool) -> Result<Vec<Listed>> {
+        Ok(self.survey(all)?.containers)
+    }
+
+    /// As [`Engine::list`], with the reason for each container that cannot be read.
+    pub fn survey(&self, all: bool) -> Result<Listing> {
         let mut names: HashMap<ContainerId, String> = self
             .names
             .all()?
@@ -33,8 +49,22 @@ impl Engine {
             .map(|(name, id)| (id, name))
             .collect();
         let mut listed = Vec::new();
-        for summary in self.service.enumerate()? {
-            let restarting = !runs(summary.state) && self.restarts(&summary.id)?;
+        let Survey {
+            summaries,
+            mut unreadable,
+        } = self.service.survey()?;
+        for summary in summaries {
+            let restarting = match runs(summary.state) {
+                true => Ok(false),
+                false => self.restarts(&summary.id),
+            };
+            let restarting = match restarting {
+                Err(error) if error.kind() == ErrorKind::Damaged => {
+                    unreadable.push(error.about(summary.id.as_str()));
+                    continue;
+                }
+                restarting => restarting?,
+            };
             if all || restarting || runs(summary.state) {
                 listed.push(Listed {
                     name: names.remove(&summary.id),
@@ -45,7 +75,10 @@ impl Engine {
             }
         }
         listed.sort_by_key(|container| std::cmp::Reverse(container.summary.created_at));
-        Ok(listed)
+        Ok(Listing {
+            containers: listed,
+            unreadable,
+        })
     }
 
     /// What a list shows of the container.
@@ -165,12 +198,12 @@ impl Engine {
     }
 
     #[cfg(target_os = "linux")]
-    fn restarts(&self, id: &ContainerId) -> Result<bool> {
+    pub(super) fn restarts(&self, id: &ContainerId) -> Result<bool> {
         self.is_restarting(id)
     }
 
     #[cfg(not(target_os = "linux"))]
-    fn restarts(&self, _id: &ContainerId) -> Result<bool> {
+    pub(super) fn restarts(&self, _id: &ContainerId) -> Result<bool> {
         Ok(false)
     }
 }

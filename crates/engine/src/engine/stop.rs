@@ -127,7 +127,8 @@ impl Engine {
     }
 
     /// Removes a container, its record and its name, whatever a crash has left of it. With `force` one that runs is
-    /// terminated first, without it that is `InvalidState`. Cleaning again is success.
+    /// terminated first, without it that is `InvalidState`. One whose record cannot be read is `Damaged`, and
+    /// [`Engine::clean_damaged`]'s. Cleaning again is success.
     pub fn clean(&self, id: &ContainerId, force: bool) -> Result<()> {
         match self.service.open(id) {
             Ok(system) => {
@@ -143,6 +144,27 @@ impl Engine {
         #[cfg(target_os = "linux")]
         self.forget_supervisor(id)?;
         self.names.release(id)
+    }
+
+    /// Removes by force a container whose record is damaged ([`ErrorKind::Damaged`]), with its processes, cgroup, supervisor, log and name, as
+    /// far as they can still be found, and with `volumes` its volumes that nobody has named; tells what was found, and what may be left.
+    /// One that is gone is success.
+    pub fn clean_damaged(&self, id: &ContainerId, volumes: bool) -> Result<Vec<String>> {
+        let mut told = Vec::new();
+        let anonymous = match self.service.open(id) {
+            Ok(system) if volumes => self.volumes().anonymous(system.spec()),
+            _ => Vec::new(),
+        };
+        #[cfg(target_os = "linux")]
+        told.extend(self.end_supervisor(id)?);
+        told.extend(self.service.remove_damaged(id)?);
+        #[cfg(target_os = "linux")]
+        told.extend(self.forget_damaged_supervisor(id)?);
+        let name = self.names.of(id)?;
+        self.names.release(id)?;
+        told.extend(name.map(|name| format!("its name {name}")));
+        self.remove_unused_volumes(&anonymous)?;
+        Ok(told)
     }
 
     /// As [`Engine::clean`], with the container's volumes that nobody has named.

@@ -8,6 +8,7 @@ mod relay;
 #[cfg(target_os = "linux")]
 mod signal_fd;
 mod terminal;
+mod unread_output;
 
 use std::{io, os::fd::AsFd};
 

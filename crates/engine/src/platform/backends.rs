@@ -1,7 +1,7 @@
 //! Two backends as one: containers of the platform's own kind, and plain processes for those that ask for no isolation.
 
 use hoist_compute::{
-    ComputeService, ComputeSystem, Error, ErrorKind, Features, Phase, Result, Summary,
+    ComputeService, ComputeSystem, Error, ErrorKind, Features, Phase, Result, Summary, Survey,
 };
 use hoist_host::HostService;
 use hoist_spec::{ContainerId, ContainerSpec, RootSource};
@@ -46,10 +46,23 @@ impl<T: ComputeService> ComputeService for Backends<T> {
     }
 
     fn enumerate(&self) -> Result<Vec<Summary>> {
-        let mut summaries = self.isolated.enumerate()?;
-        summaries.extend(self.unisolated.enumerate()?);
-        summaries.sort_by_key(|summary| summary.created_at);
-        Ok(summaries)
+        self.survey()?.whole()
+    }
+
+    fn survey(&self) -> Result<Survey> {
+        let mut survey = self.isolated.survey()?;
+        let unisolated = self.unisolated.survey()?;
+        survey.summaries.extend(unisolated.summaries);
+        survey.summaries.sort_by_key(|summary| summary.created_at);
+        survey.unreadable.extend(unisolated.unreadable);
+        Ok(survey)
+    }
+
+    fn remove_damaged(&self, id: &ContainerId) -> Result<Vec<String>> {
+        match self.unisolated.has(id) {
+            true => self.unisolated.remove_damaged(id),
+            false => self.isolated.remove_damaged(id),
+        }
     }
 
     fn ids(&self, beginning: &str) -> Result<Vec<ContainerId>> {

@@ -11,6 +11,7 @@ use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
     net::{RecvFlags, SendFlags, recv, send},
+    process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
 };
 
 use super::{
@@ -39,6 +40,22 @@ impl Connection {
     /// Connects to the supervisor whose folder this is. Without one, `NotFound` or `ConnectionRefused`.
     pub(crate) fn open(folder: &Path) -> io::Result<Self> {
         Ok(Self::new(socket::connect_in(folder)?))
+    }
+
+    /// Ends the supervisor at the other end by force, and with it by the kernel what it owns.
+    pub(crate) fn kill(&mut self) -> io::Result<()> {
+        let pidfd = match pidfd_open(socket::peer(&self.socket)?, PidfdFlags::empty()) {
+            Err(Errno::SRCH) => return Ok(()),
+            opened => opened?,
+        };
+        // While the connection is open it is there, and the process is that which was opened.
+        if self.wait(Some(Duration::ZERO))? && self.receive()?.is_none() {
+            return Ok(());
+        }
+        match pidfd_send_signal(&pidfd, Signal::KILL) {
+            Ok(()) | Err(Errno::SRCH) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        }
     }
 
     /// Sends a packet; waits for room.

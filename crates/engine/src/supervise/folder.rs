@@ -4,6 +4,7 @@ use std::{
     fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use hoist_compute::{Error, ErrorKind, OsCode, Phase, Result};
@@ -14,6 +15,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{SuperviseOptions, SupervisorStatus};
 use crate::platform::private_directory;
 
+/// How long others may keep one from being the supervisor who only look whether there is any.
+const LOOKERS_PATIENCE: Duration = Duration::from_millis(100);
 const OPTIONS: &str = "options.json";
 const STATUS: &str = "status.json";
 
@@ -92,10 +95,17 @@ impl SupervisorFolder {
     pub(super) fn lock(&self) -> Result<Option<File>> {
         let folder =
             File::open(&self.folder).map_err(|error| failed("open", &self.folder, error))?;
-        match flock(&folder, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Some(folder)),
-            Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
-            Err(errno) => Err(failed("lock", &self.folder, errno.into())),
+        // Who only looks whether there is one has the lock for a moment.
+        let until = Instant::now() + LOOKERS_PATIENCE;
+        loop {
+            match flock(&folder, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(Some(folder)),
+                Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < until => {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
+                Err(errno) => return Err(failed("lock", &self.folder, errno.into())),
+            }
         }
     }
 
@@ -152,12 +162,16 @@ impl SupervisorFolder {
         let path = self.folder.join(name);
         match fs::read(&path) {
             Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|error| {
+                let id = self.folder.file_name().unwrap_or_default().to_string_lossy();
                 Error::new(
-                    ErrorKind::System,
+                    ErrorKind::Damaged,
                     Phase::Operate,
                     format!("read {}", path.display()),
                 )
                 .because(error)
+                .remedy(format!(
+                    "the file is damaged or not Hoist's: look at it, or remove its container: hoist rm --force {id}"
+                ))
             }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(failed("read", &path, error)),

@@ -37,6 +37,7 @@ pub use launch::Launcher;
 pub use log::{Entry, LogQuery, LogReader, OutputStream};
 pub use options::{LogDriver, LogOptions, SuperviseOptions, WhenLogFails};
 pub use policy::{RestartPolicy, UnknownPolicy};
+pub(crate) use serve::is_being_started;
 pub use serve::serve;
 pub use status::{SupervisorState, SupervisorStatus};
 

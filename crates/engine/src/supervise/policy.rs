@@ -104,6 +104,11 @@ impl Restarts {
         }
     }
 
+    /// From now on another policy holds; what was counted stays.
+    pub(super) fn change(&mut self, policy: RestartPolicy) {
+        self.policy = policy;
+    }
+
     /// How often the container was started once more.
     pub(super) fn count(&self) -> u32 {
         self.count

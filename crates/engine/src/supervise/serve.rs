@@ -8,10 +8,11 @@ use std::{
 };
 
 use hoist_compute::{Error, ErrorKind, OsCode, Phase, Result, State, Timestamp};
-use hoist_spec::{ConsoleSize, ExecId, Signal};
+use hoist_spec::{ConsoleSize, ContainerId, ExecId, Signal};
 
 use super::{
-    Connection, SuperviseOptions, SupervisorFolder, SupervisorState, SupervisorStatus,
+    Connection, RestartPolicy, SuperviseOptions, SupervisorFolder, SupervisorState,
+    SupervisorStatus,
     become_supervisor::{become_supervisor, give_memory_back, reap_orphans},
     clients::{Client, Clients},
     execs::Execs,
@@ -105,10 +106,7 @@ impl Session {
         let lock = folder.lock()?.ok_or_else(|| {
             let (operation, about) = match &request.exec {
                 Some(exec) => (format!("start exec {exec}: it runs already"), exec.as_str()),
-                None => (
-                    format!("start container {}: it has a supervisor", request.id),
-                    request.id.as_str(),
-                ),
+                None => (is_being_started(&request.id), request.id.as_str()),
             };
             Error::new(ErrorKind::InvalidState, Phase::Start, operation).about(about)
         })?;
@@ -192,13 +190,18 @@ impl Session {
             let Some(pause) = pause else { return Ok(()) };
             self.note(SupervisorState::Restarting, None);
             let until = Instant::now() + pause;
-            while !self.held && Instant::now() < until {
+            while !self.is_let_be() && Instant::now() < until {
                 self.turn(Some(until))?;
             }
-            if self.held {
+            if self.is_let_be() {
                 return Ok(());
             }
         }
+    }
+
+    /// Whether somebody has said, since its end, that it is not to be started once more.
+    fn is_let_be(&self) -> bool {
+        self.held || self.options.restart == RestartPolicy::No
     }
 
     fn start(&mut self, console: Option<ConsoleSize>) -> Result<()> {
@@ -356,6 +359,18 @@ impl Session {
                 self.held = true;
                 client.tell(&Packet::Held);
             }
+            Packet::Policy(policy) if about.is_none() => {
+                let mut options = self.options.clone();
+                options.restart = policy;
+                match self.folder.make(&options) {
+                    Ok(()) => {
+                        self.options = options;
+                        self.restarts.change(policy);
+                        client.tell(&Packet::Changed);
+                    }
+                    Err(error) => client.tell(&Packet::Failed(error.to_json())),
+                }
+            }
             Packet::Input(bytes) if client.sends_input() => {
                 if let Some(run) = run {
                     run.input.put(bytes);
@@ -447,6 +462,11 @@ impl Session {
             error,
         });
     }
+}
+
+/// What is said where two start a container at once.
+pub(crate) fn is_being_started(id: &ContainerId) -> String {
+    format!("start container {id}: it is being started")
 }
 
 fn not_running(container: &Container, exec: Option<&ExecId>) -> Error {

@@ -14,7 +14,7 @@ use rustix::{
         AddressFamily, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, connect, listen,
         socket_with, socketpair, sockopt::socket_peercred,
     },
-    process::geteuid,
+    process::{Pid, geteuid},
 };
 
 const NAME: &str = "control";
@@ -63,6 +63,11 @@ pub(super) fn connect_in(folder: &Path) -> io::Result<OwnedFd> {
     let socket = new(SocketFlags::CLOEXEC)?;
     rustix::io::retry_on_intr(|| connect(&socket, &address(&handle)?))?;
     Ok(socket)
+}
+
+/// The process that listens at the other end.
+pub(super) fn peer(socket: &OwnedFd) -> io::Result<Pid> {
+    Ok(socket_peercred(socket)?.pid)
 }
 
 /// A connected pair.

@@ -7,7 +7,7 @@ use hoist_compute::ExitStatus;
 use hoist_spec::{ConsoleSize, ContainerId, ExecId};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::OutputStream;
+use super::{OutputStream, RestartPolicy};
 
 /// The most bytes of a stream in one packet.
 pub(crate) const MOST_DATA: usize = 16 * 1024;
@@ -76,6 +76,8 @@ pub(crate) enum Packet<'a> {
     Watch,
     /// To the supervisor: do not start it once more. Answered by `Held`.
     Hold,
+    /// To the supervisor: from now on this says when it is started once more. Answered by `Changed` or `Failed`.
+    Policy(RestartPolicy),
     /// To the supervisor: for the container's standard input.
     Input(&'a [u8]),
     /// To the supervisor: there will be no more input, from whomever.
@@ -96,6 +98,8 @@ pub(crate) enum Packet<'a> {
     Exited(Exited),
     /// From the supervisor: it is not started once more.
     Held,
+    /// From the supervisor: the policy is another one.
+    Changed,
 }
 
 impl<'a> Packet<'a> {
@@ -108,6 +112,7 @@ impl<'a> Packet<'a> {
             Self::Attach(request) => json(b'A', request),
             Self::Watch => vec![b'W'],
             Self::Hold => vec![b'H'],
+            Self::Policy(policy) => json(b'P', policy),
             Self::Input(bytes) => data(b'I', bytes),
             Self::EndInput => vec![b'E'],
             Self::Resize(size) => json(b'R', size),
@@ -119,6 +124,7 @@ impl<'a> Packet<'a> {
             Self::Lost(count) => json(b'l', count),
             Self::Exited(exited) => json(b'x', exited),
             Self::Held => vec![b'h'],
+            Self::Changed => vec![b'c'],
         }
     }
 
@@ -132,6 +138,7 @@ impl<'a> Packet<'a> {
             b'A' => Self::Attach(parse(body)?),
             b'W' => Self::Watch,
             b'H' => Self::Hold,
+            b'P' => Self::Policy(parse(body)?),
             b'I' => Self::Input(body),
             b'E' => Self::EndInput,
             b'R' => Self::Resize(parse(body)?),
@@ -143,6 +150,7 @@ impl<'a> Packet<'a> {
             b'l' => Self::Lost(parse(body)?),
             b'x' => Self::Exited(parse(body)?),
             b'h' => Self::Held,
+            b'c' => Self::Changed,
             _ => return Err(io::ErrorKind::InvalidData.into()),
         })
     }
@@ -198,6 +206,8 @@ mod tests {
             Packet::Attach(attach),
             Packet::Watch,
             Packet::Hold,
+            Packet::Policy(RestartPolicy::OnFailure { most: Some(3) }),
+            Packet::Changed,
             Packet::Input(b"\0\xff"),
             Packet::EndInput,
             Packet::Resize(ConsoleSize {

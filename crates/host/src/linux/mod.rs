@@ -4,6 +4,7 @@ mod exec;
 mod launch;
 mod process;
 mod record;
+mod remains;
 mod run;
 mod service;
 mod system;

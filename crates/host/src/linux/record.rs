@@ -17,6 +17,8 @@ use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 pub(crate) const VERSION: u32 = 1;
+/// The folder of all containers.
+pub(crate) const ALL: &str = "unisolated";
 const CONFIG: &str = "config.json";
 /// What begins the names of folders that are no container: no id begins so.
 const MAKING: &str = ".making-";
@@ -272,20 +274,32 @@ pub(crate) fn read<T: DeserializeOwned>(folder: &Path, name: &str) -> Result<T> 
         version: u32,
     }
     let path = folder.join(name);
-    let text = hoist_init::owner::whole_file::read_text(&path)
-        .map_err(|error| failed("read", &path, error))?;
-    let damaged = || {
-        let operation = format!("read {}", path.display());
-        Error::new(ErrorKind::System, Phase::Operate, operation)
+    let text = match hoist_init::owner::whole_file::read_text(&path) {
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            return Err(damaged(&path).because("it is no text"));
+        }
+        text => text.map_err(|error| failed("read", &path, error))?,
     };
     if serde_json::from_str::<AnyVersion>(&text).is_ok_and(|found| found.version > VERSION) {
-        return Err(damaged().remedy("a newer hoist has written it: use that one"));
+        let operation = format!("read {}", path.display());
+        return Err(
+            Error::new(ErrorKind::Unsupported, Phase::Operate, operation)
+                .remedy("a newer hoist has written it: use that one"),
+        );
     }
-    serde_json::from_str(&text).map_err(|error| {
-        damaged().because(error).remedy(
-            "the file is damaged or not Hoist's: look at it, and remove its folder when it is of no use",
-        )
-    })
+    serde_json::from_str(&text).map_err(|error| damaged(&path).because(error))
+}
+
+/// The error for a file of a record that is not what it should be.
+pub(crate) fn damaged(path: &Path) -> Error {
+    let operation = format!("read {}", path.display());
+    let parts: Vec<_> = path.iter().collect();
+    let place = parts.iter().rposition(|part| *part == ALL);
+    let id = place.and_then(|place| parts.get(place + 1));
+    let id = id.map_or_else(|| "ID".into(), |id| id.to_string_lossy());
+    Error::new(ErrorKind::Damaged, Phase::Operate, operation).remedy(format!(
+        "the file is damaged or not Hoist's: look at it, or remove what is left of its container: hoist rm --force {id}"
+    ))
 }
 
 /// What was read, or none where there is no such file.

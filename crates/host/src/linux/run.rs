@@ -70,13 +70,7 @@ impl Run {
         match whole_file::read(&path) {
             Ok(bytes) => match KeptEnd::from_bytes(&bytes) {
                 Some(end) => Ok(Some(status(end))),
-                None => Err(Error::new(
-                    ErrorKind::System,
-                    Phase::Operate,
-                    format!("read {}", path.display()),
-                )
-                .because("it is torn, or another version's")
-                .remedy("look at it, and remove the container when it is of no use")),
+                None => Err(record::damaged(&path).because("it is torn, or another version's")),
             },
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 optional(record::read(&self.folder, LOST))
@@ -151,6 +145,11 @@ impl Run {
         Ok(released
             .filter(|released| is_alive(released, released.keeper))
             .map(|released| released.keeper))
+    }
+
+    /// Whether it was let go, and that cannot be read.
+    pub(crate) fn is_damaged(&self) -> bool {
+        self.released().is_err()
     }
 
     /// Waits until it has ended, also one that is not started yet.

@@ -5,13 +5,16 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use hoist_compute::{ComputeService, ComputeSystem, ErrorKind, Feature, Features, Result, Summary};
+use hoist_compute::{
+    ComputeService, ComputeSystem, ErrorKind, Feature, Features, Result, Summary, Survey,
+};
 use hoist_init::owner::whole_file;
 use hoist_spec::oci::User;
 use hoist_spec::user::UserRequest;
 use hoist_spec::{ContainerId, ContainerSpec, accounts};
 
-use super::record::{Config, Folder, clean_up, failed, optional};
+use super::record::{ALL, Config, Folder, clean_up, failed, optional};
+use super::remains;
 use super::run::gone;
 use super::system::HostSystem;
 use crate::plan::linux::{self as plan, Facts};
@@ -56,7 +59,7 @@ impl HostService {
 
     /// As [`HostService::new`], with options.
     pub fn with_options(state_root: PathBuf, options: HostOptions) -> Self {
-        let containers = state_root.join("unisolated");
+        let containers = state_root.join(ALL);
         Self(Arc::new(Shared {
             containers,
             options,
@@ -155,6 +158,10 @@ impl ComputeService for HostService {
     }
 
     fn enumerate(&self) -> Result<Vec<Summary>> {
+        self.survey()?.whole()
+    }
+
+    fn survey(&self) -> Result<Survey> {
         let containers = &self.0.containers;
         match clean_up(containers) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -162,20 +169,19 @@ impl ComputeService for HostService {
             }
             _ => {}
         }
-        let mut summaries = Vec::new();
+        let mut survey = Survey::default();
         for id in self.ids("")? {
             let looked = self
                 .open(&id)
                 .and_then(|system| system.properties(Default::default()));
-            match looked {
-                Ok(properties) => summaries.push(properties.summary),
-                // Removed at this moment.
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
+            survey.note(&id, looked.map(|properties| properties.summary));
         }
-        summaries.sort_by_key(|summary| summary.created_at);
-        Ok(summaries)
+        survey.summaries.sort_by_key(|summary| summary.created_at);
+        Ok(survey)
+    }
+
+    fn remove_damaged(&self, id: &ContainerId) -> Result<Vec<String>> {
+        remains::remove(&self.0, id)
     }
 
     fn ids(&self, beginning: &str) -> Result<Vec<ContainerId>> {

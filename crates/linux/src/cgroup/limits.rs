@@ -150,20 +150,22 @@ pub fn plan_change(
     layout: &Layout,
     current: Current<'_>,
 ) -> Result<Vec<Write>, LimitError> {
-    if resources
-        .devices()
-        .as_ref()
-        .is_some_and(|rules| !rules.is_empty())
-    {
-        return Err(LimitError::Unsupported {
-            what: "device rules",
-            value: "other rules".to_owned(),
-            reason: "they are fixed when a container is made".to_owned(),
-        });
-    }
+    refuse_device_rules(resources)?;
     let mut planner = Planner::new(layout, Some(current));
     planner.resources(resources)?;
     Ok(planner.plan.writes)
+}
+
+/// The error of a change that has device rules.
+pub(crate) fn refuse_device_rules(changed: &LinuxResources) -> Result<(), LimitError> {
+    match changed.devices().as_deref().unwrap_or_default() {
+        [] => Ok(()),
+        _ => Err(LimitError::Unsupported {
+            what: "device rules",
+            value: "other rules".to_owned(),
+            reason: "they are fixed when a container is made".to_owned(),
+        }),
+    }
 }
 
 /// A controller and where it is.

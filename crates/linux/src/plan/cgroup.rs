@@ -111,8 +111,7 @@ pub(super) fn of(
     };
     let name = match (&unit, path) {
         (Some(unit), _) => unit.path.clone(),
-        (None, Some(path)) => name_of(&path)?,
-        (None, None) => format!("hoist/{id}"),
+        (None, path) => cgroup_name(id, path.as_deref())?,
     };
     let hierarchies = own.hierarchies.iter();
     // An ordinary user has what was delegated to it: its own cgroup.
@@ -153,6 +152,14 @@ fn unit_of(
     };
     unit.tell(&limits.writes, rules.as_deref())?;
     Ok(unit)
+}
+
+/// The name of a container's cgroup below the base, where systemd does not make it.
+pub(crate) fn cgroup_name(id: &ContainerId, path: Option<&str>) -> Result<String, PlanError> {
+    match path {
+        Some(path) => name_of(path),
+        None => Ok(format!("hoist/{id}")),
+    }
 }
 
 fn name_of(path: &str) -> Result<String, PlanError> {

@@ -244,6 +244,16 @@ fn remedy(step: &Step<'_>, call: Call, errno: i32, features: &HostFeatures) -> O
         (Step::WriteOnHost { .. }, Call::Write, EACCES) => {
             "lowering the OOM score needs CAP_SYS_RESOURCE"
         }
+        (Step::WriteOwnProcess { file, .. }, Call::Openat2 | Call::Openat, ENOENT)
+            if *file == c"attr/apparmor/exec" =>
+        {
+            "this machine's kernel runs without AppArmor: ask for no profile"
+        }
+        (Step::WriteOwnProcess { file, .. }, Call::Write, ENOENT)
+            if *file == c"attr/apparmor/exec" =>
+        {
+            "no such AppArmor profile is loaded: load it by apparmor_parser"
+        }
         (Step::SetMemoryPolicy { .. }, _, ENOSYS) => {
             "this kernel knows no NUMA nodes (CONFIG_NUMA)"
         }

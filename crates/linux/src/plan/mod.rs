@@ -36,7 +36,7 @@ use hoist_spec::{ContainerId, ContainerSpec, ProcessSpec};
 
 pub(crate) use added::{plan_mount, plan_unmount, plan_user_namespace};
 pub use cgroup::CgroupPlace;
-pub(crate) use cgroup::CgroupPlan;
+pub(crate) use cgroup::{CgroupPlan, cgroup_name};
 pub(crate) use constants::namespace::{
     CGROUP as CGROUP_NAMESPACE, NETWORK as NETWORK_NAMESPACE, PID as PID_NAMESPACE,
     USER as USER_NAMESPACE,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hoist_compute::ErrorKind;
+use hoist_compute::{ComputeService, ErrorKind};
 use hoist_linux::runtime::RuntimeContainer;
 
 use super::only_id;
@@ -26,12 +26,22 @@ pub(crate) fn delete(global: &mut Global, arguments: &Arguments) -> Result<u8, F
     let force = arguments.has("force");
     let parsed = parse_id(id)?;
     let service = global.service()?;
-    let container = match service.open_for_runtime(&parsed) {
-        Ok(container) => container,
+    let opened = service.open_for_runtime(&parsed).and_then(|container| {
+        let status = container.oci_state()?.status;
+        Ok((container, status))
+    });
+    let (container, status) = match opened {
+        Ok(opened) => opened,
         Err(error) if force && error.kind() == ErrorKind::NotFound => return Ok(0),
+        Err(error) if force && error.kind() == ErrorKind::Damaged => {
+            let told = service.remove_damaged(&parsed)?.join(", ");
+            global.log.warning(&format!(
+                "the record of container {id} was damaged: removed {told}"
+            ));
+            return Ok(0);
+        }
         Err(error) => return Err(error.into()),
     };
-    let status = container.oci_state()?.status;
     match status {
         _ if force => container.terminate()?,
         "created" => container.terminate()?,

@@ -21,7 +21,13 @@ pub(crate) fn list(global: &mut Global, arguments: &Arguments) -> Result<u8, Fai
     // Nobody else can make any here: the folder is the caller's.
     let owner = name_of(rustix::process::geteuid().as_raw());
     let mut all = Vec::new();
-    for summary in service.enumerate()? {
+    let survey = service.survey()?;
+    // As runc does: one that cannot be read keeps no other from being listed.
+    for error in survey.unreadable {
+        global.log.warning(&Failure::from(error).message);
+    }
+    let service = global.service()?;
+    for summary in survey.summaries {
         let shown = service
             .open_for_runtime(&summary.id)
             .map_err(Failure::from)

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use oci_spec::runtime;
 
 use super::defaults;
+use super::settings::NO_SHARED_MEMORY;
 use crate::{
     Command, Mount,
     check::{self, Check, clean_path, is_within},
@@ -84,6 +85,9 @@ pub(super) fn all(command: &Command) -> Vec<runtime::Mount> {
     let mut mounts: Vec<_> = defaults::mounts()
         .into_iter()
         .filter(|default| !replaced(default))
+        .filter(|default| {
+            command.namespaces.ipc != NO_SHARED_MEMORY || !is_usual_shared_memory(default)
+        })
         .map(|default| adapted(default, command))
         .collect();
     mounts.extend(

@@ -35,6 +35,7 @@ pub(super) fn first(command: &Command, hostname: &str, security: &Security<'_>) 
         .set_cwd(PathBuf::from(directory))
         .set_capabilities(Some(capabilities(security.capabilities)))
         .set_no_new_privileges(Some(security.no_new_privileges))
+        .set_apparmor_profile(security.apparmor.map(str::to_owned))
         .set_rlimits(settings::rlimits(command))
         .set_oom_score_adj(command.oom_score_adj);
     set_program(&mut process, config);

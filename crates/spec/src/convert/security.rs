@@ -19,7 +19,9 @@ pub(crate) enum SecurityOption<'a> {
     NoNewPrivileges(bool),
     Seccomp(SeccompChoice<'a>),
     SystemPathsUnconfined,
-    /// Asks for no more than there is: neither AppArmor nor SELinux confines a container yet.
+    /// The AppArmor profile that confines it; none where it is unconfined, as every container is that asks for nothing.
+    AppArmor(Option<&'a str>),
+    /// Asks for no more than there is: no container has an SELinux label.
     NoLabel,
 }
 
@@ -43,18 +45,20 @@ impl<'a> SecurityOption<'a> {
                 Ok(Self::Seccomp(SeccompChoice::Profile(profile)))
             }
             ("systempaths", Some("unconfined")) => Ok(Self::SystemPathsUnconfined),
-            ("apparmor", Some("unconfined")) | ("label", Some("disable")) => Ok(Self::NoLabel),
-            ("apparmor", Some(_)) => Err(
-                "asks for an AppArmor profile, which is not supported yet; only apparmor=unconfined is"
-                    .to_owned(),
-            ),
+            ("apparmor", Some("unconfined")) => Ok(Self::AppArmor(None)),
+            ("apparmor", Some(profile)) if !profile.is_empty() => {
+                crate::check::one_line(profile)?;
+                Ok(Self::AppArmor(Some(profile)))
+            }
+            ("label", Some("disable")) => Ok(Self::NoLabel),
             ("label", Some(_)) => Err(
-                "asks for an SELinux label, which is not supported yet; only label=disable is"
+                "changes a part of an SELinux label, whose other parts only the policy of the machine knows, and Hoist does not read that; \
+                 only label=disable is taken"
                     .to_owned(),
             ),
             _ => Err(
                 "is no security option: use no-new-privileges, seccomp=…, systempaths=unconfined, \
-                 apparmor=unconfined or label=disable"
+                 apparmor=… or label=disable"
                     .to_owned(),
             ),
         }
@@ -67,6 +71,8 @@ pub(super) struct Security<'a> {
     pub(super) seccomp: SeccompChoice<'a>,
     /// Whether the kernel's system files are hidden and protected.
     pub(super) system_paths: bool,
+    /// The AppArmor profile.
+    pub(super) apparmor: Option<&'a str>,
     pub(super) capabilities: CapabilitySet,
 }
 
@@ -80,6 +86,7 @@ impl<'a> Security<'a> {
             no_new_privileges: false,
             seccomp: SeccompChoice::Default,
             system_paths: true,
+            apparmor: None,
             capabilities: capabilities(&command.cap_add, &command.cap_drop),
         };
         if command.privileged {
@@ -93,6 +100,7 @@ impl<'a> Security<'a> {
                 Ok(SecurityOption::NoNewPrivileges(set)) => security.no_new_privileges = set,
                 Ok(SecurityOption::Seccomp(choice)) => security.seccomp = choice,
                 Ok(SecurityOption::SystemPathsUnconfined) => security.system_paths = false,
+                Ok(SecurityOption::AppArmor(profile)) => security.apparmor = profile,
                 Ok(SecurityOption::NoLabel) => {}
                 Err(reason) => faults.push(Fault::of_value(
                     format!("security_opt[{index}]"),
@@ -183,6 +191,8 @@ mod tests {
                 SecurityOption::SystemPathsUnconfined,
             ),
             ("label=disable", SecurityOption::NoLabel),
+            ("apparmor=unconfined", SecurityOption::AppArmor(None)),
+            ("apparmor:mine", SecurityOption::AppArmor(Some("mine"))),
         ] {
             assert_eq!(SecurityOption::parse(text), Ok(option), "{text}");
         }
@@ -190,7 +200,8 @@ mod tests {
             "",
             "seccomp",
             "seccomp=",
-            "apparmor=x",
+            "apparmor=",
+            "apparmor=a\nb",
             "label=type:y",
             "no-new-privileges=1",
             "x",

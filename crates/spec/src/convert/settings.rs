@@ -60,7 +60,10 @@ pub(super) fn faults(command: &Command) -> Faults {
         ("uts", &namespaces.uts),
         ("cgroup", &namespaces.cgroup),
     ] {
-        let result = check_mode(mode, name == "user");
+        let result = match (name, mode.as_str()) {
+            ("ipc", NO_SHARED_MEMORY) => Ok(()),
+            _ => check_mode(mode, name == "user"),
+        };
         check(format!("namespaces.{name}"), mode, result);
     }
     for (field, maps) in [
@@ -99,6 +102,9 @@ pub(super) fn faults(command: &Command) -> Faults {
     }
     faults
 }
+
+/// The mode of an IPC namespace of one's own without `/dev/shm`.
+pub(super) const NO_SHARED_MEMORY: &str = "none";
 
 /// A number, or a name for the container's own `/etc/group` to know.
 fn check_group(group: &str) -> Check {

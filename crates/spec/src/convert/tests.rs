@@ -323,6 +323,17 @@ fn a_mount_takes_the_place_of_dockers_own() {
 }
 
 #[test]
+fn an_apparmor_profile_is_that_of_the_first_process_and_of_further_ones() {
+    let confined = sh().security_opt("apparmor=mine");
+    assert_eq!(document(&confined)["process"]["apparmorProfile"], "mine");
+    let further = spec(&confined).exec_process(&ProcessConfig::new("ls"));
+    let further = further.unwrap().oci;
+    assert_eq!(further.apparmor_profile().as_deref(), Some("mine"));
+    let free = confined.security_opt("apparmor=unconfined");
+    assert!(document(&free)["process"]["apparmorProfile"].is_null());
+}
+
+#[test]
 fn security_options_lift_what_they_name_and_nothing_else() {
     let open = sh()
         .security_opt("systempaths=unconfined")

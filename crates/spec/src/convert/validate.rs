@@ -63,6 +63,7 @@ pub(super) fn command(command: &Command) -> Faults {
     all_mounts(&command.mounts, &mut faults);
     network(&command.network, &mut faults);
     resources(&command.resources, &mut faults);
+    swap_without_memory(&command.resources, &mut faults);
     faults.extend(settings::faults(command));
     faults.extend(process(&command.process_config, "process_config."));
     if !command.process_config.working_dir.is_empty() {
@@ -341,13 +342,6 @@ pub(super) fn resources(given: &Resources, faults: &mut Faults) {
             swap,
             Err("is less than the memory, and not -1 for no limit".to_owned()),
         );
-    } else if swap > 0 && given.memory == 0 {
-        number_check(
-            faults,
-            "memory_swap",
-            swap,
-            Err("limits memory and swap together: give the limit of memory, too".to_owned()),
-        );
     }
     for (field, list) in [
         ("resources.cpuset_cpus", &given.cpuset_cpus),
@@ -356,6 +350,18 @@ pub(super) fn resources(given: &Resources, faults: &mut Faults) {
         if let Some(list) = self::given(list) {
             check(faults, field, list, check::processor_list(list));
         }
+    }
+}
+
+/// What a container that is made must have, and one that is changed has perhaps already.
+fn swap_without_memory(given: &Resources, faults: &mut Faults) {
+    if given.memory_swap > 0 && given.memory == 0 {
+        number_check(
+            faults,
+            "memory_swap",
+            given.memory_swap,
+            Err("limits memory and swap together: give the limit of memory, too".to_owned()),
+        );
     }
 }
 

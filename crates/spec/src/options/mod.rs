@@ -14,7 +14,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use oci_spec::runtime::{LinuxResources, Mount as OciMount};
+use oci_spec::runtime::{LinuxPids, LinuxResources, Mount as OciMount};
 
 use crate::{
     Command, Fault, Faults, Isolation, Mount, Network, Platform, ProcessConfig, Resources, Signal,
@@ -109,7 +109,7 @@ pub struct RunOptions {
     pub gidmap: Vec<String>,
     /// `--pid host|ns:PATH|container:ID`
     pub pid: Option<String>,
-    /// `--ipc private|host|ns:PATH|container:ID`
+    /// `--ipc private|shareable|none|host|ns:PATH|container:ID`
     pub ipc: Option<String>,
     /// `--uts host|ns:PATH|container:ID`
     pub uts: Option<String>,
@@ -200,7 +200,54 @@ pub struct UpdateOptions {
 }
 
 impl UpdateOptions {
-    /// The changes that they ask for.
+    /// The changes of a container's limits that they ask for: 0 and -1 take a limit away.
+    ///
+    /// # Errors
+    /// As [`into_resources`](Self::into_resources).
+    pub fn into_changes(mut self) -> Result<LinuxResources, Faults> {
+        let lifts = |text: &mut Option<String>| {
+            text.take_if(|text| matches!(text.as_str(), "0" | "-1"))
+                .is_some()
+        };
+        let memory = lifts(&mut self.memory);
+        let reservation = lifts(&mut self.memory_reservation);
+        let cpus = lifts(&mut self.cpus);
+        let pids = lifts(&mut self.pids_limit);
+        let has_others = self != Self::default();
+        let mut changes = match has_others || !(memory || reservation || cpus || pids) {
+            true => self.into_resources()?,
+            false => {
+                let mut none = LinuxResources::default();
+                none.set_devices(None);
+                none
+            }
+        };
+        if memory || reservation {
+            let mut limits = changes.memory().unwrap_or_default();
+            if memory {
+                // What holds memory and swap together cannot stay without it.
+                let swap = limits.swap().unwrap_or(-1);
+                limits.set_limit(Some(-1)).set_swap(Some(swap));
+            }
+            if reservation {
+                limits.set_reservation(Some(-1));
+            }
+            changes.set_memory(Some(limits));
+        }
+        if cpus {
+            let mut limits = changes.cpu().clone().unwrap_or_default();
+            limits.set_quota(Some(-1));
+            changes.set_cpu(Some(limits));
+        }
+        if pids {
+            let mut limit = LinuxPids::default();
+            limit.set_limit(-1);
+            changes.set_pids(Some(limit));
+        }
+        Ok(changes)
+    }
+
+    /// The limits that they ask for.
     ///
     /// # Errors
     /// Every option that is wrong, by its long name, with what was typed; also where nothing is to be changed.

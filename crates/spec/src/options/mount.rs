@@ -40,7 +40,8 @@ pub(super) fn volume(text: &str, facts: &OptionFacts<'_>) -> Result<Mount, Fault
             "consistent" | "cached" | "delegated" => {}
             "z" | "Z" => {
                 return Err(fault(
-                    "asks for SELinux labels on the source, which is not supported yet",
+                    "asks for SELinux labels on the source, which Hoist does not change: leave the option out, and where this machine has \
+                     SELinux, label the source yourself (chcon -R -t container_file_t)",
                 ));
             }
             "nocopy" if is_volume => copies = false,

@@ -24,7 +24,11 @@ pub(super) fn read(options: &RunOptions, faults: &mut Faults) -> Command {
         namespaces: SharedNamespaces {
             user: user_namespace(options),
             pid: mode(options.pid.as_deref()),
-            ipc: mode(options.ipc.as_deref()),
+            ipc: mode(options.ipc.as_deref().map(|mode| match mode {
+                // Every container's own one can be joined.
+                "shareable" => "private",
+                mode => mode,
+            })),
             uts: mode(options.uts.as_deref()),
             cgroup: mode(options.cgroupns.as_deref()),
         },

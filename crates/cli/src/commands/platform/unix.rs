@@ -13,6 +13,7 @@ mod start;
 mod supervised;
 mod supervisor;
 mod volume;
+mod volume_selection;
 
 use std::ffi::OsString;
 use std::fmt::Write;
@@ -28,6 +29,7 @@ use hoist_linux::root_facts::RootFacts;
 use hoist_spec::{Command, ContainerId, ContainerSpec, Faults};
 
 use self::supervised::Manner;
+pub(crate) use self::supervised::RestartChange;
 use crate::args::{PlatformAction, Supervised};
 use crate::commands::plan::Planned;
 use crate::failure::Failure;

@@ -124,6 +124,19 @@ impl Supervision {
     }
 }
 
+/// What `hoist update --restart` asks for, which needs a supervisor.
+pub(crate) enum RestartChange {}
+
+impl RestartChange {
+    pub(crate) fn read(_text: &str) -> Result<Self, Fault> {
+        Err(Fault::new("--restart", NO_SUPERVISOR))
+    }
+
+    pub(crate) fn apply(&self, _engine: &Engine, _id: &ContainerId) -> hoist_compute::Result<()> {
+        match *self {}
+    }
+}
+
 /// Runs a container that has a supervisor: refused.
 pub(crate) fn run_supervised(
     _engine: &Engine,

@@ -16,6 +16,7 @@ use super::{
     relay::Sink,
     signals::{CONTINUE, Caught, WINDOW},
     terminal::{RawMode, terminal_size},
+    unread_output::{UnreadOutput, ended_by_force},
 };
 use crate::supervise::{Attachment, FromContainer, OutputStream};
 
@@ -37,7 +38,7 @@ pub struct AttachedIo<'a> {
     /// The keys that detach, where the container has a console.
     pub detach_keys: DetachKeys,
     /// The container is the caller's own and runs in the foreground: the end of the input is the end of the container's, and it
-    /// is hung up when the terminal is gone or nobody reads its output.
+    /// is hung up when the terminal is gone or nobody reads its output; in the latter case it is ended by force where it does not end of that.
     pub is_foreground: bool,
 }
 
@@ -81,6 +82,7 @@ pub fn attend_attached(
         ends_input: false,
         outputs: [Output::new(io.output), Output::new(io.errors)],
         raw_mode,
+        unread_output: UnreadOutput::default(),
         attachment,
         io,
         signal,
@@ -104,6 +106,10 @@ pub fn attend_attached(
         session.send_input();
         if session.write_outputs() {
             return Ok(AttachedEnd::Detached);
+        }
+        if session.unread_output.is_over() {
+            session.send_signal(Signal::KILL);
+            session.failures.push(ended_by_force());
         }
         if ready.container
             && session.outputs.iter().all(Output::is_empty)
@@ -140,26 +146,26 @@ impl<'a> Output<'a> {
         self.pending.is_empty()
     }
 
-    /// Writes once; false where nobody reads any more.
-    fn write(&mut self) -> bool {
+    /// Writes once; the error tells, once, that nobody reads any more.
+    fn write(&mut self) -> Result<(), Errno> {
         let Some(sink) = &self.sink else {
             self.pending.clear();
-            return true;
+            return Ok(());
         };
         if self.pending.is_empty() {
-            return true;
+            return Ok(());
         }
         let end = self.pending.len().min(sink.piece());
         match rustix::io::write(sink.descriptor(), &self.pending[..end]) {
             Ok(count) => drop(self.pending.drain(..count)),
             Err(Errno::AGAIN | Errno::INTR) => {}
-            Err(_) => {
+            Err(errno) => {
                 self.sink = None;
                 self.pending.clear();
-                return false;
+                return Err(errno);
             }
         }
-        true
+        Ok(())
     }
 }
 
@@ -172,6 +178,7 @@ struct Session<'a, 'b> {
     ends_input: bool,
     outputs: [Output<'a>; 2],
     raw_mode: Option<RawMode>,
+    unread_output: UnreadOutput,
     signal: &'b dyn Fn(Signal) -> Result<()>,
     failures: &'b mut Vec<Error>,
 }
@@ -200,7 +207,9 @@ impl Session<'_, '_> {
                 .filter_map(|output| output.sink.as_ref())
                 .map(|sink| PollFd::from_borrowed_fd(sink.descriptor(), PollFlags::OUT)),
         );
-        let limit = unsent.then(|| Timespec::try_from(RETRY).ok()).flatten();
+        let retry = unsent.then_some(RETRY);
+        let limit = retry.into_iter().chain(self.unread_output.left()).min();
+        let limit = limit.and_then(|limit| Timespec::try_from(limit).ok());
         match poll(&mut set, limit.as_ref()) {
             Ok(_) => {}
             Err(Errno::INTR) => return Ok(Ready::default()),
@@ -266,11 +275,11 @@ impl Session<'_, '_> {
 
     /// True where the caller detaches.
     fn write_outputs(&mut self) -> bool {
-        let mut read = true;
-        for output in &mut self.outputs {
-            read &= output.write();
+        let [output, errors] = self.outputs.each_mut().map(Output::write);
+        if output == Err(Errno::PIPE) && self.io.is_foreground {
+            self.unread_output.begins();
         }
-        !read && self.terminal_is_gone()
+        (output.is_err() || errors.is_err()) && self.terminal_is_gone()
     }
 
     fn receive(&mut self) -> Result<Option<AttachedEnd>> {

@@ -20,6 +20,7 @@ use super::{
     relay::{Buffer, Sink},
     signals::{self, CONTINUE, Caught, WINDOW},
     terminal::{RawMode, terminal_size},
+    unread_output::{self, UnreadOutput},
 };
 
 /// How often a console is looked at that nobody has open at the moment, or that takes no input.
@@ -75,6 +76,7 @@ pub(in super::super) fn attach(
         raw_mode,
         unread: Unread::Open,
         hung_up: false,
+        unread_output: UnreadOutput::default(),
         failures,
     };
     let mut drain = None;
@@ -105,6 +107,10 @@ pub(in super::super) fn attach(
         }
         if ready.sink {
             session.write_output();
+        }
+        if drain.is_none() && session.unread_output.is_over() {
+            session.note(process.signal(Signal::KILL));
+            session.failures.push(unread_output::ended_by_force());
         }
         if ready.ended {
             drain = Some(Drain {
@@ -167,6 +173,7 @@ struct Session<'a> {
     raw_mode: Option<RawMode>,
     unread: Unread,
     hung_up: bool,
+    unread_output: UnreadOutput,
     failures: &'a mut Vec<Error>,
 }
 
@@ -218,6 +225,8 @@ impl Session<'_> {
             // Not every kernel wakes the writer when the other side has made room.
             (None, Unread::Open) => writable.then_some(RETRY),
         };
+        let patience = self.unread_output.left().filter(|_| drain.is_none());
+        let limit = limit.into_iter().chain(patience).min();
         let limit = limit.and_then(|limit| Timespec::try_from(limit).ok());
         let mut set: Vec<PollFd<'_>> = wanted.iter().flatten().cloned().collect();
         let timed_out = match poll(&mut set, limit.as_ref()) {
@@ -331,6 +340,9 @@ impl Session<'_> {
                 self.sink = None;
                 self.from_console.clear();
                 self.hang_up();
+                if errno == Errno::PIPE {
+                    self.unread_output.begins();
+                }
             }
         }
     }

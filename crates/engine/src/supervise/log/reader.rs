@@ -6,6 +6,7 @@ use std::{
     io::{self, BufRead, BufReader, Read},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use hoist_compute::Timestamp;
@@ -21,6 +22,10 @@ const MOST_MISSING: u32 = 2;
 /// No entry is longer, in bytes: a piece of 16 KiB is a tenth of it, however much of it is escaped. A longer line is not ours,
 /// and is not kept.
 const LONGEST: usize = 1 << 20;
+
+/// How often, while a file is read, it is looked whether another was begun: after so many entries, and no sooner than after so long.
+const ENTRIES_BEFORE_LOOK: u32 = 64;
+const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Which entries are wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,6 +44,11 @@ pub struct LogReader {
     path: PathBuf,
     query: LogQuery,
     open: Option<BufReader<File>>,
+    /// The files after that, held open: one that is put away and removed before it is its turn can still be read.
+    newer: VecDeque<Newer>,
+    /// When it was last looked for them.
+    looked: Option<Instant>,
+    misses_some: bool,
     /// What there is of an entry that was not yet written to its end.
     partial: Vec<u8>,
     /// What comes up to the next line feed belongs to a line that is too long.
@@ -53,6 +63,9 @@ impl LogReader {
             path,
             query,
             open: None,
+            newer: VecDeque::new(),
+            looked: None,
+            misses_some: false,
             partial: Vec::new(),
             skips: false,
             began: false,
@@ -86,6 +99,11 @@ impl LogReader {
         Ok(more)
     }
 
+    /// Whether, since it was last asked, files were removed before they could be opened, so that entries may be missing.
+    pub fn misses_some(&mut self) -> bool {
+        std::mem::take(&mut self.misses_some)
+    }
+
     fn read_each(&mut self, take: &mut dyn FnMut(Entry) -> io::Result<()>) -> io::Result<bool> {
         loop {
             if self.open.is_none() {
@@ -95,29 +113,54 @@ impl LogReader {
                 self.open = Some(BufReader::new(file));
             }
             // Looked for before the last read, so that what was written before the file was put away is read.
-            let next = match &self.open {
-                Some(open) => next_file(&self.path, open.get_ref())?,
-                None => Next::Same,
-            };
+            self.look_for_newer()?;
             if !self.read_file(take)? {
                 return Ok(false);
             }
-            match next {
-                Next::Same => return Ok(true),
-                Next::File(file) => {
-                    self.open = Some(BufReader::new(file));
-                    self.partial.clear();
-                    self.skips = false;
-                }
-            }
+            let Some(next) = self.newer.pop_front() else {
+                return Ok(true);
+            };
+            self.misses_some |= next.is_behind_a_gap;
+            self.open = Some(BufReader::new(next.file));
+            self.partial.clear();
+            self.skips = false;
         }
     }
 
-    fn read_file(&mut self, take: &mut dyn FnMut(Entry) -> io::Result<()>) -> io::Result<bool> {
-        let Some(open) = &mut self.open else {
-            return Ok(true);
+    /// Opens the files that have come to be after those that are known.
+    fn look_for_newer(&mut self) -> io::Result<()> {
+        self.looked = Some(Instant::now());
+        let last = match (&self.open, self.newer.back()) {
+            (_, Some(newer)) => &newer.file,
+            (Some(open), None) => open.get_ref(),
+            (None, None) => return Ok(()),
         };
+        let After { files, is_whole } = files_after(&self.path, last)?;
+        let mut is_behind_a_gap = !is_whole;
+        for file in files {
+            self.newer.push_back(Newer {
+                file,
+                is_behind_a_gap,
+            });
+            is_behind_a_gap = false;
+        }
+        Ok(())
+    }
+
+    fn read_file(&mut self, take: &mut dyn FnMut(Entry) -> io::Result<()>) -> io::Result<bool> {
+        let mut left = ENTRIES_BEFORE_LOOK;
         loop {
+            left -= 1;
+            if left == 0 {
+                left = ENTRIES_BEFORE_LOOK;
+                // Whoever takes the entries may be slower than the container writes.
+                if self.looked.is_none_or(|at| at.elapsed() >= LOOK_INTERVAL) {
+                    self.look_for_newer()?;
+                }
+            }
+            let Some(open) = &mut self.open else {
+                return Ok(true);
+            };
             let room = LONGEST.saturating_sub(self.partial.len()) as u64;
             if open.take(room).read_until(b'\n', &mut self.partial)? == 0 {
                 return Ok(true);
@@ -145,18 +188,27 @@ impl LogReader {
     }
 }
 
-/// What comes after a file.
-enum Next {
-    /// It is the one being written.
-    Same,
-    /// This one.
-    File(File),
+/// A file that is read later.
+#[derive(Debug)]
+struct Newer {
+    file: File,
+    /// The one before it may be gone.
+    is_behind_a_gap: bool,
 }
 
-/// The file after `open`, wherever that has been put meanwhile.
-fn next_file(path: &Path, open: &File) -> io::Result<Next> {
-    let own = open.metadata()?.ino();
-    let (mut newer, mut missing) = (None, 0);
+/// What comes after a file.
+struct After {
+    /// The oldest first.
+    files: Vec<File>,
+    /// The first of them is the next one.
+    is_whole: bool,
+}
+
+/// The files after `last`, wherever that has been put meanwhile.
+fn files_after(path: &Path, last: &File) -> io::Result<After> {
+    let last = last.metadata()?.ino();
+    let (mut files, mut before, mut missing) = (Vec::new(), None, 0);
+    let mut is_whole = false;
     for number in 0..MOST_FILES {
         let Some(file) = optional(path, number)? else {
             missing += 1;
@@ -165,13 +217,18 @@ fn next_file(path: &Path, open: &File) -> io::Result<Next> {
             }
             continue;
         };
-        if file.metadata()?.ino() == own {
-            return Ok(newer.map_or(Next::Same, Next::File));
+        let own = file.metadata()?.ino();
+        if own == last {
+            is_whole = true;
+            break;
         }
-        newer = Some(file);
+        // One that is put away at this moment is met by both of its names.
+        if before.replace(own) != Some(own) {
+            files.push(file);
+        }
     }
-    // It is gone, with all that were older.
-    Ok(newer.map_or(Next::Same, Next::File))
+    files.reverse();
+    Ok(After { files, is_whole })
 }
 
 fn oldest(path: &Path) -> io::Result<Option<File>> {
@@ -237,6 +294,78 @@ mod tests {
         read.extend(collect(&mut reader).0);
         let expected: Vec<String> = (0..1000).map(|number| format!("{number}\n")).collect();
         assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn a_reader_that_is_overtaken_reads_what_it_holds_and_says_that_some_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let options = LogOptions {
+            max_size: 2000,
+            max_files: 2,
+            ..LogOptions::default()
+        };
+        let mut log = Log::new(path.clone(), options);
+        let mut append = |range: std::ops::Range<u32>| {
+            for number in range {
+                log.append(OutputStream::Stdout, format!("{number}\n").as_bytes());
+            }
+        };
+        let mut reader = LogReader::new(path, LogQuery::default());
+        append(0..5);
+        assert_eq!(collect(&mut reader).0.len(), 5);
+        // Its file is put away, and then removed: it has it open.
+        append(5..1000);
+        let read = collect(&mut reader).0;
+        assert_eq!(read[..3], ["5\n", "6\n", "7\n"]);
+        assert_eq!(read.last().unwrap(), "999\n");
+        assert!(read.len() < 900, "{}", read.len());
+        assert!(reader.misses_some());
+        assert!(!reader.misses_some(), "it is told once");
+        append(1000..1001);
+        assert_eq!(collect(&mut reader).0, ["1000\n"]);
+        assert!(!reader.misses_some());
+    }
+
+    #[test]
+    fn one_who_takes_entries_slowly_misses_nothing_that_was_there_when_it_was_looked() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let options = LogOptions {
+            max_size: 20_000,
+            max_files: 2,
+            ..LogOptions::default()
+        };
+        let mut log = Log::new(path.clone(), options);
+        let mut next = 0;
+        let mut append = |count: u32| {
+            for _ in 0..count {
+                log.append(OutputStream::Stdout, format!("{next}\n").as_bytes());
+                next += 1;
+            }
+            next
+        };
+        append(200);
+        let mut reader = LogReader::new(path, LogQuery::default());
+        let mut read = Vec::new();
+        let mut rounds = 0;
+        reader
+            .read(&mut |entry| {
+                read.push(entry.log);
+                // As much is written as is read, while each file that is read is being put away.
+                if read.len() % 50 == 0 && rounds < 40 {
+                    rounds += 1;
+                    std::thread::sleep(LOOK_INTERVAL);
+                    append(50);
+                }
+                Ok(())
+            })
+            .unwrap();
+        read.extend(collect(&mut reader).0);
+        let expected: Vec<String> = (0..append(0)).map(|number| format!("{number}\n")).collect();
+        assert!(expected.len() > 2000);
+        assert_eq!(read, expected);
+        assert!(!reader.misses_some());
     }
 
     #[test]

@@ -11,22 +11,28 @@ use super::moment::moment;
 use crate::args::Logs;
 use crate::failure::Failure;
 
+/// What is said where the container has written faster than its log was taken.
+const ROTATED_AWAY: &str =
+    "some lines may be missing here: they were rotated away before they could be read";
+
 /// Writes a container's log: what it wrote to standard error goes there again.
 pub(crate) fn run(logs: &Logs, engine: &Engine) -> Result<u8, Failure> {
     let query = query(logs)?;
     let id = engine.resolve(&logs.container)?;
-    let (mut out, mut errors) = (io::stdout().lock(), io::stderr().lock());
+    let mut out = io::stdout().lock();
     let mut closed = false;
-    let done = engine.logs(&id, query, logs.follow, &mut |entry| {
+    let mut take = |entry: Entry| {
         let written = match entry.stream {
             OutputStream::Stdout => write(&mut out, &entry, logs.timestamps),
-            OutputStream::Stderr => write(&mut errors, &entry, logs.timestamps),
+            OutputStream::Stderr => write(&mut io::stderr(), &entry, logs.timestamps),
         };
         closed = written
             .as_ref()
             .is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe);
         written
-    });
+    };
+    let mut gap = || Failure::message(ROTATED_AWAY).warn();
+    let done = engine.logs(&id, query, logs.follow, &mut take, &mut gap);
     match done {
         // A reader that has gone away has seen enough.
         Err(_) if closed => Ok(0),

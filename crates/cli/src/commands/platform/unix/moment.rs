@@ -8,9 +8,12 @@ const NANOSECONDS: u64 = 1_000_000_000;
 
 /// A time: RFC 3339, a date or a time without a zone (both UTC), seconds since 1970, or how long before `now`.
 pub(crate) fn moment(option: &str, text: &str, now: Timestamp) -> Result<Timestamp, Fault> {
-    let read = parse_rfc3339(text)
-        .or_else(|| parse_rfc3339(&format!("{text}Z")))
-        .or_else(|| parse_rfc3339(&format!("{text}T00:00:00Z")))
+    let whole = ["", "Z", ":00Z", ":00:00Z", "T00:00:00Z"]
+        .into_iter()
+        .find_map(|rest| parse_rfc3339(&format!("{text}{rest}")));
+    let date = text.strip_suffix('Z');
+    let read = whole
+        .or_else(|| parse_rfc3339(&format!("{}T00:00:00Z", date?)))
         .or_else(|| decimal(text, NANOSECONDS).map(Timestamp))
         .or_else(|| duration(text).map(|before| Timestamp(now.0.saturating_sub(before))));
     read.ok_or_else(|| {
@@ -77,6 +80,14 @@ mod tests {
         assert_eq!(read("2026-01-01T00:00:00Z"), at(1_767_225_600));
         assert_eq!(read("2026-01-01T00:00:00"), at(1_767_225_600));
         assert_eq!(read("2026-01-01"), at(1_767_225_600));
+        assert_eq!(read("2026-01-01T00:00"), at(1_767_225_600));
+        assert_eq!(read("2026-01-01T00"), at(1_767_225_600));
+        assert_eq!(read("2026-01-01Z"), at(1_767_225_600));
+        assert_eq!(read("2026-01-01T01:00:00+01:00"), at(1_767_225_600));
+        assert_eq!(
+            read("2026-01-01T00:00:00.25"),
+            Some(1_767_225_600_250_000_000)
+        );
         assert_eq!(read("1767225600"), at(1_767_225_600));
         assert_eq!(read("0.5"), Some(500_000_000));
         assert_eq!(read("1h2m3s"), at(1_800_000_000 - 3723));

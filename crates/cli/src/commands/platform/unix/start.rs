@@ -38,7 +38,9 @@ fn act(engine: &Engine, id: &ContainerId, reference: &str) -> Result<String, Fai
     let launcher = supervisor::launcher();
     match engine.start_detached(id, launch(&launcher)) {
         Err(error) if error.kind() == ErrorKind::InvalidState => {
-            if engine.summary(id)?.state != State::Running {
+            let is_started =
+                engine.summary(id)?.state == State::Running || engine.is_restarting(id)?;
+            if !is_started {
                 return Err(error.into());
             }
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hoist::foreground::{AttachedEnd, AttachedIo, CallerSignals, DetachKeys, attend_attached};
 use hoist::supervise::{
-    Attachment, LogDriver, LogOptions, RestartPolicy, SuperviseOptions, WhenLogFails,
+    Attachment, LogDriver, LogOptions, RestartPolicy, SuperviseOptions, UnknownPolicy, WhenLogFails,
 };
 use hoist::{Engine, ExecRef, LaunchOptions};
 use hoist_compute::ExitStatus;
@@ -34,9 +34,9 @@ pub(crate) fn options(
         ..SuperviseOptions::default()
     };
     if let Some(text) = &given.restart {
-        match text.parse() {
+        match restart_policy(text) {
             Ok(policy) => options.restart = policy,
-            Err(error) => faults.push(Fault::of_value("--restart", text, error.to_string())),
+            Err(fault) => faults.push(fault),
         }
     }
     if remove && options.restart != RestartPolicy::No {
@@ -61,6 +61,24 @@ pub(crate) fn options(
     }
     let keys = keys(given.detach_keys.as_deref(), &mut faults);
     faults.into_result((options, keys))
+}
+
+fn restart_policy(text: &str) -> Result<RestartPolicy, Fault> {
+    text.parse()
+        .map_err(|error: UnknownPolicy| Fault::of_value("--restart", text, error.to_string()))
+}
+
+/// What `hoist update --restart` asks for.
+pub(crate) struct RestartChange(RestartPolicy);
+
+impl RestartChange {
+    pub(crate) fn read(text: &str) -> Result<Self, Fault> {
+        restart_policy(text).map(Self)
+    }
+
+    pub(crate) fn apply(&self, engine: &Engine, id: &ContainerId) -> hoist_compute::Result<()> {
+        engine.set_restart_policy(id, self.0)
+    }
 }
 
 /// The keys that detach.

@@ -6,6 +6,7 @@ use hoist::{Engine, Volume, rfc3339};
 use hoist_compute::ErrorKind;
 use serde_json::{Value, json};
 
+use super::volume_selection::VolumeSelection;
 use crate::args::{VolumeAction, VolumeCommand, VolumeLs};
 use crate::commands::{each_told, prune::agreed};
 use crate::failure::Failure;
@@ -35,7 +36,10 @@ pub(crate) fn run(command: VolumeCommand, engine: &Engine, json: bool) -> Result
             output::print_json(&found, true)?;
             outcome
         }
-        VolumeAction::Ls(ls) => list(&volumes.list()?, &ls),
+        VolumeAction::Ls(ls) => {
+            let selection = VolumeSelection::of(&ls.filter)?;
+            list(&selection.apply(volumes.list()?, engine)?, &ls)
+        }
         VolumeAction::Prune(prune) => {
             if !prune.force && !agreed("Remove all volumes that no container uses?")? {
                 return Ok(1);
