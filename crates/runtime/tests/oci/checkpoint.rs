@@ -263,7 +263,7 @@ fn killed() {
     checkpoint(&bundle, &["--image-path", "image"]);
     let script = bundle.path("hook");
     let text = format!(
-        "#!/bin/sh\nkill -9 $PPID\n: > {}\n",
+        "#!/bin/sh\n: > {}\nkill -9 $PPID\n",
         bundle.path("hooked").display()
     );
     fs::write(&script, text).unwrap();
