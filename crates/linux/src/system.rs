@@ -117,8 +117,10 @@ impl LinuxSystem {
             return Ok((record, State::Stopped, None));
         }
         let cgroup = open_cgroup(&record)?;
-        let frozen = match &cgroup {
-            Some(cgroup) => cgroup.frozen().map_err(operate)?,
+        let frozen = match cgroup.as_ref().map(Cgroup::frozen) {
+            // It has ended since, and its cgroup is gone: systemd removes one with its last process.
+            Some(Err(_)) if !is_running(&record)? => return Ok((record, State::Stopped, None)),
+            Some(looked) => looked.map_err(operate)?,
             None => false,
         };
         let awaits_start = record

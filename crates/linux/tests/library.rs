@@ -18,6 +18,7 @@ mod linux {
     use std::collections::{BTreeMap, HashMap};
     use std::fs;
     use std::io::Read;
+    use std::path::{Path, PathBuf};
     use std::process::ExitCode;
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
@@ -26,7 +27,7 @@ mod linux {
 
     use hoist_compute::{ComputeService, Confinement, ExecSpec, State, Stdio, Stream};
     use hoist_linux::LinuxService;
-    use hoist_spec::ContainerId;
+    use hoist_spec::{ContainerId, Signal};
     use hoist_testing::{Leaks, Need, Suite, full, hangs_after, probe, root, spec};
 
     pub(super) fn main() -> ExitCode {
@@ -62,6 +63,11 @@ mod linux {
                 "500 masked paths hide what is there, and a container starts with them",
                 &[Need::Root],
                 many_masked_paths,
+            )
+            .test(
+                "a container whose cgroup is removed at its end by another, as systemd does, is told as running or as stopped",
+                &[Need::Root, Need::Limits],
+                a_cgroup_that_goes_by_itself,
             )
             .run()
     }
@@ -335,6 +341,50 @@ mod linux {
             system.delete().unwrap();
         }
         assert_eq!(own_state(), before);
+    }
+
+    /// The directories of a process's cgroup that are of this test.
+    fn cgroups(pid: u32, tag: &str) -> Vec<PathBuf> {
+        let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+        let lines = text.lines().filter(|line| line.contains(tag));
+        lines
+            .flat_map(|line| {
+                let mut parts = line.splitn(3, ':').skip(1);
+                let controllers = parts.next().unwrap();
+                let path = parts.next().unwrap().trim_start_matches('/');
+                [controllers, "unified", "."]
+                    .map(|place| Path::new("/sys/fs/cgroup").join(place).join(path))
+            })
+            .filter(|path| path.is_dir())
+            .collect()
+    }
+
+    fn a_cgroup_that_goes_by_itself() {
+        let place = Place::new("goes");
+        let other = LinuxService::new(place.folder.path().join("state")).unwrap();
+        let root = place.folder.path().join("root");
+        let spec = spec::container(&root, &place.tag, &["sleep", "3600000"]);
+        for number in 0..if full() { 2000 } else { 100 } {
+            let id: ContainerId = format!("{}-{number}", place.tag).parse().unwrap();
+            let system = place.service.create(&id, &spec).unwrap();
+            let process = system.start(Stdio::null()).unwrap();
+            let mut left = cgroups(process.pid(), &place.tag);
+            assert!(!left.is_empty());
+            let seen = other.open(&id).unwrap();
+            thread::scope(|scope| {
+                let states = scope.spawn(|| {
+                    while seen.state().unwrap() == State::Running {}
+                    seen.state().unwrap()
+                });
+                process.signal(Signal::KILL).unwrap();
+                while !left.is_empty() {
+                    left.retain(|path| fs::remove_dir(path).is_err() && path.exists());
+                }
+                assert_eq!(states.join().unwrap(), State::Stopped);
+            });
+            process.wait(None).unwrap();
+            system.delete().unwrap();
+        }
     }
 
     fn many_masked_paths() {
