@@ -7,7 +7,7 @@
 //! `tools` finds and builds the programs, `bundle` lays out what they start, `contest` says which commands are compared,
 //! `report` turns the times into tables, `crowd` measures what many containers cost, and `library` what a start costs a large program. What the figures mean is in `docs/benchmarks.md`.
 
-mod bundle;
+pub(crate) mod bundle;
 mod contest;
 mod crowd;
 mod library;

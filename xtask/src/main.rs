@@ -1,4 +1,5 @@
-//! Development tasks: `cargo xtask ci`, `cargo xtask vm`, `cargo xtask fuzz` and `cargo xtask bench`.
+//! Development tasks: `cargo xtask ci`, `cargo xtask vm`, `cargo xtask fuzz`, `cargo xtask bench` and
+//! `cargo xtask layout`.
 
 use std::process::ExitCode;
 
@@ -7,6 +8,7 @@ mod ci;
 mod command;
 mod counts;
 mod fuzz;
+mod layout;
 mod test_binaries;
 mod vm;
 
@@ -14,7 +16,8 @@ const USAGE: &str = "\
 usage: cargo xtask ci [--only STEP]...
        cargo xtask vm [--full | --systemd] [--kernel FILE]
        cargo xtask fuzz [TARGET]... [--seconds N]
-       cargo xtask bench [--runs N] [--only WORD] [--no-youki] [--crowd] [--json FILE] [--markdown FILE]";
+       cargo xtask bench [--runs N] [--only WORD] [--no-youki] [--crowd] [--json FILE] [--markdown FILE]
+       cargo xtask layout";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -22,6 +25,7 @@ fn main() -> ExitCode {
         Some("bench") => bench::main(arguments),
         Some("ci") => ci::main(arguments),
         Some("fuzz") => fuzz::main(arguments),
+        Some("layout") => layout::main(arguments),
         Some("vm") => vm::main(arguments),
         _ => {
             eprintln!("{USAGE}");

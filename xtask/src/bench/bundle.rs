@@ -10,7 +10,7 @@ use crate::command::Outcome;
 
 /// Which spec a container gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Content {
+pub(crate) enum Content {
     /// Docker's default spec.
     Docker,
     /// The same without the seccomp filter.
@@ -18,12 +18,12 @@ pub(super) enum Content {
 }
 
 /// The root directory below `work`.
-pub(super) fn root(work: &Path) -> PathBuf {
+pub(crate) fn root(work: &Path) -> PathBuf {
     work.join("rootfs")
 }
 
 /// The bundle whose process is `true`, or one that stays.
-pub(super) fn bundle(work: &Path, content: Content, stays: bool) -> PathBuf {
+pub(crate) fn bundle(work: &Path, content: Content, stays: bool) -> PathBuf {
     let content = match content {
         Content::Docker => "docker",
         Content::Unfiltered => "unfiltered",
@@ -35,7 +35,7 @@ pub(super) fn bundle(work: &Path, content: Content, stays: bool) -> PathBuf {
 }
 
 /// Makes root and bundles.
-pub(super) fn lay_out(work: &Path) -> Outcome<()> {
+pub(crate) fn lay_out(work: &Path) -> Outcome<()> {
     let root = root(work);
     for folder in ["bin", "dev", "etc", "proc", "sys", "tmp"] {
         fs::create_dir_all(root.join(folder))?;

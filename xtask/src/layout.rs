@@ -1,0 +1,189 @@
+//! `cargo xtask layout`: which functions lie side by side in the release programs.
+//!
+//! The kernel maps a program's file in pieces of 64 KiB around each address that is touched. What a start executes is a quarter of
+//! the program; spread over all of it, as a linker leaves it, nearly the whole program is mapped at each start, and counted as
+//! resident memory. So each program is watched during the commands that are run most, and the names of what they execute become
+//! a part of the linker's script: `hot.ld` beside the package's `build.rs`, which hands it to the linker.
+//!
+//! `trace` watches, `symbols` names. The scripts are made anew when much of the start path has changed; one that is old, or that
+//! another compiler's names do not fit, costs some memory and time and changes nothing else.
+
+mod symbols;
+mod trace;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use self::symbols::Symbols;
+use crate::bench::bundle::{self, Content};
+use crate::command::{Outcome, cargo, root};
+
+/// The container that `exec` and `state` enter.
+const HELD: &str = "layout-held";
+
+pub(crate) fn main(mut arguments: impl Iterator<Item = String>) -> ExitCode {
+    if let Some(other) = arguments.next() {
+        eprintln!("xtask layout: unknown argument {other}");
+        return ExitCode::from(2);
+    }
+    match lay_out() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask layout: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn lay_out() -> Outcome<()> {
+    let work = root().join("target/layout");
+    fs::create_dir_all(&work)?;
+    let status = cargo(&root())
+        .args(["build", "--release", "--locked"])
+        .args(["--package", "hoist-cli", "--package", "hoist-oci"])
+        .arg("--target-dir")
+        .arg(&work)
+        .env("CARGO_PROFILE_RELEASE_STRIP", "false")
+        .status()?;
+    if !status.success() {
+        return Err("the programs cannot be built".into());
+    }
+    bundle::lay_out(&work)?;
+    let built = work.join(format!(
+        "{}-unknown-linux-gnu/release",
+        std::env::consts::ARCH
+    ));
+    for program in [hoist(&built, &work), hoist_oci(&built, &work)] {
+        let symbols = Symbols::of(&program.file)?;
+        let executed = program.watch(&symbols)?;
+        let script = symbols.script(&executed);
+        let place = root().join(program.package).join("hot.ld");
+        fs::write(&place, script.text)?;
+        println!(
+            "{}: {} of {} functions, {} KiB and {} KiB that bear the same names",
+            place.display(),
+            executed.len(),
+            symbols.count(),
+            script.executed / 1024,
+            script.namesakes / 1024,
+        );
+    }
+    Ok(())
+}
+
+/// A program, and what it is watched at.
+struct Program {
+    file: PathBuf,
+    package: &'static str,
+    /// Makes the container that further commands enter, and stays until it ends.
+    hold: Vec<String>,
+    /// Ends it.
+    release: Vec<String>,
+    watched: Vec<Vec<String>>,
+}
+
+fn words(line: &str) -> Vec<String> {
+    line.split(' ').map(str::to_owned).collect()
+}
+
+fn hoist(built: &Path, work: &Path) -> Program {
+    let rootfs = bundle::root(work).display().to_string();
+    let run = |options: &str, command: &str| {
+        let mut line = words(&format!("run --network none {options} --rootfs"));
+        line.push(rootfs.clone());
+        line.push("--".to_owned());
+        line.extend(words(command));
+        line
+    };
+    Program {
+        file: built.join("hoist"),
+        package: "crates/cli",
+        hold: run(&format!("--rm --name {HELD}"), "sleep 1000"),
+        release: words(&format!("rm --force {HELD}")),
+        watched: vec![
+            run("--rm", "true"),
+            run("--rm --security-opt seccomp=unconfined", "true"),
+            run("--rm --memory 64m --env A=b --user 1000:1000", "true"),
+            words(&format!("exec {HELD} true")),
+        ],
+    }
+}
+
+fn hoist_oci(built: &Path, work: &Path) -> Program {
+    let with_bundle = |command: &str, id: &str, stays: bool| {
+        let bundle = bundle::bundle(work, Content::Docker, stays);
+        let mut line = vec![command.to_owned(), "--bundle".to_owned()];
+        line.push(bundle.display().to_string());
+        line.push(id.to_owned());
+        line
+    };
+    let made = "layout-made";
+    Program {
+        file: built.join("hoist-oci"),
+        package: "crates/runtime",
+        hold: with_bundle("run", HELD, true),
+        release: words(&format!("delete --force {HELD}")),
+        watched: vec![
+            with_bundle("run", made, false),
+            with_bundle("create", made, true),
+            words(&format!("start {made}")),
+            words(&format!("state {made}")),
+            words(&format!("kill {made} KILL")),
+            words(&format!("delete --force {made}")),
+            words(&format!("exec {HELD} true")),
+        ],
+    }
+}
+
+impl Program {
+    /// The addresses of the functions that the commands execute, in the order in which they first do.
+    fn watch(&self, symbols: &Symbols) -> Outcome<Vec<u64>> {
+        let mut held = self.command(&self.hold).spawn()?;
+        let executed = self
+            .wait_for_held(&mut held)
+            .and_then(|()| self.watch_each(symbols));
+        // Where the container was never made, there is none to end.
+        let _ = self.command(&self.release).stderr(Stdio::null()).status();
+        held.kill()?;
+        held.wait()?;
+        executed
+    }
+
+    fn watch_each(&self, symbols: &Symbols) -> Outcome<Vec<u64>> {
+        let mut executed = Vec::new();
+        for words in &self.watched {
+            println!("{} {}", self.file.display(), words.join(" "));
+            for address in trace::executed(&self.file, words, symbols.addresses())? {
+                if !executed.contains(&address) {
+                    executed.push(address);
+                }
+            }
+        }
+        Ok(executed)
+    }
+
+    /// Returns when a command can be run in the container that is held.
+    fn wait_for_held(&self, held: &mut Child) -> Outcome<()> {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let probe = words(&format!("exec {HELD} true"));
+        loop {
+            let mut probe = self.command(&probe);
+            if probe.stderr(Stdio::null()).status()?.success() {
+                return Ok(());
+            }
+            if held.try_wait()?.is_some() || Instant::now() > deadline {
+                return Err(format!("`{}` fails", self.hold.join(" ")).into());
+            }
+            sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn command(&self, words: &[String]) -> Command {
+        let mut command = Command::new(&self.file);
+        command.args(words).stdin(Stdio::null());
+        command
+    }
+}
