@@ -53,7 +53,7 @@ pub(crate) struct Shared {
     /// The execs that this program has started and that have not ended, by container and id.
     pub(crate) owned_execs: Mutex<HashMap<(ContainerId, ExecId), Arc<OwnedProcess>>>,
     pub(crate) waits_for_each: bool,
-    last_opened: Mutex<Option<(SpecVersion, ContainerSpec)>>,
+    last_opened: Mutex<Option<(SpecVersion, Arc<ContainerSpec>)>>,
     features: OnceLock<HostFeatures>,
     fault: Option<(u32, Fault)>,
     pub(crate) takes_containers_along: bool,
@@ -138,7 +138,7 @@ impl LinuxService {
         Ok(LinuxSystem::new(
             self.0.clone(),
             id.clone(),
-            spec.clone(),
+            Arc::new(spec.clone()),
             Some(plan),
         ))
     }
@@ -155,7 +155,7 @@ impl LinuxService {
 
 impl Shared {
     /// The spec of a container, read once where the same one is opened several times in a row.
-    pub(crate) fn spec(&self, folder: &Folder) -> Result<ContainerSpec> {
+    pub(crate) fn spec(&self, folder: &Folder) -> Result<Arc<ContainerSpec>> {
         let version = folder.spec_version()?;
         let mut last = self
             .last_opened
@@ -166,7 +166,7 @@ impl Shared {
         {
             return Ok(spec.clone());
         }
-        let spec = folder.read_spec()?;
+        let spec = Arc::new(folder.read_spec()?);
         *last = Some((version, spec.clone()));
         Ok(spec)
     }

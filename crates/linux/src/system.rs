@@ -42,7 +42,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct LinuxSystem {
     pub(crate) shared: Arc<Shared>,
     pub(crate) id: ContainerId,
-    pub(crate) spec: ContainerSpec,
+    pub(crate) spec: Arc<ContainerSpec>,
     pub(crate) folder: Folder,
     /// What its maker has at hand: the start need not plan again.
     planned: Mutex<Option<Plan>>,
@@ -52,7 +52,7 @@ impl LinuxSystem {
     pub(crate) fn new(
         shared: Arc<Shared>,
         id: ContainerId,
-        spec: ContainerSpec,
+        spec: Arc<ContainerSpec>,
         planned: Option<Plan>,
     ) -> Self {
         let folder = shared.folder(&id);

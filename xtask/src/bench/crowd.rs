@@ -18,6 +18,9 @@ const OTHERS: [u32; 3] = [0, 50, 1000];
 /// How many starts are made at once, and how many in all.
 const AT_ONCE: (u32, u32) = (64, 1000);
 const LAYERS: u32 = 120;
+/// How long the machine is left alone before each run that is timed. The kernel takes a container down behind the back of who has removed it, and
+/// looks at all others meanwhile: a start right behind that waits for the end of the one before.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Measures all of it; the result is Markdown.
 pub(super) fn measure(tools: &Tools, work: &Path, runs: u32) -> Outcome<String> {
@@ -262,13 +265,14 @@ fn succeeds(command: &mut Command) -> Outcome<()> {
     }
 }
 
-/// Milliseconds, the shortest first, of commands that take turns.
+/// Milliseconds, the shortest first, of commands that take turns, with a pause before each.
 fn times(runs: u32, commands: &[impl Fn() -> Command]) -> Outcome<Vec<Vec<f64>>> {
     const WARM_UP: u32 = 10;
     let mut times = vec![Vec::new(); commands.len()];
     for number in 0..runs + WARM_UP {
         for (command, times) in commands.iter().zip(&mut times) {
             let mut command = command();
+            thread::sleep(PAUSE);
             let begun = Instant::now();
             succeeds(&mut command)?;
             if number >= WARM_UP {
