@@ -30,6 +30,16 @@ pub trait ComputeService: Send + Sync {
     /// the container is left. An id that is in use is `AlreadyExists`.
     fn create(&self, id: &ContainerId, spec: &ContainerSpec) -> Result<Box<dyn ComputeSystem>>;
 
+    /// Makes a container as [`ComputeService::create`] does, for a caller that starts it next, through the result: until its process runs
+    /// others may find it still being made, and where its start fails it may be gone.
+    fn create_to_start(
+        &self,
+        id: &ContainerId,
+        spec: &ContainerSpec,
+    ) -> Result<Box<dyn ComputeSystem>> {
+        self.create(id, spec)
+    }
+
     /// Opens a container that this or another process has made. One that does not exist is `NotFound`.
     fn open(&self, id: &ContainerId) -> Result<Box<dyn ComputeSystem>>;
 

@@ -241,7 +241,11 @@ impl Engine {
         hooks: &mut Hooks<'_>,
         attend: impl FnOnce(&dyn Process) -> Result<ExitStatus>,
     ) -> Result<ExitStatus> {
-        let container = self.create(request)?;
+        // A hook of before the start may look for the container, as others may.
+        let container = match hooks.pre_start.is_empty() {
+            true => self.create_by(request, |id, spec| self.service.create_to_start(id, spec))?,
+            false => self.create(request)?,
+        };
         let process = self.start(&container, stdio, hooks)?;
         let ended = attend(&*process);
         if ended.is_err() {
@@ -257,6 +261,14 @@ impl Engine {
     /// Makes a container, its process not started, and gives it its name. After an error nothing of it is left. An id or
     /// name in use is `AlreadyExists`.
     pub fn create(&self, request: &RunRequest) -> Result<Container> {
+        self.create_by(request, |id, spec| self.service.create(id, spec))
+    }
+
+    fn create_by(
+        &self,
+        request: &RunRequest,
+        create: impl FnOnce(&ContainerId, &ContainerSpec) -> Result<Box<dyn ComputeSystem>>,
+    ) -> Result<Container> {
         let reservation = match &request.name {
             Some(name) => Some(
                 self.names
@@ -265,13 +277,10 @@ impl Engine {
             None => None,
         };
         self.volumes().make_missing(&request.spec)?;
-        let system = self
-            .service
-            .create(&request.id, &request.spec)
-            .inspect_err(|_| {
-                // What cannot be removed now a later prune of volumes does.
-                let _ = self.remove_unused_volumes(&self.volumes().anonymous(&request.spec));
-            })?;
+        let system = create(&request.id, &request.spec).inspect_err(|_| {
+            // What cannot be removed now a later prune of volumes does.
+            let _ = self.remove_unused_volumes(&self.volumes().anonymous(&request.spec));
+        })?;
         if let Some(reservation) = reservation {
             reservation.keep();
         }

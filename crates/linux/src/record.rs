@@ -116,6 +116,15 @@ pub(crate) struct Record {
 }
 
 impl Record {
+    /// Of a container that was not started.
+    pub(crate) fn of(created: Created) -> Self {
+        Self {
+            created,
+            released: None,
+            exit: None,
+        }
+    }
+
     /// The container's cgroup, as far as it is known.
     pub(crate) fn cgroup(&self) -> Option<&CgroupRecord> {
         let made = self

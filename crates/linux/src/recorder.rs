@@ -10,7 +10,7 @@ use crate::execute::Witness;
 use crate::intel_rdt::RdtRecord;
 use crate::making::CgroupMaker;
 use crate::plan::{Plan, hooks as hook_plan};
-use crate::record::{Draft, Folder, ProcessIdentity, Released};
+use crate::record::{Created, Draft, Folder, ProcessIdentity, Released};
 use crate::seccomp_agent::Agent;
 use crate::servers::Servers;
 use crate::service::system;
@@ -23,6 +23,8 @@ pub(crate) struct Recorder<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) cgroup: Option<CgroupMaker<'a>>,
     pub(crate) released: Option<(Released, Option<Draft>)>,
+    /// What is still to be written down of the container itself.
+    pub(crate) unwritten: Option<Created>,
     pub(crate) system: &'a LinuxSystem,
     pub(crate) runtime: &'a RuntimeDescriptors,
     pub(crate) hook_output: Option<OwnedFd>,
@@ -47,6 +49,15 @@ impl Recorder<'_> {
 }
 
 impl Witness for Recorder<'_> {
+    fn record(&mut self) -> Result<()> {
+        match self.unwritten.take() {
+            Some(created) => self
+                .folder
+                .write_created(self.system.spec.to_json(), &created),
+            None => Ok(()),
+        }
+    }
+
     fn helper_starts(&mut self) -> Result<Vec<OwnedFd>> {
         self.sources().open(self.plan.early_and_late().0)
     }
@@ -181,6 +192,10 @@ pub(crate) struct FurtherWitness<'a, 'b> {
 }
 
 impl Witness for FurtherWitness<'_, '_> {
+    fn record(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     fn helper_starts(&mut self) -> Result<Vec<OwnedFd>> {
         (self.descriptors)()
     }

@@ -38,7 +38,7 @@ pub use crate::runtime_features::{
     SECCOMP_FLAGS, SECCOMP_OPERATORS, capability_names, mount_options,
 };
 use crate::seccomp_agent::Agent;
-use crate::service::system;
+use crate::service::{Recording, system};
 use crate::system::{LinuxSystem, has_process, open_process, operate, wrong_state};
 use crate::{hooks, proc_pid, start_socket};
 
@@ -70,7 +70,7 @@ impl LinuxService {
         bundle: &Path,
         options: &RuntimeOptions,
     ) -> Result<RuntimeContainer> {
-        self.create_for_runtime(id, spec, Some(bundle), options)
+        self.create_for_runtime(id, spec, Some(bundle), options, Recording::Now)
             .map(|system| RuntimeContainer(system, bundle.to_owned()))
     }
 

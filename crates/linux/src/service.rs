@@ -19,7 +19,7 @@ use crate::plan::{Fault, Plan, RuntimeOptions, plan, plan_for_runtime};
 use crate::process::OwnedProcess;
 use crate::record::{Created, Folder, SpecVersion, remove_graves};
 use crate::root_facts::RootFacts;
-use crate::system::LinuxSystem;
+use crate::system::{LinuxSystem, Prepared, Unwritten};
 use crate::{intel_rdt, proc_pid, remains};
 
 /// The containers of this machine that are recorded below one directory.
@@ -42,6 +42,15 @@ pub struct LinuxOptions {
     /// Containers are ended by the kernel when the thread that has started them ends, however it does (prctl(2),
     /// `PR_SET_PDEATHSIG`): nothing runs on that nobody owns. For programs that start containers in their main thread alone.
     pub takes_containers_along: bool,
+}
+
+/// When a container is written down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Recording {
+    /// Before it is handed out.
+    Now,
+    /// While its process is being made, before anything of it is that stays.
+    WithStart,
 }
 
 /// What all handles of one service share.
@@ -106,6 +115,7 @@ impl LinuxService {
         spec: &ContainerSpec,
         bundle: Option<&Path>,
         options: &RuntimeOptions,
+        recording: Recording,
     ) -> Result<LinuxSystem> {
         let mut tracer = Tracer::new(self.0.timeline.clone());
         let features = self.0.features()?;
@@ -119,28 +129,44 @@ impl LinuxService {
             None => None,
         };
         let folder = self.0.folder(id);
-        let _making = folder.make("container", id)?;
-        let mut record = Created::new(id, boot_id()?);
-        record.namespaces = plan.namespaces.separate();
-        record.id_maps.clone_from(&plan.id_maps);
-        record.bundle = bundle.map(Path::to_owned);
+        let making = folder.make("container", id)?;
+        let mut created = Created::new(id, boot_id()?);
+        created.namespaces = plan.namespaces.separate();
+        created.id_maps.clone_from(&plan.id_maps);
+        created.bundle = bundle.map(Path::to_owned);
         let unit = plan.cgroup.as_ref().and_then(|cgroup| cgroup.unit.as_ref());
-        record.rdt = rdt;
-        record.unit = unit.map(|unit| unit.name.clone());
-        record.cgroup = plan.cgroup.as_ref().map(|cgroup| {
+        created.rdt = rdt;
+        created.unit = unit.map(|unit| unit.name.clone());
+        created.cgroup = plan.cgroup.as_ref().map(|cgroup| {
             CgroupRecord::intended(features.own_cgroups(), cgroup.base, &cgroup.name)
         });
-        if let Err(error) = folder.write_created(spec.to_json(), &record) {
-            let _ = folder.remove();
-            return Err(error);
+        let mut prepared = Prepared {
+            plan: Some(plan),
+            unwritten: None,
+        };
+        match recording {
+            Recording::Now => {
+                if let Err(error) = folder.write_created(spec.to_json(), &created) {
+                    let _ = folder.remove();
+                    return Err(error);
+                }
+                tracer.mark("write the record");
+            }
+            Recording::WithStart => prepared.unwritten = Some(Unwritten { created, making }),
         }
-        tracer.mark("write the record");
-        Ok(LinuxSystem::new(
-            self.0.clone(),
-            id.clone(),
-            Arc::new(spec.clone()),
-            Some(plan),
-        ))
+        let spec = Arc::new(spec.clone());
+        Ok(LinuxSystem::new(self.0.clone(), id.clone(), spec, prepared))
+    }
+
+    fn create_with(
+        &self,
+        id: &ContainerId,
+        spec: &ContainerSpec,
+        recording: Recording,
+    ) -> Result<Box<dyn ComputeSystem>> {
+        let options = RuntimeOptions::default();
+        let system = self.create_for_runtime(id, spec, None, &options, recording)?;
+        Ok(Box::new(system))
     }
 
     pub(crate) fn open_system(&self, id: &ContainerId) -> Result<LinuxSystem> {
@@ -149,7 +175,8 @@ impl LinuxService {
             .0
             .spec(&folder)
             .map_err(|error| not_found(id, &folder, error))?;
-        Ok(LinuxSystem::new(self.0.clone(), id.clone(), spec, None))
+        let prepared = Prepared::default();
+        Ok(LinuxSystem::new(self.0.clone(), id.clone(), spec, prepared))
     }
 }
 
@@ -204,8 +231,15 @@ impl Shared {
 
 impl ComputeService for LinuxService {
     fn create(&self, id: &ContainerId, spec: &ContainerSpec) -> Result<Box<dyn ComputeSystem>> {
-        self.create_for_runtime(id, spec, None, &RuntimeOptions::default())
-            .map(|system| Box::new(system) as Box<dyn ComputeSystem>)
+        self.create_with(id, spec, Recording::Now)
+    }
+
+    fn create_to_start(
+        &self,
+        id: &ContainerId,
+        spec: &ContainerSpec,
+    ) -> Result<Box<dyn ComputeSystem>> {
+        self.create_with(id, spec, Recording::WithStart)
     }
 
     fn open(&self, id: &ContainerId) -> Result<Box<dyn ComputeSystem>> {

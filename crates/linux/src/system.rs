@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use hoist_compute::{
@@ -21,7 +21,7 @@ use crate::plan::{PID_NAMESPACE, Plan, RuntimeOptions};
 use crate::process::{not_running, send, timed_out, wait_for};
 use crate::process_cgroup::ProcessCgroup;
 use crate::process_tree::Tree;
-use crate::record::{Folder, Record};
+use crate::record::{Created, Folder, Making, Record};
 use crate::service::{Shared, boot_id, not_found};
 pub(crate) use crate::waiting::open_process;
 use crate::waiting::{OWNER_PATIENCE, Recorded, is_running};
@@ -44,8 +44,23 @@ pub(crate) struct LinuxSystem {
     pub(crate) id: ContainerId,
     pub(crate) spec: Arc<ContainerSpec>,
     pub(crate) folder: Folder,
-    /// What its maker has at hand: the start need not plan again.
-    planned: Mutex<Option<Plan>>,
+    prepared: Mutex<Prepared>,
+}
+
+/// What its maker has at hand for the start.
+#[derive(Default)]
+pub(crate) struct Prepared {
+    /// It need not be planned again.
+    pub(crate) plan: Option<Plan>,
+    /// It is not written down yet.
+    pub(crate) unwritten: Option<Unwritten>,
+}
+
+/// A container that nobody else knows.
+pub(crate) struct Unwritten {
+    pub(crate) created: Created,
+    /// Held until it is written down: without it, the folder counts as left by a crash.
+    pub(crate) making: Making,
 }
 
 impl LinuxSystem {
@@ -53,7 +68,7 @@ impl LinuxSystem {
         shared: Arc<Shared>,
         id: ContainerId,
         spec: Arc<ContainerSpec>,
-        planned: Option<Plan>,
+        prepared: Prepared,
     ) -> Self {
         let folder = shared.folder(&id);
         Self {
@@ -61,7 +76,7 @@ impl LinuxSystem {
             id,
             spec,
             folder,
-            planned: Mutex::new(planned),
+            prepared: Mutex::new(prepared),
         }
     }
 
@@ -71,8 +86,21 @@ impl LinuxSystem {
             self.shared.clone(),
             self.id.clone(),
             self.spec.clone(),
-            None,
+            Prepared::default(),
         )
+    }
+
+    fn prepared(&self) -> MutexGuard<'_, Prepared> {
+        self.prepared
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Keeps others from starting or removing the container meanwhile; `None` where it is gone. One that is not written down is given up:
+    /// its maker has the lock.
+    fn lock_folder(&self) -> Result<Option<File>> {
+        drop(self.prepared().unwritten.take());
+        self.folder.lock()
     }
 
     pub(crate) fn record(&self) -> Result<Record> {
@@ -90,7 +118,7 @@ impl LinuxSystem {
     }
 
     pub(crate) fn lock(&self) -> Result<File> {
-        self.folder.lock()?.ok_or_else(|| {
+        self.lock_folder()?.ok_or_else(|| {
             not_found(
                 &self.id,
                 &self.folder,
@@ -293,10 +321,7 @@ impl ComputeSystem for LinuxSystem {
             let changed = changed()?;
             self.check_limits(&changed, resources)?;
             // It was made with others.
-            self.planned
-                .lock()
-                .unwrap_or_else(|poisoned| poisoned.into_inner())
-                .take();
+            self.prepared().plan.take();
             return self.folder.draft_spec(changed.to_json())?.publish();
         }
         let cgroup = cgroup.ok_or_else(self.no_cgroup("update"))?;
@@ -447,7 +472,7 @@ impl ComputeSystem for LinuxSystem {
     }
 
     fn delete(&self) -> Result<()> {
-        let Some(_lock) = self.folder.lock()? else {
+        let Some(_lock) = self.lock_folder()? else {
             return Ok(());
         };
         match self.look() {

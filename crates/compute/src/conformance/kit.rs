@@ -52,6 +52,15 @@ pub(super) fn create_from(fixture: &dyn Fixture, spec: &ContainerSpec) -> Outcom
     ))
 }
 
+/// A new container that is started next.
+pub(super) fn create_to_start(
+    fixture: &dyn Fixture,
+    id: &ContainerId,
+    spec: &ContainerSpec,
+) -> Outcome<Container> {
+    Ok(Container(fixture.service().create_to_start(id, spec)?))
+}
+
 /// A new container in state `Created` that will run the probe.
 pub(super) fn create(fixture: &dyn Fixture, probe: &[&str]) -> Outcome<Container> {
     create_from(fixture, &fixture.spec(probe))

@@ -147,6 +147,12 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
         run: a_program_that_cannot_be_executed,
     },
     Behaviour {
+        name: "a container that is made to be started is everybody's once its process runs, and its id is free again after a failed start",
+        covers: &["create-to-start.as-create", "create.id-in-use"],
+        needs: &[],
+        run: a_container_that_is_made_to_be_started,
+    },
+    Behaviour {
         name: "deleting again, also many times at once, is success",
         covers: &["delete.again", "delete.removes"],
         needs: &[],
@@ -617,6 +623,41 @@ fn a_program_that_cannot_be_executed(fixture: &dyn Fixture) -> Outcome {
         }
         container.delete()?;
     }
+    Ok(())
+}
+
+fn a_container_that_is_made_to_be_started(fixture: &dyn Fixture) -> Outcome {
+    let service = fixture.service();
+    let id = kit::new_id(fixture)?;
+    let in_use = |spec: &ContainerSpec| {
+        let again = service.create(&id, spec);
+        refused(again, ErrorKind::AlreadyExists, "create with an id in use")
+    };
+    let gone = || refused(service.open(&id), ErrorKind::NotFound, "open after delete");
+    for (program, kind) in no_programs(fixture) {
+        let spec = with_arguments(fixture.spec(&[]), &[&program, "argument"]);
+        let container = kit::create_to_start(fixture, &id, &spec)?;
+        in_use(&spec)?;
+        expect_execute_error(container.start(Stdio::null()), &program, kind)?;
+        container.delete()?;
+        gone()?;
+    }
+    let spec = fixture.spec(&["idle"]);
+    kit::create_to_start(fixture, &id, &spec)?.delete()?;
+    gone()?;
+
+    let container = kit::create_to_start(fixture, &id, &spec)?;
+    in_use(&spec)?;
+    let process = container.start(Stdio::null())?;
+    in_use(&spec)?;
+    let opened = kit::adopt(fixture, &id)?;
+    expect_state(&*opened, State::Running)?;
+    ensure_eq!(opened.spec(), container.spec(), "the spec is");
+    opened.terminate()?;
+    let status = process.wait(Some(kit::DEADLINE))?;
+    ensure_eq!(opened.wait(Some(kit::DEADLINE))?, status, "the status is");
+    opened.delete()?;
+    gone()?;
     Ok(())
 }
 

@@ -37,6 +37,11 @@ pub const SENTENCES: &[Sentence] = &[
         "A spec that cannot be carried out here is refused before anything is made; after any error nothing of the container is left.",
     ),
     sentence(
+        "create-to-start.as-create",
+        "ComputeService::create_to_start",
+        "Makes a container as `ComputeService::create` does, for a caller that starts it next, through the result: until its process runs others may find it still being made, and where its start fails it may be gone.",
+    ),
+    sentence(
         "create.id-in-use",
         "ComputeService::create",
         "An id that is in use is `AlreadyExists`.",

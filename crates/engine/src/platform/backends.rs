@@ -12,8 +12,9 @@ pub(super) struct Backends<T> {
     pub(super) unisolated: HostService,
 }
 
-impl<T: ComputeService> ComputeService for Backends<T> {
-    fn create(&self, id: &ContainerId, spec: &ContainerSpec) -> Result<Box<dyn ComputeSystem>> {
+impl<T: ComputeService> Backends<T> {
+    /// Where a container of this spec is made. An id that the other backend has is `AlreadyExists`.
+    fn backend_for(&self, id: &ContainerId, spec: &ContainerSpec) -> Result<&dyn ComputeService> {
         let is_unisolated = spec.root == RootSource::Unisolated;
         let is_taken = match is_unisolated {
             true => match self.isolated.open(id) {
@@ -31,9 +32,23 @@ impl<T: ComputeService> ComputeService for Backends<T> {
             .about(id.as_str()));
         }
         match is_unisolated {
-            true => self.unisolated.create(id, spec),
-            false => self.isolated.create(id, spec),
+            true => Ok(&self.unisolated),
+            false => Ok(&self.isolated),
         }
+    }
+}
+
+impl<T: ComputeService> ComputeService for Backends<T> {
+    fn create(&self, id: &ContainerId, spec: &ContainerSpec) -> Result<Box<dyn ComputeSystem>> {
+        self.backend_for(id, spec)?.create(id, spec)
+    }
+
+    fn create_to_start(
+        &self,
+        id: &ContainerId,
+        spec: &ContainerSpec,
+    ) -> Result<Box<dyn ComputeSystem>> {
+        self.backend_for(id, spec)?.create_to_start(id, spec)
     }
 
     fn open(&self, id: &ContainerId) -> Result<Box<dyn ComputeSystem>> {

@@ -33,6 +33,12 @@ impl CgroupPlan {
         self.places.iter().any(|place| place.version == Version::V1)
     }
 
+    /// Whether a part of it is made before its process is: in the unified hierarchy, or by systemd.
+    pub(crate) fn has_birthplace(&self) -> bool {
+        let is_unified = |place: &CgroupPlace| place.version == Version::V2;
+        self.unit.is_some() || self.places.iter().any(is_unified)
+    }
+
     /// Its directory in a hierarchy, where it has one there: an ordinary user may have been given no part of it.
     pub(crate) fn part_of(&self, hierarchy: &Hierarchy) -> Option<&str> {
         let directory = hierarchy.directory(self.base, &self.name);

@@ -2,32 +2,28 @@
 
 use std::sync::Arc;
 
-use hoist_compute::{Error, ErrorKind, Phase, Process, Result, State, Stdio};
+use hoist_compute::{ComputeSystem, Error, ErrorKind, Phase, Process, Result, State, Stdio};
 use hoist_spec::Signal;
 
-use super::{LinuxSystem, PATIENCE, open_cgroup, wrong_state};
+use super::{LinuxSystem, PATIENCE, Unwritten, open_cgroup, wrong_state};
 use crate::cgroup::Cgroup;
 use crate::descriptors::RuntimeDescriptors;
-use crate::execute::{Start, Started, Tracer};
+use crate::execute::{Start, Started, Tracer, Witness};
 use crate::making::CgroupMaker;
 use crate::oom::{oom_kill, too_little_memory};
-use crate::plan::{PID_NAMESPACE, Plan, plan};
+use crate::plan::{CgroupPlan, PID_NAMESPACE, Plan, plan};
 use crate::process::{LinuxProcess, OnExit, OwnedProcess};
 use crate::record::Record;
 use crate::recorder::Recorder;
 use crate::root_facts::RootFacts;
 use crate::seccomp_agent::{self, Agent};
 use crate::servers::{self, Servers};
-use crate::service::system;
+use crate::service::{Recording, system};
 use crate::{intel_rdt, reaper, removal, systemd};
 
 impl LinuxSystem {
     pub(crate) fn plan(&self) -> Result<Plan> {
-        let planned = self
-            .planned
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
-            .take();
+        let planned = self.prepared().plan.take();
         match planned {
             Some(planned) => Ok(planned),
             None => {
@@ -70,12 +66,23 @@ impl LinuxSystem {
         stdio: Stdio,
         runtime: &RuntimeDescriptors,
     ) -> Result<(Started, Record)> {
+        let unwritten = self.prepared().unwritten.take();
+        if let Some(Unwritten { created, making }) = unwritten {
+            let record = Record::of(created);
+            return self
+                .launch_created(record, Recording::WithStart, stdio, runtime)
+                .inspect_err(|_| {
+                    drop(making);
+                    // What cannot be removed now is in the record.
+                    let _ = self.delete();
+                });
+        }
         let _lock = self.lock()?;
         let (record, state, _) = self.look()?;
         if state != State::Created || record.process().is_some() {
             return Err(wrong_state(&self.id, "start", state));
         }
-        self.launch_created(record, stdio, runtime)
+        self.launch_created(record, Recording::Now, stdio, runtime)
             .inspect_err(|_| {
                 // What cannot be put back now was that of a run before.
                 let _ = self.folder.take_back_beginning();
@@ -85,6 +92,7 @@ impl LinuxSystem {
     fn launch_created(
         &self,
         mut record: Record,
+        recording: Recording,
         stdio: Stdio,
         runtime: &RuntimeDescriptors,
     ) -> Result<(Started, Record)> {
@@ -99,14 +107,13 @@ impl LinuxSystem {
         let plan = self.shared.faulty(self.plan()?);
         let maker = |planned| CgroupMaker::new(planned, features.own_cgroups());
         let rdt = record.created.rdt.clone();
-        if let (Some(rdt), Some(group)) = (&rdt, &plan.rdt) {
-            intel_rdt::make(rdt, group)?;
-        }
+        let created = record.created.clone();
         let mut recorder = Recorder {
             folder: &self.folder,
             plan: &plan,
             cgroup: plan.cgroup.as_ref().map(maker),
             released: None,
+            unwritten: (recording == Recording::WithStart).then_some(created),
             system: self,
             runtime,
             hook_output: None,
@@ -114,6 +121,12 @@ impl LinuxSystem {
             agent,
             servers: Servers::default(),
         };
+        if rdt.is_some() || plan.cgroup.as_ref().is_some_and(CgroupPlan::has_birthplace) {
+            recorder.record()?;
+        }
+        if let (Some(rdt), Some(group)) = (&rdt, &plan.rdt) {
+            intel_rdt::make(rdt, group)?;
+        }
         let started = recorder
             .cgroup
             .as_mut()
