@@ -31,14 +31,15 @@ pub use crate::hooks::OciState;
 use crate::plan::explain_late;
 pub use crate::plan::{MOST_PRESERVED, RuntimeOptions};
 use crate::process::send;
-use crate::record::Record;
+use crate::record::{Created, Record};
 use crate::recorder::hand_to_agent;
 pub use crate::runtime_features::{
     MEMORY_POLICY_FLAGS, MEMORY_POLICY_MODES, SECCOMP_ACTIONS, SECCOMP_ARCHITECTURES,
     SECCOMP_FLAGS, SECCOMP_OPERATORS, capability_names, mount_options,
 };
 use crate::seccomp_agent::Agent;
-use crate::service::{Recording, system};
+pub use crate::service::Recording;
+use crate::service::system;
 use crate::system::{LinuxSystem, has_process, open_process, operate, wrong_state};
 use crate::{hooks, proc_pid, start_socket};
 
@@ -58,7 +59,8 @@ pub struct Launched {
 pub struct RuntimeContainer(LinuxSystem, PathBuf);
 
 impl LinuxService {
-    /// Makes a container from `spec`, which was read from `bundle` (an absolute path); its process is not started.
+    /// Makes a container from `spec`, which was read from `bundle` (an absolute path); its process is not started. Where it is not written
+    /// down now, its start comes next, and where that fails it may be gone.
     ///
     /// # Errors
     ///
@@ -69,8 +71,9 @@ impl LinuxService {
         spec: &ContainerSpec,
         bundle: &Path,
         options: &RuntimeOptions,
+        recording: Recording,
     ) -> Result<RuntimeContainer> {
-        self.create_for_runtime(id, spec, Some(bundle), options, Recording::Now)
+        self.create_for_runtime(id, spec, Some(bundle), options, recording)
             .map(|system| RuntimeContainer(system, bundle.to_owned()))
     }
 
@@ -483,15 +486,24 @@ impl RuntimeContainer {
 impl LinuxSystem {
     /// The state with this status and process.
     pub(crate) fn oci_state(&self, status: &'static str, pid: Option<u32>) -> Result<OciState> {
-        let record = self.record()?;
-        Ok(OciState {
+        Ok(self.oci_state_of(self.record()?.created, status, pid))
+    }
+
+    /// As [`LinuxSystem::oci_state`], of a container that may not be written down yet.
+    pub(crate) fn oci_state_of(
+        &self,
+        created: Created,
+        status: &'static str,
+        pid: Option<u32>,
+    ) -> OciState {
+        OciState {
             oci_version: self.spec.oci.version().clone(),
             id: self.id.to_string(),
             status,
             pid,
-            bundle: record.created.bundle.unwrap_or_default(),
+            bundle: created.bundle.unwrap_or_default(),
             annotations: self.spec.oci.annotations().clone().unwrap_or_default(),
-        })
+        }
     }
 }
 

@@ -46,10 +46,11 @@ pub struct LinuxOptions {
 
 /// When a container is written down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Recording {
+pub enum Recording {
     /// Before it is handed out.
     Now,
-    /// While its process is being made, before anything of it is that stays.
+    /// While its process is being made, and before anything else of it is that stays: for a caller that starts it next
+    /// ([`ComputeService::create_to_start`]).
     WithStart,
 }
 

@@ -18,6 +18,7 @@ mod linux {
     use std::collections::{BTreeMap, HashMap};
     use std::fs;
     use std::io::Read;
+    use std::os::unix::net::UnixListener;
     use std::path::{Path, PathBuf};
     use std::process::ExitCode;
     use std::sync::Mutex;
@@ -27,7 +28,7 @@ mod linux {
 
     use hoist_compute::{ComputeService, Confinement, ExecSpec, State, Stdio, Stream};
     use hoist_linux::LinuxService;
-    use hoist_spec::{ContainerId, Signal};
+    use hoist_spec::{ContainerId, SeccompPolicy, Signal};
     use hoist_testing::{Leaks, Need, Suite, full, hangs_after, probe, root, spec};
 
     pub(super) fn main() -> ExitCode {
@@ -69,6 +70,11 @@ mod linux {
                 &[Need::Root, Need::Limits],
                 a_cgroup_that_goes_by_itself,
             )
+            .test(
+                "a container that is made to be started has its seccomp agent, and one whose agent is missing leaves nothing",
+                &[Need::Root],
+                an_agent_of_one_that_is_started_next,
+            )
             .run()
     }
 
@@ -103,6 +109,39 @@ mod linux {
             system.delete().unwrap();
             status.code
         }
+    }
+
+    fn an_agent_of_one_that_is_started_next() {
+        let place = Place::new("agent");
+        let socket = place.folder.path().join("agent.sock");
+        let root = place.folder.path().join("root");
+        let mut container = spec::container(&root, &place.tag, &["exit", "7"]);
+        let profile = serde_json::json!({
+            "defaultAction": "SCMP_ACT_ALLOW",
+            "listenerPath": &socket,
+            "syscalls": [{"names": ["sethostname"], "action": "SCMP_ACT_NOTIFY"}],
+        });
+        container.seccomp = SeccompPolicy::Oci;
+        let linux = container.oci.linux_mut().as_mut().unwrap();
+        linux.set_seccomp(Some(serde_json::from_value(profile).unwrap()));
+        let id: ContainerId = place.tag.parse().unwrap();
+
+        let alone = place.service.create_to_start(&id, &container).unwrap();
+        let error = alone.start(Stdio::null()).err().unwrap();
+        assert!(error.to_string().contains("agent"), "{error}");
+        assert_eq!(place.service.ids("").unwrap(), []);
+
+        let agent = UnixListener::bind(&socket).unwrap();
+        let system = place.service.create_to_start(&id, &container).unwrap();
+        let process = system.start(Stdio::null()).unwrap();
+        let mut told = String::new();
+        agent.accept().unwrap().0.read_to_string(&mut told).unwrap();
+        let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+        assert_eq!(told["state"]["status"], "creating");
+        assert_eq!(told["state"]["pid"], process.pid());
+        let status = process.wait(Some(Duration::from_secs(60))).unwrap();
+        assert_eq!(status.code, Some(7));
+        system.delete().unwrap();
     }
 
     fn many_threads() {

@@ -98,7 +98,9 @@ impl LinuxSystem {
     ) -> Result<(Started, Record)> {
         let stdio = with_console_size(&self.spec.oci, stdio)?;
         let agent = match runtime.listener {
-            None => Agent::connect(&self.spec, || self.oci_state("creating", None))?,
+            None => Agent::connect(&self.spec, || {
+                Ok(self.oci_state_of(record.created.clone(), "creating", None))
+            })?,
             // Whoever starts it connects.
             Some(_) => seccomp_agent::check(&self.spec).map(|()| None)?,
         };

@@ -1,6 +1,7 @@
 //! `create`: everything of a container but its program.
 
-use hoist_linux::runtime::{RuntimeContainer, RuntimeOptions};
+use hoist_compute::ErrorKind;
+use hoist_linux::runtime::{Recording, RuntimeContainer, RuntimeOptions};
 
 use super::only_id;
 use crate::args::{Arguments, Flag};
@@ -37,7 +38,7 @@ pub(crate) fn create(global: &mut Global, arguments: &Arguments) -> Result<u8, F
 }
 
 fn prepare(global: &mut Global, arguments: &Arguments, id: &str) -> Result<(), Failure> {
-    let made = make(global, arguments, id, true, true)?;
+    let made = make(global, arguments, id, Recording::WithStart, true, true)?;
     let launch = &made.launch;
     let prepared = launch
         .descriptors()
@@ -52,6 +53,7 @@ pub(crate) fn make(
     global: &mut Global,
     arguments: &Arguments,
     id: &str,
+    recording: Recording,
     await_start: bool,
     detached: bool,
 ) -> Result<Made, Failure> {
@@ -79,7 +81,7 @@ pub(crate) fn make(
         systemd_cgroup: global.systemd_cgroup,
         ..RuntimeOptions::default()
     };
-    let container = service.create_from_bundle(&id, &spec, &path, &options)?;
+    let container = service.create_from_bundle(&id, &spec, &path, &options, recording)?;
     if let Some(notify) = &notify
         && let Err(failure) = notify.make_folder()
     {
@@ -95,8 +97,12 @@ pub(crate) fn make(
 
 /// Removes what a start that failed has left. What cannot be removed stays recorded, for `delete --force`.
 pub(crate) fn undo(container: &RuntimeContainer, log: &mut Log) {
-    let undone = container.terminate().and_then(|()| container.delete());
-    if let Err(error) = undone {
+    let ended = match container.terminate() {
+        // It was never written down.
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        ended => ended,
+    };
+    if let Err(error) = ended.and_then(|()| container.delete()) {
         log.warning(&Failure::from(error).within("clean up").message);
     }
     super::delete::run_poststop(container, log);

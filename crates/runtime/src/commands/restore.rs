@@ -1,7 +1,7 @@
 //! `restore`: a container brought back from a checkpoint.
 
 use hoist::foreground::SignalFd;
-use hoist_linux::runtime::RestoreOptions;
+use hoist_linux::runtime::{Recording, RestoreOptions};
 
 use super::checkpoint::{common, working};
 use super::create::{self, Made};
@@ -59,7 +59,7 @@ pub(crate) fn restore(global: &mut Global, arguments: &Arguments) -> Result<u8, 
     };
     let Made {
         container, launch, ..
-    } = create::make(global, arguments, id, false, detached)?;
+    } = create::make(global, arguments, id, Recording::Now, false, detached)?;
     let is_attended = signals.is_some();
     let start = || -> Result<u8, Failure> {
         let stdio = launch.stdio()?;

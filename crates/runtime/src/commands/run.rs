@@ -2,6 +2,8 @@
 
 use std::thread;
 
+use hoist_linux::runtime::Recording;
+
 use hoist::foreground::SignalFd;
 
 use super::create::{self, Made};
@@ -36,7 +38,7 @@ fn detached(global: &mut Global, arguments: &Arguments, id: &str) -> Result<u8, 
         container,
         launch,
         notify,
-    } = create::make(global, arguments, id, false, true)?;
+    } = create::make(global, arguments, id, Recording::WithStart, false, true)?;
     let start = || {
         let socket = notify.as_ref().map(Notify::listen).transpose()?;
         let (stdio, descriptors) = (launch.stdio()?, launch.descriptors()?);
@@ -65,7 +67,7 @@ fn attended(global: &mut Global, arguments: &Arguments, id: &str) -> Result<u8, 
         container,
         launch,
         notify,
-    } = create::make(global, arguments, id, false, false)?;
+    } = create::make(global, arguments, id, Recording::WithStart, false, false)?;
     let mut start = || {
         let socket = notify.as_ref().map(Notify::listen).transpose()?;
         let (stdio, descriptors) = (launch.stdio()?, launch.descriptors()?);
