@@ -2,9 +2,8 @@
 
 use std::thread;
 
-use hoist_linux::runtime::Recording;
-
 use hoist::foreground::SignalFd;
+use hoist_linux::runtime::Recording;
 
 use super::create::{self, Made};
 use super::{delete, only_id, start};
