@@ -185,11 +185,13 @@ mod on_windows {
         let request = request(&["sleep"], Some("web"));
         let container = engine.create(&request).unwrap();
         let mut notice = None;
-        let mut starting = Hooks::default();
-        starting.start = Some(Box::new(|_, _, told| {
-            notice = Some(told);
-            Ok(())
-        }));
+        let mut starting = Hooks {
+            start: Some(Box::new(|_, _, told| {
+                notice = Some(told);
+                Ok(())
+            })),
+            ..Hooks::default()
+        };
         let first = engine
             .start(&container, Stdio::null(), &mut starting)
             .unwrap();
