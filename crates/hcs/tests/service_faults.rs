@@ -86,6 +86,10 @@ mod on_windows {
             a_system_is_not_asked_to_end,
         ),
         (
+            "where it cannot be learned whether updates wait, the run ends as it does, and who would install them is told",
+            updates_that_cannot_be_asked_for,
+        ),
+        (
             "whatever notification is lost, an exec ends with its code, for those who wait elsewhere, too",
             execs_whatever_is_lost,
         ),
@@ -379,6 +383,37 @@ mod on_windows {
     fn a_failed_shutdown(place: &Place) {
         place.faults(&json!([{"function": "HcsShutdownComputeSystem", "fail": 0x8007_05AA_u32}]));
         runs_to_its_end(place, "failed");
+    }
+
+    fn updates_that_cannot_be_asked_for(place: &Place) {
+        let settings = Settings {
+            asks_for_updates: true,
+            ..Settings::hoist()
+        };
+        let service = service_with(&place.folder, settings);
+        let name = id("updates");
+        let system = service.create(&name, &spec(&["exit", "0"])).unwrap();
+        let ends = || {
+            let process = system.start(Stdio::null()).unwrap();
+            assert_eq!(process.wait(Some(HANGS_AFTER)).unwrap().code, Some(0));
+        };
+        place.faults(
+            &json!([{"function": "HcsGetComputeSystemProperties", "fail": 0x8007_05AA_u32}]),
+        );
+        ends();
+        place.faults(&json!([]));
+        let elsewhere = service_with(&place.folder, Settings::hoist()).open(&name);
+        for system in [&*system, &*elsewhere.unwrap()] {
+            let error = system.install_updates().unwrap_err();
+            assert!(error.to_string().contains("updates"), "{error}");
+            assert!(format!("{error:?}").contains("0x800705AA"), "{error:?}");
+            assert!(error.what_to_do().is_some(), "{error:?}");
+            assert_eq!(system.wait(Some(HANGS_AFTER)).unwrap().code, Some(0));
+        }
+        system.reset().unwrap();
+        ends();
+        system.install_updates().unwrap();
+        system.delete().unwrap();
     }
 
     fn looked_at_in_vain(place: &Place) {

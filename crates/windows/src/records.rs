@@ -2,8 +2,9 @@
 //!
 //! `config.json` is there when the container is made; a folder without it is what a crash left of one that was not. A run has a number, which
 //! a reset raises; `begun-N` is written before the system is started, `process-N.json` when its first process runs, `forced-N` before it
-//! is ended by force, `paused-N` while it is paused by its owner, and `exit-N.json` by whoever learns of the end first. `execs/EXEC/` has
-//! the same files of an exec, whose only run is 0.
+//! is ended by force, `paused-N` while it is paused by its owner, and `exit-N.json` by whoever learns of the end first. `updates-pending-N` is
+//! there while updates wait that it has left, `updates-unknown-N` says why nobody knows whether any do. `execs/EXEC/` has the same files of
+//! an exec, whose only run is 0.
 
 use std::{
     fs, io,
@@ -433,6 +434,22 @@ impl Record {
         let _ = fs::remove_file(self.folder.join(format!("{what}-{run}")));
     }
 
+    /// Marks a run, and says why.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn note(&self, what: &str, run: u64, why: &str) -> Result<()> {
+        self.put(&format!("{what}-{run}"), &why, Phase::Operate)
+    }
+
+    /// Why a run is marked, where it is.
+    ///
+    /// # Errors
+    /// The file is damaged.
+    pub fn noted(&self, what: &str, run: u64) -> Result<Option<String>> {
+        self.get(&format!("{what}-{run}"))
+    }
+
     fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
         let path = self.folder.join(name);
         let text = match read(&path) {
@@ -491,13 +508,16 @@ fn read(path: &Path) -> io::Result<String> {
 }
 
 /// The files of a run.
-fn names(run: u64) -> [String; 5] {
+fn names(run: u64) -> [String; 8] {
     [
         format!("process-{run}.json"),
         format!("exit-{run}.json"),
         format!("forced-{run}"),
         format!("begun-{run}"),
         format!("paused-{run}"),
+        format!("timed-out-{run}"),
+        format!("updates-pending-{run}"),
+        format!("updates-unknown-{run}"),
     ]
 }
 
@@ -532,15 +552,25 @@ mod tests {
     }
 
     #[test]
-    fn a_reset_keeps_the_end_of_the_last_run_and_no_older_one() {
+    fn a_reset_keeps_the_end_of_the_last_run_and_nothing_of_an_older_one() {
         let (_folder, _, record) = record();
         for run in 0..3 {
             assert_eq!(record.run().unwrap(), run);
             record.write_exit(run, &ExitStatus::exited(1)).unwrap();
+            for what in ["forced", "timed-out", "updates-pending"] {
+                record.mark(what, run).unwrap();
+            }
+            record.note("updates-unknown", run, "why").unwrap();
             record.next_run(run).unwrap();
         }
         assert!(record.exit(2).unwrap().is_some());
-        assert!(record.exit(0).unwrap().is_none());
+        let noted = record.noted("updates-unknown", 2).unwrap();
+        assert_eq!(noted.as_deref(), Some("why"));
+        let names = fs::read_dir(&record.folder).unwrap();
+        let of_older = names
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name.contains("-0") || name.contains("-1"));
+        assert_eq!(of_older.collect::<Vec<_>>(), [""; 0]);
     }
 
     #[test]
