@@ -526,11 +526,23 @@ mod tests {
     use hoist_compute::{State, Timestamp};
 
     use super::*;
-    use crate::summary::{Found, summary};
+    use crate::seen::{Seen, Started};
 
     #[derive(Debug, Serialize, Deserialize)]
     struct Config {
         version: u32,
+    }
+
+    struct Process(Timestamp);
+
+    impl Started for Process {
+        fn pid(&self) -> u32 {
+            7
+        }
+
+        fn started_at(&self) -> Timestamp {
+            self.0
+        }
     }
 
     fn record() -> (tempfile::TempDir, Records, Record) {
@@ -629,13 +641,11 @@ mod tests {
                 if record.id().as_str() == "gone" {
                     return Err(record.not_found());
                 }
-                let exit = ExitStatus::exited(3);
-                let found = Found {
-                    state: State::Stopped,
-                    started: Some((7, now)),
-                    exit: Some(&exit),
+                let seen: Seen<Process> = Seen::Stopped {
+                    started: Some(Process(now)),
+                    status: ExitStatus::exited(3),
                 };
-                Ok(summary(&record, &found, None, now))
+                Ok(seen.summary(&record, None, now))
             })
         };
         let gone = records.of(&"gone".parse().unwrap());
@@ -646,6 +656,15 @@ mod tests {
         assert_eq!(listed[0].id, *first.id());
         // It has ended: its process's id may be another's by now.
         assert_eq!((listed[0].pid, listed[0].started_at), (None, Some(now)));
+        assert_eq!(listed[0].state, State::Stopped);
+        let seen: Seen<Process> = Seen::Running {
+            started: Process(now),
+            process: (),
+            is_paused: true,
+        };
+        let paused = seen.summary(&first, None, now);
+        assert_eq!((paused.pid, paused.state), (Some(7), State::Paused));
+        assert_eq!(paused.exit, None);
         fs::write(gone.folder.join("config.json"), "{").unwrap();
         assert_eq!(list().unwrap_err().kind(), ErrorKind::InvalidState);
     }
