@@ -203,6 +203,12 @@ impl Run {
             .ok_or_else(|| self.wrong_state(verb, State::Stopped))
     }
 
+    /// Whether there is a job in which something of it may be left.
+    pub(super) fn has_job(&self, started: &Started) -> Result<bool> {
+        let job = Job::open(&started.job).map_err(self.failed("ask about"))?;
+        Ok(job.is_some())
+    }
+
     /// Ends all that is left of it.
     pub(super) fn end_job(&self, started: &Started) -> Result<()> {
         let failed = self.failed("end");
