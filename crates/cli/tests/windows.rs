@@ -20,6 +20,9 @@ fn main() -> ExitCode {
 }
 
 #[cfg(windows)]
+#[path = "windows/damaged.rs"]
+mod damaged;
+#[cfg(windows)]
 #[path = "windows/named_pipes.rs"]
 mod named_pipes;
 
@@ -104,7 +107,10 @@ mod on_windows {
         if installed && let Some(code) = Double::main(None) {
             return code;
         }
-        let cases = CASES.iter().chain(crate::named_pipes::CASES);
+        let cases = CASES
+            .iter()
+            .chain(crate::damaged::CASES)
+            .chain(crate::named_pipes::CASES);
         let trials = cases.map(|(name, case)| {
             Trial::ignorable_test(*name, move || {
                 if !installed {
@@ -203,17 +209,17 @@ mod on_windows {
         pub(crate) fn running(&self, name: &str, options: &[&str]) -> Child {
             let mut all = vec!["--name", name];
             all.extend(options);
-            let mut child = self
-                .run_command(&all, &["idle"])
-                .stdin(Stdio::null())
-                .stdout(Stdio::piped())
-                .spawn()
-                .unwrap();
-            let mut line = String::new();
-            let mut output = BufReader::new(child.stdout.take().unwrap());
-            output.read_line(&mut line).unwrap();
-            assert_eq!(line.trim_end(), "ready");
-            child
+            ready(self.run_command(&all, &["idle"]))
+        }
+
+        /// The same, without isolation.
+        pub(crate) fn running_unisolated(&self, name: &str) -> Child {
+            ready(unisolated(self, &["--name", name], &["idle"]))
+        }
+
+        /// The folder of a container's record.
+        pub(crate) fn record(&self, folder: &str, id: &str) -> PathBuf {
+            self.0.join(folder).join(id)
         }
 
         pub(crate) fn inspect(&self, container: &str) -> serde_json::Value {
@@ -224,6 +230,20 @@ mod on_windows {
         pub(crate) fn ids(&self) -> String {
             self.hoist(&["ps", "-aq"]).succeeded()
         }
+    }
+
+    /// A command whose process says that it is ready, and idles.
+    fn ready(mut command: Command) -> Child {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        output.read_line(&mut line).unwrap();
+        assert_eq!(line.trim_end(), "ready");
+        child
     }
 
     pub(crate) fn finish(mut command: Command, input: &[u8]) -> Ran {
@@ -545,22 +565,8 @@ mod on_windows {
         place.hoist(&["rm", "job"]).succeeded();
     }
 
-    /// A container without isolation, with its owner, once it runs.
-    fn plain_container(place: &Place, name: &str) -> std::process::Child {
-        let mut owner = unisolated(place, &["--name", name], &["idle"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        let output = owner.stdout.take().unwrap();
-        BufReader::new(output).read_line(&mut line).unwrap();
-        assert_eq!(line.trim_end(), "ready");
-        owner
-    }
-
     fn execs_by_their_ids(place: &Place) {
-        let owner = plain_container(place, "job");
+        let owner = place.running_unisolated("job");
         execs(place, owner, "job", 2);
     }
 

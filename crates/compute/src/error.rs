@@ -18,6 +18,8 @@ pub enum ErrorKind {
     AlreadyExists,
     /// The container's state does not allow the operation.
     InvalidState,
+    /// Somebody else is about to do the same: whoever waits may find it done.
+    InProgress,
     /// The request itself is wrong; nothing was changed.
     InvalidSpec,
     /// This host cannot do it.
@@ -286,6 +288,10 @@ mod tests {
         assert_eq!(read.to_json(), outer.to_json());
         assert_eq!(read.to_string(), outer.to_string());
         assert_eq!(read.kind(), ErrorKind::NotFound);
+        let elsewhere = Error::new(ErrorKind::InProgress, Phase::Start, "start it").to_json();
+        assert_eq!(elsewhere["kind"], "in_progress");
+        let read = Error::from_json(elsewhere).unwrap();
+        assert_eq!(read.kind(), ErrorKind::InProgress);
         assert!(Error::from_json(serde_json::json!({"kind": "no such"})).is_none());
     }
 }

@@ -38,6 +38,8 @@ mod on_windows {
     use serde_json::{Value, json};
 
     const INSTALLED: &str = "HOIST_TEST_HCS_INSTALLED";
+    /// The variable that names the double's file of faults.
+    const FAULTS: &str = "HOIST_HCS_DOUBLE_FAULTS";
     const DEADLINE: Duration = Duration::from_secs(120);
 
     type Case = fn(&Place);
@@ -63,6 +65,10 @@ mod on_windows {
             "ending a container with its thread is refused, not forgotten",
             taking_along_is_refused,
         ),
+        (
+            "with force_kill the engine's containers are ended by force, and never asked to end",
+            none_is_asked_to_end,
+        ),
     ];
 
     pub(super) fn main() -> ExitCode {
@@ -86,9 +92,11 @@ mod on_windows {
             },
             _ => {}
         }
+        let faults = std::env::temp_dir().join(format!("engine-faults-{}", std::process::id()));
         if std::env::var_os(INSTALLED).is_some()
-            && let Some(code) = Double::main(None)
+            && let Some(code) = Double::main(Some(&faults))
         {
+            let _ = fs::remove_file(&faults);
             return code;
         }
         let trials = CASES
@@ -177,11 +185,13 @@ mod on_windows {
         let request = request(&["sleep"], Some("web"));
         let container = engine.create(&request).unwrap();
         let mut notice = None;
-        let mut starting = Hooks::default();
-        starting.start = Some(Box::new(|_, _, told| {
-            notice = Some(told);
-            Ok(())
-        }));
+        let mut starting = Hooks {
+            start: Some(Box::new(|_, _, told| {
+                notice = Some(told);
+                Ok(())
+            })),
+            ..Hooks::default()
+        };
         let first = engine
             .start(&container, Stdio::null(), &mut starting)
             .unwrap();
@@ -297,6 +307,35 @@ mod on_windows {
             );
         });
         engine.clean(&id, false).unwrap();
+    }
+
+    fn none_is_asked_to_end(place: &Place) {
+        let engine = Engine::open(EngineOptions {
+            state_root: Some(place.0.clone()),
+            force_kill: true,
+            ..EngineOptions::default()
+        })
+        .unwrap();
+        let faults = std::env::var_os(FAULTS).unwrap();
+        // That would be the end of the service.
+        let rules = json!([{"function": "HcsShutdownComputeSystem", "die": true}]);
+        fs::write(&faults, rules.to_string()).unwrap();
+        let mut ends = request(&["say", "x", "3"], None);
+        ends.remove = true;
+        assert_eq!(run(&engine, &ends), ("x\n".to_owned(), Some(3)));
+        assert!(engine.list(true).unwrap().is_empty());
+        let stays = request(&["sleep"], None);
+        let container = engine.create(&stays).unwrap();
+        let first = engine.start(&container, Stdio::null(), &mut Hooks::default());
+        let asked = StopRequest {
+            signal: Some(Signal::KILL),
+            grace: None,
+        };
+        engine.stop(&stays.id, asked).unwrap();
+        let ended = first.unwrap().wait(Some(DEADLINE)).unwrap();
+        assert_eq!(ended.signal, Some(Signal::KILL));
+        engine.clean(&stays.id, false).unwrap();
+        fs::remove_file(faults).unwrap();
     }
 
     fn taking_along_is_refused(place: &Place) {

@@ -479,13 +479,23 @@ impl Receiver for Quiet {
 
 type Subject<E = Service> = Driver<HcsCalls<E>>;
 
-fn driver(service: &Service, warnings: &Arc<AtomicUsize>) -> Subject {
-    driver_over(service.clone(), warnings)
+/// Generous: the machine may be slow, and nothing waits for so long but what hangs.
+const LONG: Duration = Duration::from_secs(60);
+/// After so long a notification of a system counts as lost. One that is only late makes a run fail as a lost one does, which is right, too.
+const UNTIL_LOST: Duration = Duration::from_millis(200);
+
+fn driver(service: &Service, limit: Duration) -> Subject {
+    driver_over(service.clone(), &Arc::default(), limit)
 }
 
-fn driver_over<E: HcsExports>(exports: E, warnings: &Arc<AtomicUsize>) -> Subject<E> {
+/// With so long for a system to come as far as it is asked to: to be made, to start, and to end.
+fn driver_over<E: HcsExports>(
+    exports: E,
+    warnings: &Arc<AtomicUsize>,
+    limit: Duration,
+) -> Subject<E> {
     let limits = Limits {
-        operation: Duration::from_millis(200),
+        operation: limit,
         poll: Duration::from_millis(20),
     };
     Driver::with_patience(
@@ -493,8 +503,8 @@ fn driver_over<E: HcsExports>(exports: E, warnings: &Arc<AtomicUsize>) -> Subjec
         Settings::hoist(),
         Box::new(Quiet(Arc::clone(warnings))),
         Patience {
-            ending: Duration::from_millis(100),
-            output: Duration::from_millis(100),
+            ending: limit,
+            output: LONG,
         },
     )
 }
@@ -543,7 +553,7 @@ fn two_thousand_runs_with_faults_end_right_and_leave_nothing() {
         deaf: false,
     };
     let service = Service::new(0x5EED, faults);
-    let driver = driver(&service, &Arc::default());
+    let driver = driver(&service, UNTIL_LOST);
     let mut failed = 0;
     for number in 0..RUNS {
         let result = driver.run(plan(&format!("c{number}"), "probe"), streams(), None);
@@ -565,7 +575,7 @@ fn two_thousand_execs_with_faults_end_right_and_leave_nothing() {
         deaf: false,
     };
     let service = Service::new(0xFEED, faults);
-    let driver = Arc::new(driver(&service, &Arc::default()));
+    let driver = Arc::new(driver(&service, LONG));
     let runner = Arc::clone(&driver);
     let running = thread::spawn(move || runner.run(plan("c", "stays"), streams(), None));
     while !driver.is_running("c") {
@@ -602,7 +612,8 @@ fn a_shutdown_that_is_never_done_becomes_a_terminate() {
     };
     let service = Service::new(1, faults);
     let warnings = Arc::new(AtomicUsize::new(0));
-    let driver = driver(&service, &warnings);
+    // What is waited for here never comes; what is ended by force then ends at once.
+    let driver = driver_over(service.clone(), &warnings, Duration::from_secs(3));
     let result = driver.run(plan("c", "probe"), streams(), None);
     assert!(matches!(result, Ok(Exit::Code(CODE))), "{result:?}");
     assert_eq!(service.left(), (0, 0, 0));
@@ -627,7 +638,7 @@ fn a_process_whose_named_pipe_nobody_connects_to_is_ended_and_the_call_fails_in_
         let limit = Duration::from_millis(300);
         NamedPipes::new(service.clone(), PipeSpace::Machine, limit)
     };
-    let unconnected = driver_over(pipes(&service), &Arc::default());
+    let unconnected = driver_over(pipes(&service), &Arc::default(), LONG);
     // Twice: the names are free again.
     for round in 1..=2 {
         let id = format!("unconnected-{}", std::process::id());
@@ -658,7 +669,7 @@ fn no_single_lost_notification_makes_a_run_hang() {
     };
     for seed in 1..20 {
         let service = Service::new(seed, faults);
-        let driver = driver(&service, &Arc::default());
+        let driver = driver(&service, UNTIL_LOST);
         let result = driver.run(plan("c", "probe"), streams(), None);
         assert_right(&result);
         assert_eq!(service.left(), (0, 0, 0), "{result:?}");
@@ -678,7 +689,7 @@ fn what_a_killed_driver_has_left_is_found_by_its_owner_and_ended() {
         let (_, handle) = service.create_compute_system(id, "{}").unwrap();
         service.state().systems.get_mut(&handle.0).unwrap().open = false;
     }
-    let driver = driver(&service, &Arc::default());
+    let driver = driver(&service, LONG);
     let mut ended = driver.end_leftovers().unwrap();
     ended.sort();
     assert_eq!(ended, ["left-1", "left-2"]);

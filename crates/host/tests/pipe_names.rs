@@ -17,7 +17,7 @@ use std::{
 use hoist_compute::{ComputeService, ErrorKind, Process, State, Stdio, Stream, StreamTransport};
 use hoist_host::{HostOptions, HostService};
 use hoist_spec::{ContainerId, ContainerSpec, ProcessSpec, RootSource};
-use hoist_testing::unfiltered;
+use hoist_testing::{unfiltered, windows::KeptInputs};
 use hoist_windows::named_pipe::{Direction, Listener};
 use serde_json::{Value, json};
 
@@ -143,17 +143,10 @@ fn inputs_that_a_caller_keeps_are_in_no_later_run_s_way_and_output_until_it_is_l
     let system = service
         .create(&id("kept"), &spec("echo hello& exit 7"))
         .unwrap();
-    let (mut kept, mut unread) = (Vec::new(), None);
+    let (mut kept, mut unread) = (KeptInputs::default(), None);
     for is_given in [true, false, true] {
-        let stdin = if is_given {
-            let (reader, writer) = io::pipe().unwrap();
-            kept.push(File::from(OwnedHandle::from(writer)));
-            Stream::Given(File::from(OwnedHandle::from(reader)))
-        } else {
-            Stream::Pipe
-        };
         let stdio = Stdio::Streams {
-            stdin,
+            stdin: kept.input(is_given),
             stdout: Stream::Pipe,
             stderr: Stream::Null,
         };
@@ -167,14 +160,14 @@ fn inputs_that_a_caller_keeps_are_in_no_later_run_s_way_and_output_until_it_is_l
         }
         let process = system.start(stdio).unwrap();
         let streams = process.take_streams();
-        kept.extend(streams.stdin);
+        kept.keep(streams.stdin);
         unread = streams.stdout;
         assert_eq!(process.wait(Some(IN_TIME)).unwrap().code, Some(7));
         drop(process);
         system.reset().unwrap();
     }
     system.delete().unwrap();
-    assert_eq!(kept.len(), 3);
+    assert_eq!(kept.count(), 3);
 }
 
 #[test]

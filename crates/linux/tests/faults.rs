@@ -189,7 +189,7 @@ mod linux {
         fn leaks(&self, tag: &str) -> Leaks {
             // The first service makes its folder.
             drop(self.service());
-            Leaks::before(tag, &[&self.0.join("records"), &self.0.join("root")])
+            Leaks::before(tag, &[&self.0.join("records"), &self.0.join("root")]).within(&[&self.0])
         }
 
         /// A container: a plain one that idles, one that ends at once for a `whole` run, or a `rich` one, whose plan has

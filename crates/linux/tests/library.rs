@@ -150,7 +150,7 @@ mod linux {
             Duration::from_secs(if full() { 3600 } else { 120 }),
             move || {
                 let place = Place::new("threads");
-                let leaks = Leaks::before(&place.tag, &[]);
+                let leaks = Leaks::before(&place.tag, &[]).within(&[place.folder.path()]);
                 let before = own_state();
                 let root = place.folder.path().join("root");
                 let spec = spec::container(&root, &place.tag, &["idle"]);

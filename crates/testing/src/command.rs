@@ -165,6 +165,7 @@ impl Shared {
             .output();
         let records = hoist.records();
         let leaks = Leaks::before(&hoist.tag, &[&hoist.state, &hoist.root]);
+        let leaks = leaks.within(&[hoist.folder(), self.folder.path()]);
         let leaks = if records.is_dir() {
             leaks.of_records(&records)
         } else {

@@ -99,7 +99,7 @@ fn run(
             let tag = format!("conform{}", std::process::id());
             let backend = Backend::new(make, lacks, isolated, &tag, &place)
                 .unwrap_or_else(|error| panic!("{}", chain(&error)));
-            let leaks = Leaks::before(&tag, &[&place.join("records")]);
+            let leaks = Leaks::before(&tag, &[&place.join("records")]).within(&[&place]);
             hangs_after(HANGS_AFTER, move || {
                 if let Err(error) = (behaviour.run)(&backend) {
                     panic!("{}", chain(&*error));

@@ -17,10 +17,12 @@ const SETTLE: Duration = Duration::from_secs(60);
 ///
 /// Containers are told from other people's by `tag`, which stands in their ids and in the environment of
 /// their processes ([`crate::spec`] puts it there). Where the containers have ids of their own choice, all that are ever
-/// recorded in a folder are looked for ([`Leaks::of_records`]).
+/// recorded in a folder are looked for ([`Leaks::of_records`]). A mount is other people's where it is in a temporary folder that is not
+/// the test's ([`Leaks::within`]), as those of another run of the tests are.
 #[derive(Debug)]
 pub struct Leaks {
     tag: String,
+    places: Vec<PathBuf>,
     folders: Vec<PathBuf>,
     recorded: Option<Arrivals>,
     before: Counts,
@@ -33,10 +35,19 @@ impl Leaks {
     pub fn before(tag: &str, folders: &[&Path]) -> Self {
         let folders: Vec<PathBuf> = folders.iter().map(|folder| folder.to_path_buf()).collect();
         Self {
-            before: count(tag, &folders, &BTreeSet::new()),
+            before: count(tag, &[], &folders, &BTreeSet::new()),
             tag: tag.to_owned(),
+            places: Vec::new(),
             folders,
             recorded: None,
+        }
+    }
+
+    /// The test has these temporary folders, and no other one: what is mounted in others is other people's.
+    pub fn within(self, places: &[&Path]) -> Self {
+        Self {
+            places: places.iter().map(|place| place.to_path_buf()).collect(),
+            ..self
         }
     }
 
@@ -64,7 +75,7 @@ impl Leaks {
     pub fn after(&self) -> Result<(), String> {
         let deadline = Instant::now() + SETTLE;
         loop {
-            let now = count(&self.tag, &self.folders, &self.recorded());
+            let now = count(&self.tag, &self.places, &self.folders, &self.recorded());
             let more = more(&self.before, &now);
             if more.is_empty() {
                 return Ok(());
@@ -102,10 +113,10 @@ fn more(before: &Counts, after: &Counts) -> Vec<String> {
     lines
 }
 
-fn count(tag: &str, folders: &[PathBuf], ids: &BTreeSet<String>) -> Counts {
+fn count(tag: &str, places: &[PathBuf], folders: &[PathBuf], ids: &BTreeSet<String>) -> Counts {
     let processes = processes(tag);
     [
-        ("mount", mounts()),
+        ("mount", mounts(places)),
         ("cgroup", cgroups(tag, ids)),
         ("descriptor", descriptors()),
         ("process", processes),
@@ -118,7 +129,8 @@ fn count(tag: &str, folders: &[PathBuf], ids: &BTreeSet<String>) -> Counts {
     .into()
 }
 
-fn mounts() -> Vec<String> {
+/// Whether nothing that the test has started mounts there; `places` are its temporary folders, where they are known.
+fn is_foreign(target: &Path, places: &[PathBuf]) -> bool {
     // A docker daemon beside the tests mounts and unmounts as its own containers come and go.
     let foreign = [
         "/var/lib/docker",
@@ -126,14 +138,19 @@ fn mounts() -> Vec<String> {
         "/run/containerd",
         "/var/lib/containers",
     ];
+    let temporary = std::env::temp_dir();
+    foreign.iter().any(|folder| target.starts_with(folder))
+        || (!places.is_empty()
+            && target != temporary
+            && target.starts_with(&temporary)
+            && !places.iter().any(|place| target.starts_with(place)))
+}
+
+fn mounts(places: &[PathBuf]) -> Vec<String> {
     report::mounts()
         .unwrap_or_default()
         .into_iter()
-        .filter(|mount| {
-            !foreign
-                .iter()
-                .any(|folder| mount.target.starts_with(folder))
-        })
+        .filter(|mount| !is_foreign(Path::new(&mount.target), places))
         .map(|mount| format!("{} on {} ({})", mount.source, mount.target, mount.kind))
         .collect()
 }
@@ -248,12 +265,31 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("old"), "").unwrap();
         let folders = [folder.path().to_path_buf()];
-        let before = count("no-such-tag", &folders, &BTreeSet::new());
+        let look = || count("no-such-tag", &[], &folders, &BTreeSet::new());
+        let before = look();
         fs::create_dir(folder.path().join("new")).unwrap();
-        let more = more(&before, &count("no-such-tag", &folders, &BTreeSet::new()));
+        let more = more(&before, &look());
         let named: Vec<_> = more.iter().filter(|line| line.contains("file: ")).collect();
         assert_eq!(named.len(), 1, "{more:?}");
         assert!(named[0].ends_with("/new"));
+    }
+
+    #[test]
+    fn a_mount_is_foreign_in_other_temporary_folders_and_nowhere_else() {
+        let temporary = std::env::temp_dir();
+        let places = ["e2e-1", "e2e-3"].map(|name| temporary.join(name));
+        let foreign = |target: &Path| is_foreign(target, &places);
+        for other in ["e2e-10/state", "e2e-2", "x/merged"] {
+            assert!(foreign(&temporary.join(other)), "{other}");
+            assert!(!is_foreign(&temporary.join(other), &[]), "{other}");
+        }
+        for counts in [&places[0], &places[1].join("state/x"), &temporary] {
+            assert!(!foreign(counts), "{}", counts.display());
+        }
+        for counts in ["/", "/run/hoist/x", "/proc", "/mnt", "/dev/shm"] {
+            assert!(!foreign(Path::new(counts)), "{counts}");
+        }
+        assert!(foreign(Path::new("/run/docker/netns/x")));
     }
 
     #[test]

@@ -2,8 +2,9 @@
 //!
 //! `config.json` is there when the container is made; a folder without it is what a crash left of one that was not. A run has a number, which
 //! a reset raises; `begun-N` is written before the system is started, `process-N.json` when its first process runs, `forced-N` before it
-//! is ended by force, `paused-N` while it is paused by its owner, and `exit-N.json` by whoever learns of the end first. `execs/EXEC/` has
-//! the same files of an exec, whose only run is 0.
+//! is ended by force, `paused-N` while it is paused by its owner, and `exit-N.json` by whoever learns of the end first. `updates-pending-N` is
+//! there while updates wait that it has left, `updates-unknown-N` says why nobody knows whether any do. `execs/EXEC/` has the same files of
+//! an exec, whose only run is 0.
 
 use std::{
     fs, io,
@@ -13,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hoist_compute::{Error, ErrorKind, ExitStatus, Phase, Result, Summary};
+use hoist_compute::{Error, ErrorKind, ExitStatus, Phase, Result, Summary, Survey};
 use hoist_spec::{ContainerId, ExecId};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -120,7 +121,7 @@ impl Records {
     /// # Errors
     /// The folder cannot be read.
     pub fn all(&self) -> Result<Vec<Record>> {
-        let ids = ids(&self.root.join("containers"))?;
+        let ids = self.ids("")?;
         Ok(ids.iter().map(|id| self.of(id)).collect())
     }
 
@@ -159,27 +160,35 @@ impl Records {
         self.make(record, config)
     }
 
-    /// What a list tells of all containers, by id.
+    /// The ids of all containers that begin so, in order.
     ///
     /// # Errors
-    /// The folder cannot be read, a file is damaged or of a newer version, or one cannot be asked about.
-    pub fn summaries<C: DeserializeOwned>(
+    /// The folder cannot be read.
+    pub fn ids(&self, beginning: &str) -> Result<Vec<ContainerId>> {
+        let mut ids = ids(&self.root.join("containers"))?;
+        ids.retain(|id| id.as_str().starts_with(beginning));
+        Ok(ids)
+    }
+
+    /// What a list tells of all containers that can be read and asked about, the oldest first, and why the others cannot.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn survey<C: DeserializeOwned>(
         &self,
         summary: impl Fn(Record, C) -> Result<Summary>,
-    ) -> Result<Vec<Summary>> {
-        let mut list = Vec::new();
+    ) -> Result<Survey> {
+        let mut survey = Survey::default();
         for record in self.all()? {
-            if !record.is_made() {
-                continue;
-            }
-            match record.config().and_then(|config| summary(record, config)) {
-                Ok(summary) => list.push(summary),
-                // Deleted meanwhile.
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
+            // Others are being made, or what a crash has left of one that was not.
+            if record.is_made() {
+                let id = record.id.clone();
+                let looked = record.config().and_then(|config| summary(record, config));
+                survey.note(&id, looked);
             }
         }
-        Ok(list)
+        survey.summaries.sort_by_key(|summary| summary.created_at);
+        Ok(survey)
     }
 
     /// Frees the id at once, then removes what is left.
@@ -289,6 +298,29 @@ impl Record {
         Ok(ids(&folder)?.iter().map(|id| self.exec(id)).collect())
     }
 
+    /// Its folder.
+    pub fn path(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The runs of which a first process is recorded, in order, whether or not that can be read.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn runs(&self) -> Result<Vec<u64>> {
+        let unreadable = |error| failed(Phase::Operate, "read the folder", &self.folder, error);
+        let mut runs = Vec::new();
+        for entry in fs::read_dir(&self.folder).map_err(unreadable)? {
+            let name = entry.map_err(unreadable)?.file_name();
+            let number = name
+                .to_str()
+                .and_then(|name| name.strip_prefix("process-")?.strip_suffix(".json"));
+            runs.extend(number.and_then(|number| number.parse::<u64>().ok()));
+        }
+        runs.sort_unstable();
+        Ok(runs)
+    }
+
     /// Whether there is a folder.
     pub fn exists(&self) -> bool {
         self.folder.exists()
@@ -328,7 +360,7 @@ impl Record {
     /// What was asked for.
     ///
     /// # Errors
-    /// `NotFound` where there is none; the file is damaged, or of a newer version.
+    /// `NotFound` where there is none, `Damaged` where the file is; it is of a newer version.
     pub fn config<C: DeserializeOwned>(&self) -> Result<C> {
         self.get("config.json")?.ok_or_else(|| self.not_found())
     }
@@ -336,7 +368,7 @@ impl Record {
     /// The number of the present run.
     ///
     /// # Errors
-    /// The file is damaged, or of a newer version.
+    /// `Damaged` where the file is; it is of a newer version.
     pub fn run(&self) -> Result<u64> {
         let run = self.get::<RunNumber>("run.json")?;
         Ok(run.map_or(0, |run| run.number))
@@ -361,7 +393,7 @@ impl Record {
     /// The first process of a run, where that was started.
     ///
     /// # Errors
-    /// The file is damaged, or of a newer version.
+    /// `Damaged` where the file is; it is of a newer version.
     pub fn started<S: DeserializeOwned>(&self, run: u64) -> Result<Option<S>> {
         self.get(&format!("process-{run}.json"))
     }
@@ -391,7 +423,7 @@ impl Record {
     /// How a run has ended, where that is recorded.
     ///
     /// # Errors
-    /// The file is damaged, or of a newer version.
+    /// `Damaged` where the file is; it is of a newer version.
     pub fn exit(&self, run: u64) -> Result<Option<ExitStatus>> {
         self.get(&format!("exit-{run}.json"))
     }
@@ -433,25 +465,54 @@ impl Record {
         let _ = fs::remove_file(self.folder.join(format!("{what}-{run}")));
     }
 
+    /// Marks a run, and says why.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn note(&self, what: &str, run: u64, why: &str) -> Result<()> {
+        self.put(&format!("{what}-{run}"), &why, Phase::Operate)
+    }
+
+    /// Why a run is marked, where it is.
+    ///
+    /// # Errors
+    /// The file is damaged.
+    pub fn noted(&self, what: &str, run: u64) -> Result<Option<String>> {
+        self.get(&format!("{what}-{run}"))
+    }
+
     fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
         let path = self.folder.join(name);
         let text = match read(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                return Err(self.damaged(&path).because("it is no text"));
+            }
             Err(error) => return Err(failed(Phase::Operate, "read", &path, error)),
         };
-        let failure = || {
-            let operation = format!("read {}", path.display());
-            Error::new(ErrorKind::InvalidState, Phase::Operate, operation).about(self.id.as_str())
-        };
         if serde_json::from_str::<AnyVersion>(&text).is_ok_and(|found| found.version > VERSION) {
-            return Err(failure().remedy("a newer hoist has written it: use that one"));
+            let operation = format!("read {}", path.display());
+            return Err(
+                Error::new(ErrorKind::Unsupported, Phase::Operate, operation)
+                    .about(self.id.as_str())
+                    .remedy("a newer hoist has written it: use that one"),
+            );
         }
-        serde_json::from_str(&text).map(Some).map_err(|error| {
-            failure()
-                .because(error)
-                .remedy("the file is damaged, or another program's: restore or remove it")
-        })
+        serde_json::from_str(&text)
+            .map(Some)
+            .map_err(|error| self.damaged(&path).because(error))
+    }
+
+    /// The error for a file that is not what it should be.
+    fn damaged(&self, path: &Path) -> Error {
+        let operation = format!("read {}", path.display());
+        let container = self.container.as_ref().unwrap_or(&self.id);
+        Error::new(ErrorKind::Damaged, Phase::Operate, operation)
+            .about(self.id.as_str())
+            .remedy(format!(
+                "the file is damaged or not Hoist's: look at it, or remove what is left of its container: hoist rm --force {container}"
+            ))
     }
 
     fn draft<T: Serialize>(&self, name: &str, value: &T, phase: Phase) -> Result<PathBuf> {
@@ -491,152 +552,18 @@ fn read(path: &Path) -> io::Result<String> {
 }
 
 /// The files of a run.
-fn names(run: u64) -> [String; 5] {
+fn names(run: u64) -> [String; 8] {
     [
         format!("process-{run}.json"),
         format!("exit-{run}.json"),
         format!("forced-{run}"),
         format!("begun-{run}"),
         format!("paused-{run}"),
+        format!("timed-out-{run}"),
+        format!("updates-pending-{run}"),
+        format!("updates-unknown-{run}"),
     ]
 }
 
 #[cfg(test)]
-mod tests {
-    use hoist_compute::{State, Timestamp};
-
-    use super::*;
-    use crate::summary::{Found, summary};
-
-    #[derive(Debug, Serialize, Deserialize)]
-    struct Config {
-        version: u32,
-    }
-
-    fn record() -> (tempfile::TempDir, Records, Record) {
-        let folder = tempfile::tempdir().unwrap();
-        let records = Records::new(folder.path().to_owned()).unwrap();
-        let record = records.of(&"c1".parse().unwrap());
-        records.make(&record, &Config { version: VERSION }).unwrap();
-        (folder, records, record)
-    }
-
-    #[test]
-    fn the_first_end_that_is_recorded_is_the_one_that_counts() {
-        let (_folder, _, record) = record();
-        let first = ExitStatus::exited(7);
-        assert_eq!(record.write_exit(0, &first).unwrap(), first);
-        let second = record.write_exit(0, &ExitStatus::exited(8)).unwrap();
-        assert_eq!(second, first);
-        assert_eq!(record.exit(0).unwrap(), Some(first));
-    }
-
-    #[test]
-    fn a_reset_keeps_the_end_of_the_last_run_and_no_older_one() {
-        let (_folder, _, record) = record();
-        for run in 0..3 {
-            assert_eq!(record.run().unwrap(), run);
-            record.write_exit(run, &ExitStatus::exited(1)).unwrap();
-            record.next_run(run).unwrap();
-        }
-        assert!(record.exit(2).unwrap().is_some());
-        assert!(record.exit(0).unwrap().is_none());
-    }
-
-    #[test]
-    fn a_file_that_is_torn_or_of_a_newer_version_is_an_error_and_stays() {
-        let (_folder, _, record) = record();
-        let path = record.folder.join("config.json");
-        for (text, remedy) in [("{\"ver", "damaged"), ("{\"version\":2,\"x\":1}", "newer")] {
-            fs::write(&path, text).unwrap();
-            let error = record.config::<Config>().unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::InvalidState);
-            assert!(error.what_to_do().unwrap().contains(remedy), "{error:?}");
-            assert_eq!(fs::read_to_string(&path).unwrap(), text);
-        }
-    }
-
-    #[test]
-    fn what_is_removed_leaves_its_id_free_and_no_file_behind() {
-        let (folder, records, record) = record();
-        records.remove(&record).unwrap();
-        records.remove(&record).unwrap();
-        assert!(!record.exists() && records.all().unwrap().is_empty());
-        let left = fs::read_dir(folder.path().join("removed")).unwrap().count();
-        assert_eq!(left, 0);
-        record.begin().unwrap();
-        assert!(!record.is_made());
-    }
-
-    #[test]
-    fn what_a_crash_left_is_removed_by_the_next_and_what_cannot_be_written_leaves_nothing() {
-        struct Unwritable;
-        impl Serialize for Unwritable {
-            fn serialize<S: serde::Serializer>(
-                &self,
-                _: S,
-            ) -> std::result::Result<S::Ok, S::Error> {
-                Err(serde::ser::Error::custom("no"))
-            }
-        }
-        let (_folder, records, _) = record();
-        let torn = records.of(&"torn".parse().unwrap());
-        torn.begin().unwrap();
-        torn.mark("begun", 0).unwrap();
-        records.make(&torn, &Config { version: VERSION }).unwrap();
-        assert!(torn.is_made() && !torn.is_marked("begun", 0));
-        let refused = records.of(&"refused".parse().unwrap());
-        assert!(records.make(&refused, &Unwritable).is_err());
-        assert!(!refused.exists());
-    }
-
-    #[test]
-    fn lists_leave_out_what_is_not_made_or_is_deleted_meanwhile_and_hide_no_damage() {
-        let (_folder, records, first) = record();
-        let now = Timestamp::now();
-        let list = || {
-            records.summaries(|record, _: Config| {
-                if record.id().as_str() == "gone" {
-                    return Err(record.not_found());
-                }
-                let exit = ExitStatus::exited(3);
-                let found = Found {
-                    state: State::Stopped,
-                    started: Some((7, now)),
-                    exit: Some(&exit),
-                };
-                Ok(summary(&record, &found, None, now))
-            })
-        };
-        let gone = records.of(&"gone".parse().unwrap());
-        records.make(&gone, &Config { version: VERSION }).unwrap();
-        records.of(&"begun".parse().unwrap()).begin().unwrap();
-        let listed = list().unwrap();
-        assert_eq!(listed.len(), 1);
-        assert_eq!(listed[0].id, *first.id());
-        // It has ended: its process's id may be another's by now.
-        assert_eq!((listed[0].pid, listed[0].started_at), (None, Some(now)));
-        fs::write(gone.folder.join("config.json"), "{").unwrap();
-        assert_eq!(list().unwrap_err().kind(), ErrorKind::InvalidState);
-    }
-
-    #[test]
-    fn execs_are_recorded_below_their_container_and_go_with_it() {
-        let (_folder, records, record) = record();
-        assert!(record.execs().unwrap().is_empty());
-        let ids = ["a", "b"].map(|id| id.parse::<ExecId>().unwrap());
-        for id in ids.iter().rev() {
-            let exec = record.exec(id);
-            records.make(&exec, &Config { version: VERSION }).unwrap();
-            assert!(exec.begin().is_err());
-        }
-        let listed = record.execs().unwrap();
-        assert!(listed.iter().map(Record::id).eq(&ids));
-        records.remove(&listed[0]).unwrap();
-        assert_eq!(record.execs().unwrap().len(), 1);
-        records.remove(&record).unwrap();
-        let late = record.exec(&ids[0]).begin().unwrap_err();
-        assert_eq!(late.kind(), ErrorKind::NotFound);
-        assert!(!record.exists(), "a removed container came back");
-    }
-}
+mod tests;

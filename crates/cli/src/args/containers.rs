@@ -147,7 +147,7 @@ pub(crate) struct Logs {
     /// Go on with what the container writes, until it has ended
     #[arg(short, long)]
     pub follow: bool,
-    /// Show nothing from before: a time (2026-01-31T12:00:00Z), seconds since 1970, or how long ago (1h30m)
+    /// Show nothing from before: a time (2026-01-31T12:00:00Z, local without a zone), seconds since 1970, or how long ago (1h30m)
     #[arg(long, value_name = "TIME")]
     pub since: Option<String>,
     /// Show nothing from after

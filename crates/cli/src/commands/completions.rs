@@ -25,41 +25,70 @@ pub(crate) fn run(shell: Shell) -> Result<u8, Failure> {
     Ok(0)
 }
 
+/// What a command is given.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Given {
+    OneContainer,
+    Containers,
+    /// Paths here and in one container.
+    Paths,
+}
+
 /// A command that is given containers.
 struct Taker {
-    name: String,
-    takes_several: bool,
+    /// The group that it is of, where it is of one.
+    group: Option<String>,
+    /// Its name, and other ones.
+    names: Vec<String>,
+    given: Given,
     /// Its options that have no value: what stands behind one may be a container.
     switches: Vec<String>,
 }
 
-fn takers(command: &Command) -> Vec<Taker> {
-    let commands = command.get_subcommands();
-    commands
-        .filter_map(|command| {
-            let container = command.get_positionals().find(|positional| {
-                let names = positional.get_value_names().unwrap_or_default();
-                names.iter().any(|name| name.starts_with("CONTAINER"))
-            })?;
-            let is_program = container.is_trailing_var_arg_set();
-            let several = matches!(container.get_action(), ArgAction::Append) && !is_program;
-            let without_value = command.get_arguments().filter(|option| {
-                !option.is_positional()
-                    && !matches!(option.get_action(), ArgAction::Set | ArgAction::Append)
-            });
-            let switches = without_value.flat_map(|option| {
-                let short = option.get_short_and_visible_aliases().unwrap_or_default();
-                let long = option.get_long_and_visible_aliases().unwrap_or_default();
-                let short = short.into_iter().map(|letter| format!("-{letter}"));
-                short.chain(long.into_iter().map(|word| format!("--{word}")))
-            });
-            Some(Taker {
-                name: command.get_name().to_owned(),
-                takes_several: several,
-                switches: switches.collect(),
-            })
+fn takers(all: &Command) -> Vec<Taker> {
+    let mut takers = Vec::new();
+    for command in all.get_subcommands() {
+        takers.extend(taker(None, command));
+        let group = command.get_name();
+        let of_group = command.get_subcommands();
+        takers.extend(of_group.filter_map(|command| taker(Some(group), command)));
+    }
+    takers
+}
+
+fn taker(group: Option<&str>, command: &Command) -> Option<Taker> {
+    let given = command.get_positionals().find_map(|positional| {
+        let name = positional.get_value_names()?.first()?;
+        if name == "SRC" {
+            return Some(Given::Paths);
+        }
+        if !name.starts_with("CONTAINER") {
+            return None;
+        }
+        let several = matches!(positional.get_action(), ArgAction::Append);
+        // What is behind a trailing one is a program.
+        Some(match several && !positional.is_trailing_var_arg_set() {
+            true => Given::Containers,
+            false => Given::OneContainer,
         })
-        .collect()
+    })?;
+    let without_value = command.get_arguments().filter(|option| {
+        !option.is_positional()
+            && !matches!(option.get_action(), ArgAction::Set | ArgAction::Append)
+    });
+    let switches = without_value.flat_map(|option| {
+        let short = option.get_short_and_visible_aliases().unwrap_or_default();
+        let long = option.get_long_and_visible_aliases().unwrap_or_default();
+        let short = short.into_iter().map(|letter| format!("-{letter}"));
+        short.chain(long.into_iter().map(|word| format!("--{word}")))
+    });
+    let names = std::iter::once(command.get_name()).chain(command.get_visible_aliases());
+    Some(Taker {
+        group: group.map(str::to_owned),
+        names: names.map(str::to_owned).collect(),
+        given,
+        switches: switches.collect(),
+    })
 }
 
 /// How a container is called, by its name where it has one.
@@ -68,22 +97,35 @@ const LIST: &str = "ps -a --format '{{or .Names .ID}}' 2>/dev/null";
 fn bash(script: String, takers: &[Taker]) -> String {
     let mut cases = String::new();
     for taker in takers {
+        let group = taker.group.iter().map(|group| format!("{group} "));
+        let group = group.collect::<String>();
+        let names = taker.names.iter().map(|name| format!("\"{group}{name}\""));
+        let given = match taker.given {
+            Given::OneContainer => "one",
+            Given::Containers => "several",
+            Given::Paths => "paths",
+        };
         // Writing to a string does not fail.
         let _ = writeln!(
             cases,
-            "        {}) several={}; switches=\" {} \" ;;",
-            taker.name,
-            i32::from(taker.takes_several),
+            "        {}) given={given}; switches=\" {} \" ;;",
+            names.collect::<Vec<_>>().join(" | "),
             taker.switches.join(" ")
         );
     }
+    let mut groups: Vec<&str> = takers
+        .iter()
+        .filter_map(|taker| taker.group.as_deref())
+        .collect();
+    groups.dedup();
+    let groups = groups.join(" | ");
     script.replace("complete -F _hoist ", "complete -F _hoist_with_containers ")
         + &format!(
             r#"
 _hoist_with_containers() {{
     _hoist "$@"
     local cur="${{COMP_WORDS[COMP_CWORD]}}" prev="${{COMP_WORDS[COMP_CWORD-1]}}"
-    local command="" several switches name i roots=() names=()
+    local command="" given switches name i roots=() names=()
     [[ "$cur" == -* ]] && return 0
     for ((i = 1; i < COMP_CWORD; i++)); do
         case "${{COMP_WORDS[i]}}" in
@@ -96,17 +138,34 @@ _hoist_with_containers() {{
         esac
     done
     case "$command" in
+    {groups})
+        for ((i++; i < COMP_CWORD; i++)); do
+            [[ "${{COMP_WORDS[i]}}" == -* ]] || {{ command+=" ${{COMP_WORDS[i]}}"; break; }}
+        done ;;
+    esac
+    case "$command" in
 {cases}        *) return 0 ;;
     esac
     # Of several letters the last one may have a value.
     [[ "$prev" == -[!-]?* ]] && prev="-${{prev: -1}}"
     [[ "$prev" == -* && "$switches" != *" $prev "* ]] && return 0
     mapfile -t names < <("${{COMP_WORDS[0]}}" "${{roots[@]}}" {LIST})
-    if ((! several)); then
+    case "$given" in
+    one)
         for name in "${{names[@]}}"; do
             [[ " ${{COMP_WORDS[*]:i+1:COMP_CWORD-i-1}} " == *" $name "* ]] && return 0
-        done
-    fi
+        done ;;
+    paths)
+        # This one, or the other one, is in a container already.
+        [[ "${{COMP_WORDS[*]:i+1:COMP_CWORD-i}}" == *:* ]] && return 0
+        names=($(compgen -W "${{names[*]}}" -S : -- "$cur"))
+        # Without any, the shell looks for files.
+        ((${{#names[@]}})) || return 0
+        compopt -o nospace 2>/dev/null
+        mapfile -t -O "${{#names[@]}}" names < <(compgen -f -- "$cur")
+        COMPREPLY+=("${{names[@]}}")
+        return 0 ;;
+    esac
     COMPREPLY+=($(compgen -W "${{names[*]}}" -- "$cur"))
 }}
 "#
@@ -123,6 +182,8 @@ fn zsh(script: &str) -> String {
             "_hoist_containers"
         } else if argument.starts_with("words -- Container, then") {
             "_hoist_container_then_others"
+        } else if argument.starts_with("source -- ") || argument.starts_with("destination -- ") {
+            "_hoist_container_paths"
         } else {
             if line.starts_with("if [ \"$funcstack[1]\"") {
                 text.push_str(&zsh_functions());
@@ -143,6 +204,18 @@ _hoist_containers() {{
     local -a names
     names=(${{(f)"$(hoist ${{root:+--state-root=$root}} {LIST})"}})
     _wanted containers expl container compadd -a names
+}}
+
+(( $+functions[_hoist_container_paths] )) ||
+_hoist_container_paths() {{
+    [[ "$PREFIX" == *:* ]] && return 1
+    local root=${{opt_args[--state-root]}}
+    local -a names
+    local ret=1
+    names=(${{(f)"$(hoist ${{root:+--state-root=$root}} {LIST})"}})
+    _wanted containers expl container compadd -S : -a names && ret=0
+    _files && ret=0
+    return ret
 }}
 
 (( $+functions[_hoist_container_then_others] )) ||
@@ -166,11 +239,19 @@ fn fish(script: String, takers: &[Taker]) -> String {
         "function __fish_hoist_containers\n    hoist {LIST}\nend\n"
     );
     for taker in takers {
-        let _ = writeln!(
-            text,
-            "complete -c hoist -n \"__fish_hoist_using_subcommand {}\" -f -a \"(__fish_hoist_containers)\"",
-            taker.name
-        );
+        let names = taker.names.join(" ");
+        let condition = match &taker.group {
+            None => format!("__fish_hoist_using_subcommand {names}"),
+            Some(group) => format!(
+                "__fish_hoist_using_subcommand {group}; and __fish_seen_subcommand_from {names}"
+            ),
+        };
+        let offers = match taker.given {
+            Given::OneContainer | Given::Containers => "-f -a \"(__fish_hoist_containers)\"",
+            // Beside files.
+            Given::Paths => "-a \"(__fish_hoist_containers):\"",
+        };
+        let _ = writeln!(text, "complete -c hoist -n \"{condition}\" {offers}");
     }
     text
 }

@@ -159,7 +159,7 @@ fn names_complete(hoist: &Hoist, file: &str) {
     let _worker = hoist.background("worker", &[], &["idle"]);
     let program = hoist.program().display().to_string();
     let root = hoist.state().display().to_string();
-    let complete = |words: &[&str]| {
+    let complete_at = |folder: &str, words: &[&str]| {
         let script = "source \"$1\"; shift; COMP_WORDS=(\"$@\"); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); \
                       _hoist_with_containers hoist \"${COMP_WORDS[COMP_CWORD]}\" \"${COMP_WORDS[COMP_CWORD-1]}\"; \
                       printf '%s\\n' \"${COMPREPLY[@]}\"";
@@ -167,6 +167,7 @@ fn names_complete(hoist: &Hoist, file: &str) {
         let output = std::process::Command::new("bash")
             .args(["-c", script, "bash", file])
             .args(line)
+            .current_dir(folder)
             .output()
             .unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
@@ -178,6 +179,7 @@ fn names_complete(hoist: &Hoist, file: &str) {
         names.sort();
         names
     };
+    let complete = |words: &[&str]| complete_at("/", words);
     assert_eq!(complete(&["stop", "w"]), ["web", "worker"]);
     assert_eq!(complete(&["stop", "wo"]), ["worker"]);
     assert_eq!(complete(&["stop", "web", "w"]), ["web", "worker"]);
@@ -186,6 +188,25 @@ fn names_complete(hoist: &Hoist, file: &str) {
     assert!(complete(&["exec", "web", "w"]).is_empty());
     assert!(complete(&["stop", "--signal", "w"]).is_empty());
     assert!(complete(&["run", "w"]).is_empty());
+    for group in [["mount", "add"], ["mount", "rm"], ["process", "ls"]] {
+        assert_eq!(complete(&[&group[..], &["wo"]].concat()), ["worker"]);
+        assert!(complete(&[&group[..], &["worker", "w"]].concat()).is_empty());
+    }
+    assert!(complete(&["mount", "add", "-v", "w"]).is_empty());
+    assert!(complete(&["mount", "w"]).is_empty());
+    // The shell takes a word apart at its colon.
+    let here = hoist.write("wood", "");
+    let here = here.rsplit_once('/').unwrap().0;
+    let complete_in = |words: &[&str]| complete_at(here, words);
+    assert_eq!(complete_in(&["cp", "-a", "w"]), ["web:", "wood", "worker:"]);
+    assert_eq!(complete_in(&["cp", "wood", "web"]), ["web:"]);
+    for in_a_container in [
+        &["cp", "web", ":", "w"][..],
+        &["cp", "web", ":", "/x", "w"],
+        &["cp", "web:w"],
+    ] {
+        assert!(complete_in(in_a_container).is_empty(), "{in_a_container:?}");
+    }
     for (shell, words) in [
         (
             "zsh",
@@ -193,12 +214,18 @@ fn names_complete(hoist: &Hoist, file: &str) {
                 "Containers to end:_hoist_containers'",
                 "Container, then the program to run in it and its arguments:_hoist_container_then_others'",
                 "\n_hoist_containers() {",
+                "What to copy:_hoist_container_paths'",
+                "Where to:_hoist_container_paths'",
+                "Container that has them:_hoist_containers'",
+                "\n_hoist_container_paths() {",
             ][..],
         ),
         (
             "fish",
             &[
                 "using_subcommand stop\" -f -a \"(__fish_hoist_containers)",
+                "using_subcommand cp\" -a \"(__fish_hoist_containers):",
+                "using_subcommand mount; and __fish_seen_subcommand_from add\" -f -a \"(__fish_hoist_containers)",
                 "function __fish_hoist_containers",
             ],
         ),

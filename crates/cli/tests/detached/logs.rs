@@ -103,6 +103,19 @@ fn parts_of_a_log() {
     let (late, _) = all.lines().nth(50).unwrap().split_once(' ').unwrap();
     let since = hoist.ok(&["logs", "--since", late, &id]);
     assert!(since.starts_with("51\n"), "{since}");
+    // Without a zone it is local time; with the sign that TZ has.
+    let without_zone = late.strip_suffix('Z').unwrap();
+    for (zone, first, last) in [
+        ("UTC0", "51", "60"),
+        ("AAA-1", "1", "60"),
+        ("AAA+1", "", ""),
+    ] {
+        let words = ["logs", "--since", without_zone, &id];
+        let output = hoist.command(&words).env("TZ", zone).output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(said.lines().next().unwrap_or_default(), first, "{zone}");
+        assert_eq!(said.lines().last().unwrap_or_default(), last, "{zone}");
+    }
     let (early, _) = all.lines().nth(49).unwrap().split_once(' ').unwrap();
     let until = hoist.ok(&["logs", "--until", early, &id]);
     assert!(

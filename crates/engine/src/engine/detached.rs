@@ -128,8 +128,7 @@ impl Engine {
             let container = self.prepare_start(id, until)?;
             match self.launch(id, launch, attach_with_input) {
                 // Somebody else was faster, by less than it takes to look.
-                Err(error)
-                    if error.operation() == is_being_started(id) && Instant::now() < until => {}
+                Err(error) if error.kind() == ErrorKind::InProgress && Instant::now() < until => {}
                 launched => return Ok((container, launched?)),
             }
         }
@@ -155,7 +154,7 @@ impl Engine {
                 break;
             }
             if Instant::now() > until {
-                return Err(refused(is_being_started(id))
+                return Err(is_being_started(id)
                     .because("its supervisor has neither started it nor ended in time")
                     .remedy("wait until hoist ps shows it running, or end it: hoist rm --force"));
             }

@@ -12,7 +12,7 @@ use std::{
 
 use hoist_compute::{
     ComputeService, ComputeSystem, Error, ErrorKind, Feature, Features, Phase, Result,
-    StreamTransport, Summary, Timeline,
+    StreamTransport, Summary, Survey, Timeline,
 };
 use hoist_hcs::{
     Dialect, HcsService, Patience, Settings,
@@ -126,12 +126,6 @@ impl Missing {
         .because(self.why.clone())
         .remedy("install the Windows feature Containers, or use --isolation none")
     }
-
-    /// The ids of the containers that the service had.
-    fn ids(&self) -> Result<Vec<ContainerId>> {
-        let all = self.records.all()?;
-        Ok(all.iter().map(|record| record.id().clone()).collect())
-    }
 }
 
 impl ComputeService for Isolated {
@@ -158,18 +152,34 @@ impl ComputeService for Isolated {
     fn enumerate(&self) -> Result<Vec<Summary>> {
         match self {
             Self::Service(service) => service.enumerate(),
-            Self::Missing(missing) if missing.ids()?.is_empty() => Ok(Vec::new()),
+            Self::Missing(missing) if missing.records.ids("")?.is_empty() => Ok(Vec::new()),
             Self::Missing(missing) => Err(missing.error()),
         }
     }
 
+    fn survey(&self) -> Result<Survey> {
+        match self {
+            Self::Service(service) => service.survey(),
+            Self::Missing(_) => Ok(Survey {
+                summaries: self.enumerate()?,
+                unreadable: Vec::new(),
+            }),
+        }
+    }
+
+    fn remove_damaged(&self, id: &ContainerId) -> Result<Vec<String>> {
+        match self {
+            Self::Service(service) => service.remove_damaged(id),
+            Self::Missing(missing) if missing.records.of(id).exists() => Err(missing.error()),
+            Self::Missing(_) => Ok(Vec::new()),
+        }
+    }
+
     fn ids(&self, beginning: &str) -> Result<Vec<ContainerId>> {
-        let mut ids = match self {
-            Self::Service(service) => return service.ids(beginning),
-            Self::Missing(missing) => missing.ids()?,
-        };
-        ids.retain(|id| id.as_str().starts_with(beginning));
-        Ok(ids)
+        match self {
+            Self::Service(service) => service.ids(beginning),
+            Self::Missing(missing) => missing.records.ids(beginning),
+        }
     }
 
     fn features(&self) -> Features {

@@ -103,13 +103,7 @@ impl Session {
         if request.exec.is_some() {
             folder.make(&SuperviseOptions::default())?;
         }
-        let lock = folder.lock()?.ok_or_else(|| {
-            let (operation, about) = match &request.exec {
-                Some(exec) => (format!("start exec {exec}: it runs already"), exec.as_str()),
-                None => (is_being_started(&request.id), request.id.as_str()),
-            };
-            Error::new(ErrorKind::InvalidState, Phase::Start, operation).about(about)
-        })?;
+        let lock = own(&folder, request)?;
         let options = folder.options()?.unwrap_or_default();
         if request.exec.is_none() {
             folder.make_log_folder()?;
@@ -464,9 +458,21 @@ impl Session {
     }
 }
 
+/// Makes the caller the one who starts and owns it, for as long as the result lives.
+fn own(folder: &SupervisorFolder, request: &LaunchRequest) -> Result<File> {
+    folder.lock()?.ok_or_else(|| {
+        let Some(exec) = &request.exec else {
+            return is_being_started(&request.id);
+        };
+        let operation = format!("start exec {exec}: it runs already");
+        Error::new(ErrorKind::InvalidState, Phase::Start, operation).about(exec.as_str())
+    })
+}
+
 /// What is said where two start a container at once.
-pub(crate) fn is_being_started(id: &ContainerId) -> String {
-    format!("start container {id}: it is being started")
+pub(crate) fn is_being_started(id: &ContainerId) -> Error {
+    let operation = format!("start container {id}: it is being started");
+    Error::new(ErrorKind::InProgress, Phase::Start, operation).about(id.as_str())
 }
 
 fn not_running(container: &Container, exec: Option<&ExecId>) -> Error {
@@ -491,5 +497,34 @@ fn system(operation: &str, error: io::Error) -> Error {
     match error.raw_os_error() {
         Some(errno) => made.code(OsCode::Errno(errno)),
         None => made.because(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_that_start_a_container_the_second_is_told_that_the_first_is_about_to() {
+        let state = tempfile::tempdir().unwrap();
+        let mut request = LaunchRequest {
+            state_root: state.path().to_owned(),
+            data_root: state.path().to_owned(),
+            id: "web".parse().unwrap(),
+            console: None,
+            attach: None,
+            exec: None,
+        };
+        let folder = SupervisorFolder::of(state.path(), state.path(), &request.id);
+        folder.make(&SuperviseOptions::default()).unwrap();
+        let first = own(&folder, &request).unwrap();
+        let second = own(&folder, &request).unwrap_err();
+        assert_eq!(second.kind(), ErrorKind::InProgress);
+        assert_eq!(second.subject(), Some("web"));
+        request.exec = Some("job".parse().unwrap());
+        let of_exec = own(&folder, &request).unwrap_err();
+        assert_eq!(of_exec.kind(), ErrorKind::InvalidState);
+        drop(first);
+        own(&folder, &request).unwrap();
     }
 }

@@ -13,15 +13,12 @@ use hoist_compute::{
     Result, Stdio, Summary,
 };
 use hoist_spec::{ExecId, Signal, oci::LinuxResources};
-use hoist_windows::summary::{Found, summary};
 
 use super::{
     failure,
     process::status,
     record::{ExecConfig, ExecStarted, Record},
-    signal,
-    state::Seen,
-    statistics,
+    signal, statistics,
     system::{HcsSystem, UNTIL_STARTED},
 };
 use crate::{
@@ -39,6 +36,9 @@ const RECORDED_STEP: Duration = Duration::from_millis(5);
 
 /// Asks for every process of a system.
 const PROCESSES: &str = r#"{"PropertyTypes":["ProcessList"]}"#;
+
+/// What was found of an exec, and while it runs what the service tells of its process.
+type Seen = hoist_windows::seen::Seen<ExecStarted, ProcessDetails>;
 
 /// The contract's exec.
 pub(super) struct HcsExec<E: HcsExports> {
@@ -136,26 +136,25 @@ impl<E: HcsExports> HcsExec<E> {
         )
     }
 
-    fn look(&self) -> Result<Seen<ExecStarted>> {
-        Ok(self.look_closely()?.0)
-    }
-
-    /// What it is, and while it runs what the service tells of its process.
-    fn look_closely(&self) -> Result<(Seen<ExecStarted>, Option<ProcessDetails>)> {
+    fn look(&self) -> Result<Seen> {
         let started = self.record.started::<ExecStarted>(RUN)?;
         if let Some(status) = self.record.exit(RUN)? {
-            return Ok((Seen::Stopped { started, status }, None));
+            return Ok(Seen::Stopped { started, status });
         }
         let Some(started) = started else {
             // One that was deleted is not created.
             return match self.record.is_made() {
-                true => Ok((Seen::Created, None)),
+                true => Ok(Seen::Created),
                 false => Err(self.record.not_found()),
             };
         };
         let code = match self.find(&started) {
-            Ok(Place::Runs { paused, process }) => {
-                return Ok((Seen::Running { started, paused }, Some(process)));
+            Ok(Place::Runs { is_paused, process }) => {
+                return Ok(Seen::Running {
+                    started,
+                    process,
+                    is_paused,
+                });
             }
             Ok(Place::Ended(code)) => code,
             Err(error) => return Err(self.failed(error, "ask about")),
@@ -174,7 +173,7 @@ impl<E: HcsExports> HcsExec<E> {
             }
         };
         let started = Some(started);
-        Ok((Seen::Stopped { started, status }, None))
+        Ok(Seen::Stopped { started, status })
     }
 
     /// Where its process is now.
@@ -197,7 +196,7 @@ impl<E: HcsExports> HcsExec<E> {
             Some(Ok(_)) => match listed(&look.properties, started.pid) {
                 Some(process) if started.created.as_ref() == Some(&process.create_timestamp) => {
                     Ok(Place::Runs {
-                        paused: look.properties.state == "Paused",
+                        is_paused: look.properties.state == "Paused",
                         process: process.clone(),
                     })
                 }
@@ -210,19 +209,9 @@ impl<E: HcsExports> HcsExec<E> {
         }
     }
 
-    fn summary_of(&self, seen: &Seen<ExecStarted>) -> Summary {
-        let (started, exit) = match seen {
-            Seen::Created => (None, None),
-            Seen::Running { started, .. } => (Some(started), None),
-            Seen::Stopped { started, status } => (started.as_ref(), Some(status)),
-        };
-        let found = Found {
-            state: seen.state(),
-            started: started.map(|started| (started.pid, started.started_at)),
-            exit,
-        };
+    fn summary_of(&self, seen: &Seen) -> Summary {
         let process = &self.config.spec.process.oci;
-        summary(&self.record, &found, Some(process), self.config.created_at)
+        seen.summary(&self.record, Some(process), self.config.created_at)
     }
 
     pub(super) fn summary(&self) -> Result<Summary> {
@@ -295,7 +284,7 @@ impl<E: HcsExports> HcsExec<E> {
 /// Where the process of an exec is.
 enum Place {
     Runs {
-        paused: bool,
+        is_paused: bool,
         process: ProcessDetails,
     },
     Ended(CallResult<i32>),
@@ -331,9 +320,14 @@ impl<E: HcsExports> Exec for HcsExec<E> {
     }
 
     fn properties(&self, query: Query) -> Result<Properties> {
-        let (seen, process) = self.look_closely()?;
+        let seen = self.look()?;
+        let summary = self.summary_of(&seen);
+        let process = match seen {
+            Seen::Running { process, .. } => Some(process),
+            Seen::Created | Seen::Stopped { .. } => None,
+        };
         Ok(Properties {
-            summary: self.summary_of(&seen),
+            summary,
             processes: query
                 .processes
                 .then(|| process.iter().map(statistics::entry).collect()),

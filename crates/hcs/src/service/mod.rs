@@ -16,6 +16,7 @@ mod modify;
 mod process;
 mod readiness;
 mod record;
+mod remains;
 mod request;
 mod servicing;
 mod signal;
@@ -32,6 +33,7 @@ use std::{
 
 use hoist_compute::{
     ComputeService, ComputeSystem, Error, ErrorKind, Feature, Features, Phase, Result, Summary,
+    Survey,
 };
 use hoist_spec::{ContainerId, ContainerSpec};
 
@@ -270,8 +272,20 @@ impl<E: HcsExports> ComputeService for HcsService<E> {
     }
 
     fn enumerate(&self) -> Result<Vec<Summary>> {
+        self.survey()?.whole()
+    }
+
+    fn survey(&self) -> Result<Survey> {
         let records = &self.shared.records;
-        records.summaries(|record, config| self.system(record, config).summary())
+        records.survey(|record, config| self.system(record, config).summary())
+    }
+
+    fn remove_damaged(&self, id: &ContainerId) -> Result<Vec<String>> {
+        self.shared.remove_damaged(id)
+    }
+
+    fn ids(&self, beginning: &str) -> Result<Vec<ContainerId>> {
+        self.shared.records.ids(beginning)
     }
 
     fn features(&self) -> Features {

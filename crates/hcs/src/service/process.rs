@@ -121,9 +121,9 @@ impl<E: HcsExports> Watched<E> {
         };
         let status = status(code, self.is_forced());
         if self.about.is_first() && self.about.tells_updates && status.code == Some(0) {
-            // Where it cannot be asked, nobody will know: the run itself has ended well.
             let About { container, run, .. } = &self.about;
-            let _ = servicing::mark_pending(&*self.calls, &self.system, container, *run);
+            // Where nothing can be written there, the run's end is not recorded either.
+            let _ = servicing::record_pending(&*self.calls, &self.system, container, *run);
         }
         // Without a record others will not know, and those who wait here still do.
         let recorded = self

@@ -2,8 +2,8 @@
 
 use hoist_compute::{ExecSpec, Timestamp};
 use hoist_spec::ContainerSpec;
-use hoist_windows::records::VERSION;
 pub(super) use hoist_windows::records::{Record, Records};
+use hoist_windows::{records::VERSION, seen};
 use serde::{Deserialize, Serialize};
 
 /// What was asked for.
@@ -45,6 +45,16 @@ impl Started {
             pid,
             started_at: Timestamp::now(),
         }
+    }
+}
+
+impl seen::Started for Started {
+    fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    fn started_at(&self) -> Timestamp {
+        self.started_at
     }
 }
 
@@ -91,5 +101,15 @@ impl ExecStarted {
             container_run,
             started_at: Timestamp::now(),
         }
+    }
+}
+
+impl seen::Started for ExecStarted {
+    fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    fn started_at(&self) -> Timestamp {
+        self.started_at
     }
 }

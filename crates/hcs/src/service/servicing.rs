@@ -18,43 +18,53 @@ const TELLS_NO_MORE: u32 = 16299;
 /// How a run is marked that has left updates.
 const PENDING: &str = "updates-pending";
 
+/// How one is marked of which nobody knows that.
+const UNKNOWN: &str = "updates-unknown";
+
 /// Whether a service of this build tells of updates.
 pub(super) fn is_told(build: Option<u32>) -> bool {
     build.is_some_and(|build| build < TELLS_NO_MORE)
 }
 
-/// Marks a run that has ended well and whose system, which is still there, says that updates wait to be installed.
-pub(super) fn mark_pending<C: Calls>(
+/// Records of a run that has ended well whether updates wait to be installed, as its system tells, which is still there.
+///
+/// Where that cannot be learned, why: the run itself has ended as it has, and who would install them is told.
+pub(super) fn record_pending<C: Calls>(
     calls: &C,
     system: &C::System,
     record: &Record,
     run: u64,
 ) -> Result<()> {
-    let failed = |error: CallError| {
-        failure::of_record(
-            error,
-            Phase::Operate,
-            "ask for the updates that wait in",
-            record,
-        )
+    let recorded = match are_pending(calls, system) {
+        Ok(true) => record.mark(PENDING, run),
+        Ok(false) => Ok(()),
+        Err(why) => record.note(UNKNOWN, run, &why),
     };
+    recorded.or_else(|error| record.note(UNKNOWN, run, &error.to_string()))
+}
+
+fn are_pending<C: Calls>(calls: &C, system: &C::System) -> std::result::Result<bool, String> {
     let answer = calls
         .system_properties(system, PENDING_UPDATES_QUERY)
-        .map_err(failed)?;
-    let properties = SystemProperties::read(&answer).map_err(|error| {
-        let operation = format!("read which updates wait in {}", record.what());
-        Error::new(ErrorKind::System, Phase::Operate, operation).because(error)
-    })?;
-    match properties.are_updates_pending {
-        true => record.mark(PENDING, run),
-        false => Ok(()),
-    }
+        .map_err(|error| error.to_string())?;
+    SystemProperties::read(&answer)
+        .map(|properties| properties.are_updates_pending)
+        .map_err(|error| format!("the service's answer cannot be read: {error}"))
 }
 
 impl<E: HcsExports> Shared<E> {
     /// Installs what a run has left, where it has.
     pub(super) fn install_updates(&self, record: &Record, spec: &ContainerSpec) -> Result<()> {
         let run = record.run()?;
+        if let Some(why) = record.noted(UNKNOWN, run)? {
+            let operation = format!("learn whether {} has left updates", record.what());
+            return Err(Error::new(ErrorKind::System, Phase::Operate, operation)
+                .about(record.id().as_str())
+                .because(why)
+                .remedy(
+                    "its writable layer may be without them: start the container once more, and end it",
+                ));
+        }
         if !record.is_marked(PENDING, run) {
             return Ok(());
         }

@@ -1,7 +1,6 @@
 //! What a container is at this moment.
 
-use hoist_compute::{ExitStatus, Result, Summary};
-use hoist_windows::summary::{Found, summary};
+use hoist_compute::{Result, Summary};
 
 use super::{
     process,
@@ -10,29 +9,8 @@ use super::{
 };
 use crate::calls::{CallError, Failure, HcsExports};
 
-/// What was found of a container, or of an exec.
-pub(super) enum Seen<S = Started> {
-    /// It was not started.
-    Created,
-    /// Its process runs.
-    Running { started: S, paused: bool },
-    /// Its process has ended.
-    Stopped {
-        started: Option<S>,
-        status: ExitStatus,
-    },
-}
-
-impl<S> Seen<S> {
-    pub(super) fn state(&self) -> hoist_compute::State {
-        match self {
-            Self::Created => hoist_compute::State::Created,
-            Self::Running { paused: true, .. } => hoist_compute::State::Paused,
-            Self::Running { .. } => hoist_compute::State::Running,
-            Self::Stopped { .. } => hoist_compute::State::Stopped,
-        }
-    }
-}
+/// What was found of a container.
+pub(super) type Seen = hoist_windows::seen::Seen<Started>;
 
 impl<E: HcsExports> HcsSystem<E> {
     /// Looks at the records, and where they tell no end asks the service.
@@ -60,7 +38,8 @@ impl<E: HcsExports> HcsSystem<E> {
                 Some(Ok(process)) if !process.exited => {
                     return Ok(Seen::Running {
                         started,
-                        paused: look.properties.state == "Paused",
+                        process: (),
+                        is_paused: look.properties.state == "Paused",
                     });
                 }
                 Some(Ok(process)) => self.shared.calls.code_of(process),
@@ -96,17 +75,7 @@ impl<E: HcsExports> HcsSystem<E> {
     }
 
     pub(super) fn summary_of(&self, seen: &Seen) -> Summary {
-        let (started, exit) = match seen {
-            Seen::Created => (None, None),
-            Seen::Running { started, .. } => (Some(*started), None),
-            Seen::Stopped { started, status } => (*started, Some(status)),
-        };
-        let found = Found {
-            state: seen.state(),
-            started: started.map(|started| (started.pid, started.started_at)),
-            exit,
-        };
         let process = self.config.spec.oci.process().as_ref();
-        summary(&self.record, &found, process, self.config.created_at)
+        seen.summary(&self.record, process, self.config.created_at)
     }
 }

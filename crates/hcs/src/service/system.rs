@@ -247,7 +247,13 @@ impl<E: HcsExports> HcsSystem<E> {
             &self.shared.settings,
         )?;
         let (run, seen) = self.look()?;
-        if !matches!(seen, Seen::Running { paused: false, .. }) {
+        if !matches!(
+            seen,
+            Seen::Running {
+                is_paused: false,
+                ..
+            }
+        ) {
             return Err(self.wrong_state("start a process in", Phase::Start, seen.state()));
         }
         let system = self
@@ -355,7 +361,13 @@ impl<E: HcsExports> ComputeSystem for HcsSystem<E> {
 
     fn pause(&self) -> Result<()> {
         let (_, seen) = self.look()?;
-        if !matches!(seen, Seen::Running { paused: false, .. }) {
+        if !matches!(
+            seen,
+            Seen::Running {
+                is_paused: false,
+                ..
+            }
+        ) {
             return Err(self.wrong_state("pause", Phase::Operate, seen.state()));
         }
         let calls = &self.shared.calls;
@@ -367,7 +379,13 @@ impl<E: HcsExports> ComputeSystem for HcsSystem<E> {
 
     fn resume(&self) -> Result<()> {
         let (_, seen) = self.look()?;
-        if !matches!(seen, Seen::Running { paused: true, .. }) {
+        if !matches!(
+            seen,
+            Seen::Running {
+                is_paused: true,
+                ..
+            }
+        ) {
             return Err(self.wrong_state("resume", Phase::Operate, seen.state()));
         }
         let calls = &self.shared.calls;
@@ -512,13 +530,8 @@ impl<E: HcsExports> ComputeSystem for HcsSystem<E> {
         let id = self.record.id();
         let _locked = self.shared.records.lock(&self.record)?;
         let politely = match self.look() {
-            Ok((_, Seen::Running { paused, .. })) => {
-                let state = if paused {
-                    State::Paused
-                } else {
-                    State::Running
-                };
-                return Err(self.wrong_state("delete", Phase::Delete, state));
+            Ok((_, seen @ Seen::Running { .. })) => {
+                return Err(self.wrong_state("delete", Phase::Delete, seen.state()));
             }
             Ok((_, Seen::Stopped { .. })) => true,
             Ok((_, Seen::Created)) => false,

@@ -1,9 +1,7 @@
 //! Streams by named pipes: the names are taken for as long as a process has them, and no longer.
 
 use std::{
-    fs::File,
     io::{self, Cursor, Read},
-    os::windows::io::OwnedHandle,
     path::Path,
     sync::{
         Arc,
@@ -20,7 +18,7 @@ use hoist_hcs::{
     sys::{NamedPipes, Vmcompute},
 };
 use hoist_spec::ContainerId;
-use hoist_testing::full;
+use hoist_testing::{full, windows::KeptInputs};
 use hoist_windows::pipe_names::PipeSpace;
 
 use crate::{
@@ -88,27 +86,20 @@ fn inputs_that_are_kept(double: &Path) {
     let system = service
         .create(&id, &spec(&["cmd", "/c", "exit 7"]))
         .unwrap();
-    let mut kept = Vec::new();
+    let mut kept = KeptInputs::default();
     for is_given in [true, false, true] {
-        let stdin = if is_given {
-            let (reader, writer) = io::pipe().unwrap();
-            kept.push(File::from(OwnedHandle::from(writer)));
-            Stream::Given(File::from(OwnedHandle::from(reader)))
-        } else {
-            Stream::Pipe
-        };
         let stdio = Stdio::Streams {
-            stdin,
+            stdin: kept.input(is_given),
             stdout: Stream::Null,
             stderr: Stream::Null,
         };
         let process = system.start(stdio).unwrap();
-        kept.extend(process.take_streams().stdin);
+        kept.keep(process.take_streams().stdin);
         assert_eq!(process.wait(Some(PATIENCE)).unwrap().code, Some(7));
         system.reset().unwrap();
     }
     system.delete().unwrap();
-    assert_eq!(kept.len(), 3);
+    assert_eq!(kept.count(), 3);
 }
 
 // Row 43: the endpoint accepts a connection before its address is told; 1,000 starts at full CPU with HOIST_TESTS_FULL=1, 20 without.

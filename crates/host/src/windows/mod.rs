@@ -20,6 +20,7 @@ mod launch;
 mod members;
 mod process;
 mod record;
+mod remains;
 mod run;
 mod service;
 mod streams;

@@ -2,7 +2,7 @@
 
 use hoist_compute::Timestamp;
 use hoist_spec::ContainerSpec;
-use hoist_windows::records::VERSION;
+use hoist_windows::{records::VERSION, seen};
 use serde::{Deserialize, Serialize};
 
 /// What was asked for.
@@ -49,5 +49,15 @@ impl Started {
             container_run,
             started_at: Timestamp::now(),
         }
+    }
+}
+
+impl seen::Started for Started {
+    fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    fn started_at(&self) -> Timestamp {
+        self.started_at
     }
 }

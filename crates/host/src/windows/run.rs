@@ -6,15 +6,10 @@ use std::{
 };
 
 use hoist_compute::{
-    Error, ErrorKind, ExitStatus, Phase, Properties, Query, Result, State, Summary, Timestamp,
+    Error, ErrorKind, ExitStatus, Phase, Properties, Query, Result, State, Timestamp,
 };
 use hoist_spec::{Signal, oci};
-use hoist_windows::{
-    command_line,
-    error::system,
-    records::Record,
-    summary::{Found, summary},
-};
+use hoist_windows::{command_line, error::system, records::Record};
 
 use super::{
     members,
@@ -31,31 +26,7 @@ const UNTIL_STARTED: Duration = Duration::from_millis(10);
 const UNTIL_EMPTY: Duration = Duration::from_millis(1);
 
 /// What was found.
-pub(super) enum Seen {
-    Created,
-    Running {
-        started: Started,
-        process: Process,
-        is_paused: bool,
-    },
-    Stopped {
-        started: Option<Started>,
-        status: ExitStatus,
-    },
-}
-
-impl Seen {
-    pub(super) fn state(&self) -> State {
-        match self {
-            Self::Created => State::Created,
-            Self::Running {
-                is_paused: true, ..
-            } => State::Paused,
-            Self::Running { .. } => State::Running,
-            Self::Stopped { .. } => State::Stopped,
-        }
-    }
-}
+pub(super) type Seen = hoist_windows::seen::Seen<Started, Process>;
 
 /// Waits until nothing runs in a job that was ended.
 pub(super) fn until_empty(job: &Job, what: &str) -> Result<()> {
@@ -195,26 +166,6 @@ impl Run {
         })
     }
 
-    /// What is told of it in a list.
-    pub(super) fn summary(
-        &self,
-        seen: &Seen,
-        process: Option<&oci::Process>,
-        created_at: Timestamp,
-    ) -> Summary {
-        let (started, exit) = match seen {
-            Seen::Created => (None, None),
-            Seen::Running { started, .. } => (Some(started), None),
-            Seen::Stopped { started, status } => (started.as_ref(), Some(status)),
-        };
-        let found = Found {
-            state: seen.state(),
-            started: started.map(|started| (started.pid, started.started_at)),
-            exit,
-        };
-        summary(&self.record, &found, process, created_at)
-    }
-
     /// What it is doing.
     pub(super) fn properties(
         &self,
@@ -223,7 +174,7 @@ impl Run {
         created_at: Timestamp,
     ) -> Result<Properties> {
         let seen = self.look()?;
-        let summary = self.summary(&seen, process, created_at);
+        let summary = seen.summary(&self.record, process, created_at);
         let (processes, statistics) = match &seen {
             Seen::Running { started, .. } if query.processes || query.statistics => {
                 let job = Job::open(&started.job).map_err(self.failed("ask about"))?;
@@ -250,6 +201,12 @@ impl Run {
         Job::open(&started.job)
             .map_err(self.failed(verb))?
             .ok_or_else(|| self.wrong_state(verb, State::Stopped))
+    }
+
+    /// Whether there is a job in which something of it may be left.
+    pub(super) fn has_job(&self, started: &Started) -> Result<bool> {
+        let job = Job::open(&started.job).map_err(self.failed("ask about"))?;
+        Ok(job.is_some())
     }
 
     /// Ends all that is left of it.

@@ -7,12 +7,14 @@ use std::{
 };
 
 use hoist_compute::{
-    ComputeService, ComputeSystem, Feature, Features, Result, StreamTransport, Summary,
+    ComputeService, ComputeSystem, Feature, Features, Result, StreamTransport, Summary, Survey,
 };
 use hoist_spec::{ContainerId, ContainerSpec};
 use hoist_windows::records::{Record, Records};
 
-use super::{process::Watched, record::Config, sys::has_pseudo_consoles, system::HostSystem};
+use super::{
+    process::Watched, record::Config, remains, sys::has_pseudo_consoles, system::HostSystem,
+};
 use crate::plan::windows::{self as plan, Facts};
 use crate::refused::id_in_use;
 
@@ -91,8 +93,20 @@ impl ComputeService for HostService {
     }
 
     fn enumerate(&self) -> Result<Vec<Summary>> {
+        self.survey()?.whole()
+    }
+
+    fn survey(&self) -> Result<Survey> {
         let records = &self.0.records;
-        records.summaries(|record, config| self.system(record, config).summary())
+        records.survey(|record, config| self.system(record, config).summary())
+    }
+
+    fn remove_damaged(&self, id: &ContainerId) -> Result<Vec<String>> {
+        remains::remove(&self.0, id)
+    }
+
+    fn ids(&self, beginning: &str) -> Result<Vec<ContainerId>> {
+        self.0.records.ids(beginning)
     }
 
     fn features(&self) -> Features {

@@ -94,7 +94,7 @@ impl Bundle {
         let mut config = serde_json::to_value(&container.oci).unwrap();
         config["root"]["path"] = json!("rootfs");
         config["linux"]["cgroupsPath"] = json!(format!("/hoist-tests/{id}"));
-        let leaks = Some(Leaks::before(&id, &[]));
+        let leaks = Some(Leaks::before(&id, &[]).within(&[folder.path()]));
         Self {
             folder,
             config,

@@ -27,6 +27,7 @@ mod output;
 mod paths;
 mod races;
 mod refusals;
+mod root_fields;
 mod schema;
 mod seccomp_agent;
 mod systemd;
@@ -43,6 +44,7 @@ fn main() -> std::process::ExitCode {
     let suite = refusals::add(suite);
     let suite = hooks::add(suite);
     let suite = fields::add(suite);
+    let suite = root_fields::add(suite);
     let suite = schema::add(suite);
     let suite = seccomp_agent::add(suite);
     let suite = systemd::add(suite);

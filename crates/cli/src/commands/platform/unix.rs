@@ -5,6 +5,7 @@ mod cp;
 mod diff;
 mod export;
 mod host;
+mod local_time;
 mod logs;
 mod moment;
 mod mount;

@@ -23,6 +23,8 @@ use super::wide;
 type Create = unsafe extern "system" fn(COORD, HANDLE, HANDLE, u32, *mut HPCON) -> HRESULT;
 type Resize = unsafe extern "system" fn(HPCON, COORD) -> HRESULT;
 type Close = unsafe extern "system" fn(HPCON);
+/// A function that was found by its name.
+type Found = unsafe extern "system" fn() -> isize;
 
 /// The functions, which older builds lack.
 #[derive(Clone, Copy, Debug)]
@@ -42,9 +44,9 @@ impl Functions {
         // SAFETY: these are their types, as documented.
         unsafe {
             Some(Self {
-                create: std::mem::transmute::<_, Create>(address(c"CreatePseudoConsole")?),
-                resize: std::mem::transmute::<_, Resize>(address(c"ResizePseudoConsole")?),
-                close: std::mem::transmute::<_, Close>(address(c"ClosePseudoConsole")?),
+                create: std::mem::transmute::<Found, Create>(address(c"CreatePseudoConsole")?),
+                resize: std::mem::transmute::<Found, Resize>(address(c"ResizePseudoConsole")?),
+                close: std::mem::transmute::<Found, Close>(address(c"ClosePseudoConsole")?),
             })
         }
     }

@@ -7,6 +7,7 @@ use hoist::{Engine, rfc3339};
 use hoist_compute::Timestamp;
 use hoist_spec::{Fault, Faults};
 
+use super::local_time::ahead_of_utc;
 use super::moment::moment;
 use crate::args::Logs;
 use crate::failure::Failure;
@@ -54,9 +55,10 @@ fn write(to: &mut dyn Write, entry: &Entry, timestamps: bool) -> io::Result<()> 
 fn query(logs: &Logs) -> Result<LogQuery, Faults> {
     let mut faults = Faults::default();
     let now = Timestamp::now();
+    let zone = ahead_of_utc(now);
     let mut time = |option, text: &Option<String>| {
         let text = text.as_ref()?;
-        match moment(option, text, now) {
+        match moment(option, text, now, zone) {
             Ok(time) => Some(time),
             Err(fault) => {
                 faults.push(fault);

@@ -37,7 +37,12 @@ pub(crate) fn run(start: &Start, engine: &Engine, json: bool) -> Result<u8, Fail
 fn act(engine: &Engine, id: &ContainerId, reference: &str) -> Result<String, Failure> {
     let launcher = supervisor::launcher();
     match engine.start_detached(id, launch(&launcher)) {
-        Err(error) if error.kind() == ErrorKind::InvalidState => {
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::InvalidState | ErrorKind::InProgress
+            ) =>
+        {
             let is_started =
                 engine.summary(id)?.state == State::Running || engine.is_restarting(id)?;
             if !is_started {
