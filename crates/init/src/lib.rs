@@ -5,6 +5,7 @@
 //! platform and needs no standard library; the program itself (`src/program/`) is Linux only, and so is `owner`, which starts it.
 #![cfg_attr(not(feature = "owner"), no_std)]
 
+pub mod label;
 #[cfg(all(feature = "owner", target_os = "linux"))]
 pub mod owner;
 #[cfg(feature = "owner")]

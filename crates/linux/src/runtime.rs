@@ -244,11 +244,9 @@ impl RuntimeContainer {
                     hand_to_agent(agent.take(), pid, listener)?;
                 }
                 (Some((message, _)), _) if message.kind == MessageKind::Failed => {
-                    let process = self.0.spec.oci.process().as_ref();
-                    let arguments = process.and_then(|process| process.args().clone());
                     return Err(explain_late(
                         &message,
-                        &arguments.unwrap_or_default(),
+                        self.0.spec.oci.process().as_ref(),
                         self.0.shared.features()?,
                     ));
                 }

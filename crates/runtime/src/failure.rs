@@ -91,7 +91,7 @@ fn words_of(error: &Error) -> String {
 /// A program that cannot be executed, as Go's `exec` package has it.
 fn executable(error: &Error) -> String {
     let program = error.subject().unwrap_or_default();
-    let words = match error.kind() {
+    let mut words = match error.kind() {
         ErrorKind::NotFound if program.contains('/') => {
             format!("stat {program}: no such file or directory")
         }
@@ -101,6 +101,10 @@ fn executable(error: &Error) -> String {
             .os_code()
             .map_or_else(|| error.to_string(), system_words),
     };
+    // Of the others the words that engines look for say it all.
+    if let (ErrorKind::PermissionDenied, Some(remedy)) = (error.kind(), error.what_to_do()) {
+        let _ = write!(words, " ({remedy})");
+    }
     format!("unable to start container process: exec: {program:?}: {words}")
 }
 

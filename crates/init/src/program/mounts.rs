@@ -5,7 +5,10 @@ use core::ffi::CStr;
 
 use hoist_init::wire::{Call, Covered, List, Slot};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, fstat, makedev};
+use rustix::fs::{
+    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, XattrFlags, fsetxattr, fstat, makedev,
+    openat,
+};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags, OpenTreeFlags,
@@ -428,15 +431,16 @@ pub(crate) struct Covers {
 }
 
 impl Covers {
-    /// Covers `path` of the root, where it exists.
-    pub(crate) fn mask(&mut self, root: BorrowedFd<'_>, path: &CStr) -> Result<()> {
+    /// Covers `path` of the root, where it exists; an empty directory has this label.
+    pub(crate) fn mask(&mut self, root: BorrowedFd<'_>, path: &CStr, label: &CStr) -> Result<()> {
         let Some(place) = find(root, path)? else {
             return Ok(());
         };
         let kind = FileType::from_raw_mode(fstat(&place).at(Call::Fstat)?.st_mode);
-        let (cover, make): (_, fn() -> Result<OwnedFd>) = match kind {
-            FileType::Directory => (&mut self.directory, empty_directory),
-            _ => (&mut self.file, null_device),
+        let is_directory = kind == FileType::Directory;
+        let cover = match is_directory {
+            true => &mut self.directory,
+            false => &mut self.file,
         };
         // Only what is attached can be copied (before Linux 6.15): the first cover is used itself.
         match cover {
@@ -444,7 +448,13 @@ impl Covers {
                 clone_tree(cover.as_fd(), c"", false)?.as_fd(),
                 place.as_fd(),
             ),
-            None => mount_on(cover.insert(make()?).as_fd(), place.as_fd()),
+            None => {
+                let made = match is_directory {
+                    true => empty_directory(label)?,
+                    false => null_device()?,
+                };
+                mount_on(cover.insert(made).as_fd(), place.as_fd())
+            }
         }
     }
 }
@@ -463,10 +473,26 @@ fn null_device() -> Result<OwnedFd> {
 }
 
 /// An empty read-only directory, one for all masked directories: each tmpfs costs the kernel memory per processor.
-fn empty_directory() -> Result<OwnedFd> {
+fn empty_directory(label: &CStr) -> Result<OwnedFd> {
     let context = fsopen(c"tmpfs", FsOpenFlags::FSOPEN_CLOEXEC).at(Call::Fsopen)?;
     fsconfig_set_string(context.as_fd(), c"nr_inodes", c"1").at(Call::Fsconfig)?;
+    if !label.is_empty() {
+        fsconfig_set_string(context.as_fd(), c"context", label).at(Call::Fsconfig)?;
+    }
     mount_context(&context, MOUNT_ATTR_RDONLY)
+}
+
+/// Gives the root of a mount an SELinux label.
+pub(crate) fn set_label(mount: BorrowedFd<'_>, label: &CStr) -> Result<()> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = openat(mount, c".", flags, Mode::empty()).at(Call::Openat)?;
+    fsetxattr(
+        &root,
+        c"security.selinux",
+        label.to_bytes(),
+        XattrFlags::empty(),
+    )
+    .at(Call::Setxattr)
 }
 
 fn find(root: BorrowedFd<'_>, path: &CStr) -> Result<Option<OwnedFd>> {

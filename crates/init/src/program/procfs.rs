@@ -3,6 +3,7 @@
 
 use core::ffi::CStr;
 
+use hoist_init::label;
 use hoist_init::wire::Call;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
@@ -84,12 +85,16 @@ fn verify_label(own: &OwnedFd, file: &CStr, value: &CStr) -> Result<()> {
 }
 
 /// Whether a security module tells the label that was written. AppArmor is told what to do with its profile, and tells the
-/// profile's mode behind it; SELinux ends it with a NUL.
+/// profile's mode behind it; SELinux has a spelling of its own, and may end it with a NUL.
 fn is_label(told: &[u8], written: &[u8]) -> bool {
-    let label = written.strip_prefix(b"exec ").unwrap_or(written);
-    told.strip_prefix(label).is_some_and(|rest| {
-        matches!(rest.first(), None | Some(b'\n' | 0)) || rest.starts_with(b" (")
-    })
+    let end = told.iter().position(|byte| matches!(byte, b'\n' | 0));
+    let told = &told[..end.unwrap_or(told.len())];
+    match written.strip_prefix(b"exec ") {
+        Some(profile) => told
+            .strip_prefix(profile)
+            .is_some_and(|mode| mode.is_empty() || mode.starts_with(b" (")),
+        None => label::is_same(told, written),
+    }
 }
 
 /// Writes `value` to `/proc/sys/PATH`, through a procfs that is closed again at once.

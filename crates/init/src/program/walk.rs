@@ -371,7 +371,11 @@ impl Walk {
                 Err(Errno::EXIST) if may_exist => {}
                 result => result.at(Call::Symlinkat)?,
             },
-            Step::Mask { path } => self.covers.mask(slots.get(Slot::ROOT)?, path)?,
+            Step::Mask { path, label } => self.covers.mask(slots.get(Slot::ROOT)?, path, label)?,
+            Step::LabelMount { mount, label, .. } => {
+                mounts::set_label(slots.get(mount)?, label)?;
+                slots.close(mount);
+            }
             Step::MakeReadOnly { path } => mounts::make_read_only(slots.get(Slot::ROOT)?, path)?,
             Step::MakeMountReadOnly { mount, .. } => {
                 mounts::make_mount_read_only(slots.get(mount)?)?

@@ -315,6 +315,8 @@ steps! {
     20 Mask {
         /// The path.
         path: &'a CStr,
+        /// The SELinux label of the empty directory, or empty.
+        label: &'a CStr,
     }
     /// Makes a path of the root, and what is mounted below it, read-only. A path that does not exist stays so.
     21 MakeReadOnly {
@@ -620,6 +622,15 @@ steps! {
         path: &'a CStr,
         /// Its mode.
         mode: u16,
+    }
+    /// Gives an SELinux label to the root of a mount, which is one of the container's own (`security.selinux`, xattr(7)).
+    83 LabelMount {
+        /// The mount.
+        mount: Slot,
+        /// Where it is.
+        target: &'a CStr,
+        /// The label.
+        label: &'a CStr,
     }
     /// Writes to a file of the helper's own `/proc/self`, before it has entered any namespace: what is cloned from it has it, too.
     80 WriteOnHost {

@@ -141,7 +141,7 @@ fn label(oci: &Spec, pid: u32) -> Result<()> {
     let has = read(pid, "attr/current")?;
     // AppArmor puts a mode behind it, SELinux a NUL.
     let has = has.trim_end_matches(['\0', '\n']);
-    match has == asked
+    match hoist_init::label::is_same(has.as_bytes(), asked.as_bytes())
         || has
             .strip_prefix(asked.as_str())
             .is_some_and(|mode| mode.starts_with(" ("))

@@ -22,7 +22,7 @@ pub(crate) use self::operation::{lend, new_user_namespace, operate};
 pub(crate) use self::spawn::without_signals;
 pub(crate) use self::times::Tracer;
 use crate::features::HostFeatures;
-use crate::plan::{Plan, explain};
+use crate::plan::{Plan, explain, under_label};
 use crate::process::wait_for;
 
 /// How long a process that is ending may take to be ended.
@@ -314,7 +314,10 @@ impl Start<'_> {
                     None => error,
                 }
             }
-            Some(step) => explain(&step, call, message.errno, features),
+            Some(step) => under_label(
+                explain(&step, call, message.errno, features),
+                self.plan.selinux_label(),
+            ),
             None => died("the helper").code(OsCode::Errno(message.errno)),
         }
     }

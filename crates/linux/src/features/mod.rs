@@ -79,6 +79,9 @@ pub struct HostFeatures {
     /// `MFD_EXEC`, which says that a memfd is meant to be executed: from 6.3. Where `vm.memfd_noexec` is 1, a
     /// memfd without it cannot be.
     pub memfd_exec: bool,
+    /// The kernel runs with SELinux, and shows that here.
+    #[serde(default)]
+    pub selinux: bool,
 }
 
 fn is_empty(layout: &Layout) -> bool {
@@ -124,6 +127,7 @@ impl HostFeatures {
             mount_onto_detached: from(6, 15),
             cgroup_kill: from(5, 14),
             memfd_exec: from(6, 3),
+            selinux: false,
         }
     }
 

@@ -63,6 +63,7 @@ impl HostFeatures {
             initial_user_namespace,
             setgroups_denied: !initial_user_namespace && setgroups_denied(),
             cgroup,
+            selinux: access(c"/sys/fs/selinux", Access::EXISTS).is_ok(),
             ..assumed
         })
     }

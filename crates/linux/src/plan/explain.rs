@@ -4,6 +4,7 @@ use std::ffi::CStr;
 
 use hoist_compute::{Error, ErrorKind, OsCode, Phase};
 use hoist_init::wire::{Call, List, Message, Slot, Step};
+use hoist_spec::oci::Process;
 
 use super::constants::namespace;
 use super::program::list_of_texts;
@@ -57,6 +58,16 @@ pub(crate) fn explain(
     }
 }
 
+/// `error`, of a process that was to have this SELinux label: where its program cannot be executed, that may be why.
+pub(crate) fn under_label(error: Error, label: Option<&str>) -> Error {
+    match (error.phase(), error.kind(), label) {
+        (Phase::Execute, ErrorKind::PermissionDenied, Some(label)) => error.remedy(format!(
+            "its user may not execute it, or the policy of this host's SELinux does not let it run under the label {label}: the kernel's              log has a line on what SELinux has denied (ausearch -m avc, dmesg)"
+        )),
+        _ => error,
+    }
+}
+
 /// The error for a hook that did not succeed: its status is in the place of an errno.
 fn explain_hook(step: &Step<'_>, call: Call, status: i32) -> Option<Error> {
     let how = match call {
@@ -80,7 +91,7 @@ fn explain_hook(step: &Step<'_>, call: Call, status: i32) -> Option<Error> {
 /// made the plan.
 pub(crate) fn explain_late(
     message: &Message,
-    arguments: &[String],
+    process: Option<&Process>,
     features: &HostFeatures,
 ) -> Error {
     let call = Call::from_code(message.call).unwrap_or(Call::None);
@@ -97,19 +108,26 @@ pub(crate) fn explain_late(
     ) {
         return error;
     }
+    let arguments = process.and_then(|process| process.args().as_deref());
+    let arguments = arguments.unwrap_or_default();
     let program = arguments.first().map(String::as_str).unwrap_or_default();
     let count = if program.contains('/') { 1 } else { 0 };
     match (call, list_of_texts("argument", arguments)) {
-        (Call::Execve, Ok(arguments)) => explain(
-            &Step::Execute {
-                candidates: List { count, bytes: &[] },
-                arguments: arguments.as_list(),
-                environment: List::EMPTY,
-                init: false,
-            },
-            call,
-            message.errno,
-            Some(features),
+        (Call::Execve, Ok(arguments)) => under_label(
+            explain(
+                &Step::Execute {
+                    candidates: List { count, bytes: &[] },
+                    arguments: arguments.as_list(),
+                    environment: List::EMPTY,
+                    init: false,
+                },
+                call,
+                message.errno,
+                Some(features),
+            ),
+            process
+                .and_then(|process| process.selinux_label().as_deref())
+                .filter(|label| !label.is_empty()),
         ),
         _ => Error::new(ErrorKind::System, Phase::Start, "set the process up")
             .call(call.name())
@@ -141,7 +159,7 @@ fn subject(step: &Step<'_>) -> Option<String> {
         | Step::OpenFolder { path, .. }
         | Step::MakeDirectory { path, .. }
         | Step::MakeFile { path, .. }
-        | Step::Mask { path }
+        | Step::Mask { path, .. }
         | Step::MakeReadOnly { path }
         | Step::ChangeDirectory { path }
         | Step::JoinCgroup { path, .. }
@@ -150,6 +168,7 @@ fn subject(step: &Step<'_>) -> Option<String> {
         | Step::MakeDevice { path, .. } => path,
         Step::Mount { target, .. }
         | Step::MountDetached { target, .. }
+        | Step::LabelMount { target, .. }
         | Step::AddMount { target, .. }
         | Step::RemoveMount { target, .. } => target,
         Step::Bind { source, .. } | Step::CloneTree { source, .. } => source,
@@ -260,10 +279,32 @@ fn remedy(step: &Step<'_>, call: Call, errno: i32, features: &HostFeatures) -> O
         (Step::SetMemoryPolicy { .. }, _, EINVAL) => {
             "this kernel does not know the mode, or this machine has none of the nodes"
         }
+        (Step::WriteOwnProcess { file, .. }, Call::Write, EINVAL | EACCES)
+            if [c"attr/exec", c"attr/keycreate"].contains(file) =>
+        {
+            match (features.selinux, errno) {
+                (false, _) => "a process label needs SELinux, and this host's kernel runs without",
+                (true, EINVAL) => "the policy of this host's SELinux does not know this label",
+                (true, _) => {
+                    "the policy of this host's SELinux lets this process set no label for others"
+                }
+            }
+        }
         (Step::Mount { options, .. }, Call::Fsconfig, EINVAL)
             if has_option(*options, c"context") =>
         {
-            "a mount label needs SELinux, and this host's kernel runs without"
+            match features.selinux {
+                false => "a mount label needs SELinux, and this host's kernel runs without",
+                true => "the policy of this host's SELinux does not know this mount label",
+            }
+        }
+        (Step::Mount { options, .. }, Call::Fsconfig, EACCES)
+            if features.selinux && has_option(*options, c"context") =>
+        {
+            "the policy of this host's SELinux lets this process give a file system no such mount label"
+        }
+        (Step::LabelMount { .. }, _, EINVAL | EACCES | EPERM) if features.selinux => {
+            "the policy of this host's SELinux does not know the mount label, or lets this process give none"
         }
         (Step::SetLimit { .. }, _, EPERM) => "raising a hard limit needs CAP_SYS_RESOURCE",
         (Step::Execute { .. }, _, ENOENT) => {

@@ -31,7 +31,7 @@ mod words;
 use std::path::{Path, PathBuf};
 
 use hoist_init::wire::{Slot, Step};
-use hoist_spec::oci::Spec;
+use hoist_spec::oci::{Process, Spec};
 use hoist_spec::{ContainerId, ContainerSpec, ProcessSpec};
 
 pub(crate) use added::{plan_mount, plan_unmount, plan_user_namespace};
@@ -43,7 +43,7 @@ pub(crate) use constants::namespace::{
 };
 pub use debug_root::OwnRoot;
 pub use error::PlanError;
-pub(crate) use explain::{explain, explain_late};
+pub(crate) use explain::{explain, explain_late, under_label};
 pub use fault::Fault;
 pub use intel_rdt::RdtGroup;
 pub(crate) use mount_options::known_options;
@@ -102,6 +102,14 @@ pub(crate) struct Context<'a> {
 }
 
 impl Plan {
+    /// The SELinux label that its program is to run under.
+    pub(crate) fn selinux_label(&self) -> Option<&str> {
+        self.program.iter().find_map(|step| match step {
+            Step::WriteOwnProcess { file, value } if file == c"attr/exec" => value.to_str().ok(),
+            _ => None,
+        })
+    }
+
     /// The descriptors that are there before the helper is started, and those that are made in the meantime.
     pub(crate) fn early_and_late(&self) -> (&[Descriptor], &[Descriptor]) {
         let has_late = self.cgroup.as_ref().is_some_and(CgroupPlan::has_v1);
@@ -213,8 +221,7 @@ pub fn plan_for_runtime(
     }
     steps.push(Step::NewSession {});
     if let Some(name) = &options.keyring {
-        let name = &c_string("keyring", name)?;
-        steps.push(Step::NewKeyring { name });
+        keyring(&mut steps, name, process)?;
     }
     cgroup::join(&mut steps, &mut descriptors, places, born)?;
     if namespaces.makes(namespace::CGROUP) && cgroup.is_some() {
@@ -396,6 +403,21 @@ pub fn plan_process(
     })
 }
 
+/// A session keyring of this name, which the process may use under its label.
+fn keyring(steps: &mut Steps, name: &str, process: &Process) -> Result<(), PlanError> {
+    // What it was told of keys, the process forgets when it executes its program.
+    if let Some(label) = process::selinux_label(process)? {
+        steps.push(Step::WriteOwnProcess {
+            file: c"attr/keycreate",
+            value: &label,
+        });
+    }
+    steps.push(Step::NewKeyring {
+        name: &c_string("keyring", name)?,
+    });
+    Ok(())
+}
+
 /// The slots of the descriptors that `options` ask for.
 fn runtime_slots(
     descriptors: &mut Descriptors,
@@ -480,9 +502,11 @@ fn file_systems(
     let masked = linux
         .and_then(|linux| linux.masked_paths().as_deref())
         .unwrap_or_default();
+    let label = c_string("mount label", context.mount_label.unwrap_or_default())?;
     for path in masked {
         steps.push(Step::Mask {
             path: &c_string("masked path", path)?,
+            label: &label,
         });
     }
     let read_only = linux

@@ -65,6 +65,9 @@ const WITHOUT_EFFECT: [&str; 11] = [
     "silent",
 ];
 
+/// Labels of SELinux: mount(8) wants them in quotes where they have commas, the kernel never does.
+const LABELS: [&str; 4] = ["context", "fscontext", "defcontext", "rootcontext"];
+
 const PROPAGATIONS: [(&str, u32); 4] = [
     ("private", propagation::PRIVATE),
     ("slave", propagation::SLAVE),
@@ -160,6 +163,10 @@ impl Options {
                     (self.id_mapped, self.own_maps) = (Some(key == "ridmap"), Some(maps));
                     return Ok(());
                 }
+                let value = match LABELS.contains(&key) {
+                    true => unquoted(value),
+                    false => value,
+                };
                 self.data.push((key.to_owned(), value.to_owned()));
             }
         }
@@ -223,6 +230,12 @@ fn own_maps(text: &str) -> Result<IdMaps, String> {
     }
 }
 
+fn unquoted(text: &str) -> &str {
+    text.strip_prefix('"')
+        .and_then(|text| text.strip_suffix('"'))
+        .unwrap_or(text)
+}
+
 #[cfg(test)]
 mod tests {
     use hoist_spec::oci::MountBuilder;
@@ -237,6 +250,19 @@ mod tests {
 
     fn read(words: &[&str]) -> Options {
         of("tmpfs", words).unwrap()
+    }
+
+    #[test]
+    fn labels_lose_the_quotes_around_them_and_nothing_else_does() {
+        let label = "u:object_r:t:s0:c1,c2";
+        for (given, value) in [
+            (format!("context=\"{label}\""), label),
+            (format!("context={label}"), label),
+            ("size=\"1\"".to_owned(), "\"1\""),
+            ("context=\"".to_owned(), "\""),
+        ] {
+            assert_eq!(read(&[&given]).data[0].1, value, "{given}");
+        }
     }
 
     #[test]

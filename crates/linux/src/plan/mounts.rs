@@ -182,6 +182,7 @@ fn filesystem(
     let words = data.flat_map(|(key, value)| [key.as_str(), value.as_str()]);
     let words = words.chain(label(kind, options, context));
     let data = list_of_texts("mount option", words)?;
+    let label = label_of_root(kind, context);
     steps.push(Step::Mount {
         kind: &c_string("mount type", kind)?,
         source: &c_string("mount source", source)?,
@@ -191,8 +192,18 @@ fn filesystem(
         target: &c_string("mount target", target)?,
         no_links: must_be_real(target),
         covered: covered(kind, options),
-        out: slot_of(target),
+        out: match label {
+            Some(_) => Slot::DIRECTORY,
+            None => slot_of(target),
+        },
     });
+    if let Some(label) = label {
+        steps.push(Step::LabelMount {
+            mount: Slot::DIRECTORY,
+            target: &c_string("mount target", target)?,
+            label: &c_string("mount label", label)?,
+        });
+    }
     Ok(())
 }
 
@@ -257,6 +268,13 @@ pub(super) fn label<'a>(
     let has_one = options.data.iter().any(|(key, _)| key == "context");
     let label = context.mount_label.filter(|_| !labels_itself && !has_one);
     label.into_iter().flat_map(|label| ["context", label])
+}
+
+/// The label that a file system's root gets once it is mounted: queues are there before somebody mounts them, and take no label then.
+/// Those of a namespace that is shared keep theirs.
+fn label_of_root<'a>(kind: &str, context: &Context<'a>) -> Option<&'a str> {
+    let is_own = kind == "mqueue" && context.namespaces.makes(namespace::IPC);
+    context.mount_label.filter(|_| is_own)
 }
 
 /// The process whose root a source is below (`/proc/PID/root/…`), and where below it.

@@ -36,6 +36,23 @@ pub(crate) struct ProcessPlan<'a> {
     pub(crate) memory_policy: Option<&'a LinuxMemoryPolicy>,
 }
 
+/// The SELinux label that a process is to have, where it is to have one of its own.
+pub(crate) fn selinux_label(process: &Process) -> Result<Option<CString>, PlanError> {
+    let label = process.selinux_label().as_deref().unwrap_or_default();
+    if label.is_empty() {
+        return Ok(None);
+    }
+    // To another security module, words before a name say what to do with it.
+    if label.split(':').count() < 3 || label.contains(char::is_whitespace) {
+        return Err(PlanError::invalid(
+            "SELinux label",
+            label,
+            "it is not of the form USER:ROLE:TYPE[:LEVEL]",
+        ));
+    }
+    c_string("SELinux label", label).map(Some)
+}
+
 impl ProcessPlan<'_> {
     /// Appends the steps from the console to the execve.
     pub(crate) fn make(&self, steps: &mut Steps) -> Result<(), PlanError> {
@@ -103,10 +120,10 @@ impl ProcessPlan<'_> {
                 value: &c_string("AppArmor profile", &format!("exec {profile}"))?,
             });
         }
-        if let Some(label) = given(self.oci.selinux_label()) {
+        if let Some(label) = selinux_label(self.oci)? {
             steps.push(Step::WriteOwnProcess {
                 file: c"attr/exec",
-                value: &c_string("SELinux label", &label)?,
+                value: &label,
             });
         }
         Ok(())

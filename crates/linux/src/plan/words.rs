@@ -230,7 +230,10 @@ pub(crate) fn words(step: &Step<'_>) -> String {
             path, major, minor, ..
         } => format!("make device /dev/{} ({major}:{minor})", text(path)),
         Step::MakeLink { name, content, .. } => format!("link {} to {}", text(name), text(content)),
-        Step::Mask { path } => format!("mask {}", text(path)),
+        Step::Mask { path, .. } => format!("mask {}", text(path)),
+        Step::LabelMount { target, label, .. } => {
+            format!("give {} the mount label {}", text(target), text(label))
+        }
         Step::MakeReadOnly { path } => format!("make {} read-only", text(path)),
         Step::MakeMountReadOnly { target, .. } => {
             format!("make the mount on {} read-only", text(target))
@@ -255,6 +258,15 @@ pub(crate) fn words(step: &Step<'_>) -> String {
                 bound(soft),
                 bound(hard)
             )
+        }
+        Step::WriteOwnProcess { file, value } if file == c"attr/exec" => {
+            format!(
+                "have the program run under the SELinux label {}",
+                text(value)
+            )
+        }
+        Step::WriteOwnProcess { file, value } if file == c"attr/keycreate" => {
+            format!("make keys under the SELinux label {}", text(value))
         }
         Step::WriteOwnProcess { file, value } | Step::WriteOnHost { file, value } => {
             format!("set {} to {}", text(file), text(value))

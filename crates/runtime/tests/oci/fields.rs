@@ -20,6 +20,7 @@ pub(crate) fn add(suite: Suite) -> Suite {
             &[Need::Root, Need::Tool("ip")],
             net_devices,
         )
+        .test("labels of processes and mounts need SELinux", CONTAINERS, labels)
         .test("host and domain name, and sysctls of the container's namespaces", CONTAINERS, names)
         .test("devices of the spec are made, with their modes and owners", CONTAINERS, devices)
         .test("resources are in the files of the cgroup", &[Need::Root, Need::CgroupV1], resources)
@@ -256,6 +257,32 @@ fn net_devices() {
     crate::kit::await_that("the end of the device", || {
         !ip(&["link", "show"]).contains(&peer)
     });
+}
+
+fn labels() {
+    let mut bundle = Bundle::new(&["report"]);
+    bundle.config["linux"]["mountLabel"] = json!("system_u:object_r:container_file_t:s0:c1,c2");
+    let said = bundle.run();
+    if std::path::Path::new("/sys/fs/selinux/enforce").exists() {
+        let mounts = said.ok().report().mounts;
+        let labelled = mounts.iter().find(|mount| mount.target == "/dev").unwrap();
+        assert!(
+            labelled.super_options.contains("container_file_t"),
+            "{labelled:?}"
+        );
+    } else {
+        said.fails(1, "a mount label needs SELinux");
+        bundle.assert_nothing_is_recorded();
+        bundle.config["linux"]["mountLabel"] = json!("");
+        bundle.config["process"]["selinuxLabel"] = json!("system_u:system_r:container_t:s0:c1,c2");
+        bundle.run().fails(1, "a process label needs SELinux");
+        bundle.assert_nothing_is_recorded();
+        // To AppArmor, these words would be the name of a profile.
+        bundle.config["process"]["selinuxLabel"] = json!("exec a:b:c");
+        bundle.run().fails(1, "USER:ROLE:TYPE");
+        bundle.assert_nothing_is_recorded();
+    }
+    bundle.remove();
 }
 
 fn names() {

@@ -9,7 +9,6 @@ use crate::kit::{Bundle, CONTAINERS};
 
 pub(crate) fn add(suite: Suite) -> Suite {
     suite
-        .test("a mount label needs SELinux", CONTAINERS, mount_label)
         .test("mounts: attributes, recursive ones, propagation, tmpfs of the covered directory's mode", CONTAINERS, mounts)
         .test("mounts: options of a file system as a whole reach it, and every option of features is taken", CONTAINERS, whole_file_systems)
         .test("mounts: tmpcopyup copies files, links, modes and owners and follows nothing", CONTAINERS, copy_up)
@@ -18,24 +17,6 @@ pub(crate) fn add(suite: Suite) -> Suite {
         .test("root: read-only, and propagation", CONTAINERS, root)
         .test("masked paths are empty and read-only paths cannot be written", CONTAINERS, masked)
         .test("without pivot_root the container has its own root all the same", CONTAINERS, no_pivot)
-}
-
-fn mount_label() {
-    let mut bundle = Bundle::new(&["report"]);
-    bundle.config["linux"]["mountLabel"] = json!("system_u:object_r:container_file_t:s0:c1,c2");
-    let said = bundle.run();
-    if std::path::Path::new("/sys/fs/selinux/enforce").exists() {
-        let mounts = said.ok().report().mounts;
-        let labelled = mounts.iter().find(|mount| mount.target == "/dev").unwrap();
-        assert!(
-            labelled.super_options.contains("container_file_t"),
-            "{labelled:?}"
-        );
-    } else {
-        said.fails(1, "SELinux");
-        bundle.assert_nothing_is_recorded();
-    }
-    bundle.remove();
 }
 
 fn mounts() {
