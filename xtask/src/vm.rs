@@ -1,14 +1,15 @@
 //! `cargo xtask vm [--full | --systemd] [--only BINARY[=CASES]] [--kernel FILE]`: the Linux backend's tests on another kernel, with cgroup v2 alone; and the
 //! systemd cgroup driver and checkpoints with a real systemd and criu, on cgroup v2 alone, and (with `--full` or `--systemd`) with
-//! the hybrid layout and with v1 alone.
+//! the hybrid layout and with v1 alone; and labels under SELinux, which enforces a policy of ours.
 //!
 //! qemu starts Debian's kernel with an initramfs that holds busybox and the test binaries, at the paths where cargo has built
 //! them; `init.sh` runs one after the other and prints what they print. Without `--full` it is the part that CI has time for,
 //! as everything is emulated; with it each test binary has a machine of its own, so that none shares another's
 //! time, and `--only` runs a single one, or those of its cases whose names hold some words. What the machine needs: `qemu-system-x86 linux-image-amd64 busybox-static cpio
-//! systemd dbus criu iproute2 apparmor`.
+//! systemd dbus criu iproute2 apparmor secilc`.
 
 mod initramfs;
+mod selinux;
 mod systemd;
 
 use std::fmt;
@@ -61,6 +62,19 @@ const CASES_OF_UNIFIED: &[(&str, &str)] = &[
     ("oci", "apparmor: "),
 ];
 
+/// What is run under SELinux.
+const CASES_OF_SELINUX: &[(&str, &str)] = &[("oci", "selinux: ")];
+
+/// What a machine has beside busybox, the kernel's modules and the tests.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Has {
+    Nothing,
+    /// systemd as its first process, criu and AppArmor.
+    Systemd,
+    /// A policy that its first process loads.
+    SeLinux,
+}
+
 /// A machine that is started.
 struct Machine<'a> {
     cases: Vec<(&'a str, &'a str)>,
@@ -68,7 +82,7 @@ struct Machine<'a> {
     package: Option<&'a str>,
     /// The only test binary that need be built.
     only: Option<&'a str>,
-    with_systemd: bool,
+    has: Has,
     /// Further words for the kernel.
     words: &'a str,
 }
@@ -159,7 +173,7 @@ fn machines(options: &Options) -> Vec<Machine<'_>> {
         cases: cases.to_vec(),
         package: Some("hoist-oci"),
         only: None,
-        with_systemd: true,
+        has: Has::Systemd,
         words,
     };
     machines.push(with_systemd(
@@ -178,11 +192,18 @@ fn machines(options: &Options) -> Vec<Machine<'_>> {
             machines.push(with_systemd(CASES_OF_SYSTEMD, words));
         }
     }
+    machines.push(Machine {
+        cases: CASES_OF_SELINUX.to_vec(),
+        package: Some("hoist-oci"),
+        only: None,
+        has: Has::SeLinux,
+        words: selinux::WORDS,
+    });
     let plain = |cases: &[(&'static str, &'static str)]| Machine {
         cases: cases.to_vec(),
         package: None,
         only: None,
-        with_systemd: false,
+        has: Has::Nothing,
         words: "",
     };
     if options.full {
@@ -191,12 +212,24 @@ fn machines(options: &Options) -> Vec<Machine<'_>> {
         machines.push(plain(CASES));
     }
     if let Some((binary, cases)) = &options.only {
+        // Where some machines are there for such cases, the others are not.
+        if machines.iter().any(|machine| machine.is_for(binary, cases)) {
+            machines.retain(|machine| machine.is_for(binary, cases));
+        }
         machines.retain_mut(|machine| machine.narrow(binary, cases));
     }
     machines
 }
 
 impl<'a> Machine<'a> {
+    /// Whether it runs cases with such names and leaves others of their test binary out.
+    fn is_for(&self, binary: &str, cases: &str) -> bool {
+        let mut listed = self.cases.iter();
+        listed.any(|(name, listed)| {
+            *name == binary && !listed.is_empty() && cases.starts_with(listed)
+        })
+    }
+
     /// Leaves the cases of one test binary, or where a part of their names is given, those. Whether it has that binary.
     fn narrow(&mut self, binary: &'a str, cases: &'a str) -> bool {
         self.only = Some(binary);

@@ -39,6 +39,8 @@ pub enum Need {
     Criu,
     /// A kernel that runs with AppArmor.
     AppArmor,
+    /// A kernel that runs with SELinux and enforces the tests' own policy (`xtask/src/vm/policy.cil`).
+    SeLinux,
     /// A program on `PATH`.
     Tool(&'static str),
 }
@@ -59,6 +61,7 @@ impl fmt::Display for Need {
             Self::Systemd => "systemd",
             Self::Criu => "checkpoints",
             Self::AppArmor => "apparmor",
+            Self::SeLinux => "selinux",
             Self::Tool(name) => name,
         })
     }
@@ -131,6 +134,7 @@ impl Need {
                 let is_enabled = enabled.is_ok_and(|text| text.trim() == "Y");
                 (!is_enabled).then(|| "the kernel runs without AppArmor".to_owned())
             }
+            Self::SeLinux => selinux(),
             Self::Tool(name) => {
                 let path = std::env::var_os("PATH").unwrap_or_default();
                 (!std::env::split_paths(&path).any(|folder| folder.join(name).is_file()))
@@ -138,6 +142,20 @@ impl Need {
             }
         }
     }
+}
+
+fn selinux() -> Option<String> {
+    let folder = Path::new("/sys/fs/selinux");
+    match fs::read_to_string(folder.join("enforce")).as_deref() {
+        Ok("1") => {}
+        Ok(_) => return Some("SELinux enforces nothing".to_owned()),
+        Err(_) => return Some("the kernel runs without SELinux".to_owned()),
+    }
+    // No other policy has a type of this name.
+    let label = "system_u:system_r:other_container_t:s0";
+    fs::write(folder.join("context"), label)
+        .err()
+        .map(|_| "SELinux runs with another policy than that of these tests".to_owned())
 }
 
 fn succeeds(program: &str, arguments: &[&str]) -> bool {

@@ -32,4 +32,10 @@ for controller in $($busybox cat /sys/fs/cgroup/cgroup.controllers); do
     echo "+$controller" > /sys/fs/cgroup/cgroup.subtree_control
 done
 export HOIST_TESTS_MUST_RUN=root,cgroup-v2,limits
+if [ -e /etc/selinux-policy ]; then
+    $busybox mount -t selinuxfs selinuxfs /sys/fs/selinux
+    # The kernel takes it in one write(2).
+    $busybox dd if=/etc/selinux-policy of=/sys/fs/selinux/load bs=1M count=1
+    HOIST_TESTS_MUST_RUN=$HOIST_TESTS_MUST_RUN,selinux
+fi
 exec $busybox sh /run-tests

@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::{Machine, systemd};
+use super::{Has, Machine, selinux, systemd};
 use crate::command::{Outcome, root};
 use crate::test_binaries::{TestBinary, built};
 
@@ -62,10 +62,12 @@ pub(super) fn build(
     fs::write(&init, include_str!("init.sh"))?;
     fs::set_permissions(&init, fs::Permissions::from_mode(0o755))?;
     fs::write(tree.join("run-tests"), include_str!("run-tests.sh"))?;
-    if machine.with_systemd {
-        systemd::lay_out(&tree)?;
+    match machine.has {
+        Has::Nothing => {}
+        Has::Systemd => systemd::lay_out(&tree)?,
+        Has::SeLinux => selinux::lay_out(&tree)?,
     }
-    copy_modules(kernel, &tree, machine.with_systemd)?;
+    copy_modules(kernel, &tree, machine.has == Has::Systemd)?;
     lay_out_tests(&tree, machine)?;
     let image = work.join(format!("initramfs-{number}"));
     pack(&tree, &image)?;

@@ -30,6 +30,7 @@ mod refusals;
 mod root_fields;
 mod schema;
 mod seccomp_agent;
+mod selinux;
 mod systemd;
 mod untouched;
 
@@ -49,6 +50,7 @@ fn main() -> std::process::ExitCode {
     let suite = seccomp_agent::add(suite);
     let suite = systemd::add(suite);
     let suite = apparmor::add(suite);
+    let suite = selinux::add(suite);
     let suite = checkpoint::add(suite);
     let suite = checkpoint_flags::add(suite);
     let suite = paths::add(suite);
