@@ -57,6 +57,9 @@ pub(crate) struct Created {
     /// The scope of systemd that its cgroup belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) unit: Option<String>,
+    /// The name of the session keyrings that its processes get, where they do not stay in their starter's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) keyring: Option<String>,
     /// Its group of resctrl, which will be made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) rdt: Option<RdtRecord>,
@@ -74,6 +77,7 @@ impl Created {
             cgroup: None,
             bundle: None,
             unit: None,
+            keyring: None,
             rdt: None,
         }
     }

@@ -135,6 +135,7 @@ impl LinuxService {
         created.namespaces = plan.namespaces.separate();
         created.id_maps.clone_from(&plan.id_maps);
         created.bundle = bundle.map(Path::to_owned);
+        created.keyring.clone_from(&options.keyring);
         let unit = plan.cgroup.as_ref().and_then(|cgroup| cgroup.unit.as_ref());
         created.rdt = rdt;
         created.unit = unit.map(|unit| unit.name.clone());

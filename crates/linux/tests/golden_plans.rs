@@ -401,6 +401,7 @@ fn a_further_process_is_born_in_a_unified_cgroup_and_moves_into_v1_ones() {
             place("/sys/fs/cgroup/memory/hoist/web01", Version::V1),
             place("/sys/fs/cgroup/unified/hoist/web01", Version::V2),
         ],
+        keyring: None,
     }));
 }
 
@@ -422,6 +423,7 @@ fn a_further_process_of_an_ordinary_users_container() {
             deny_setgroups: true,
         }),
         cgroup: Vec::new(),
+        keyring: None,
     }));
 }
 
@@ -434,6 +436,7 @@ fn a_further_process_with_a_root_of_its_own() {
         namespaces: USUAL_NAMESPACES,
         id_maps: None,
         cgroup: Vec::new(),
+        keyring: None,
     };
     let options = RuntimeOptions {
         own_root: Some(OwnRoot {

@@ -127,6 +127,7 @@ pub(super) fn oci_process(bytes: &[u8]) {
         id_maps: None,
         setgroups_denied: false,
         cgroup: Vec::new(),
+        keyring: Some("_ses.a".to_owned()),
     };
     let (facts, options) = (RootFacts::default(), RuntimeOptions::default());
     if let Some(spec) = &*CONTAINER {

@@ -180,6 +180,7 @@ mod tests {
             namespaces,
             id_maps: None,
             cgroup: Vec::new(),
+            keyring: None,
         };
         let features = HostFeatures {
             privileged,
@@ -238,6 +239,7 @@ mod tests {
             namespaces: namespace::MOUNT,
             id_maps: None,
             cgroup: Vec::new(),
+            keyring: None,
         };
         for refused in [
             mount("overlay", "/data", &[]),

@@ -296,6 +296,8 @@ pub struct RunningContainer {
     pub setgroups_denied: bool,
     /// The directories of its cgroup; none where it has no cgroup.
     pub cgroup: Vec<CgroupPlace>,
+    /// The name of the session keyring that each process of it gets; none where they stay in their starter's.
+    pub keyring: Option<String>,
 }
 
 /// Plans the start of a further process in a running container made from `spec`.
@@ -343,6 +345,9 @@ pub fn plan_process(
     let new = own_root.map_or(0, |_| namespace::MOUNT);
     let born = clone(&mut steps, &mut descriptors, new, birthplaces);
     steps.push(Step::NewSession {});
+    if let Some(name) = &container.keyring {
+        keyring(&mut steps, name, &process.oci)?;
+    }
     if options.adopts_orphans {
         steps.push(Step::AdoptOrphans {});
     }

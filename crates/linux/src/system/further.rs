@@ -277,6 +277,7 @@ pub(crate) fn running_container(record: &Record) -> RunningContainer {
         namespaces: record.created.namespaces,
         id_maps: record.created.id_maps.clone(),
         cgroup: record.cgroup().map(places).unwrap_or_default(),
+        keyring: record.created.keyring.clone(),
     }
 }
 

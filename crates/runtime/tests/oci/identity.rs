@@ -51,6 +51,11 @@ pub(crate) fn add(suite: Suite) -> Suite {
             host_sysctls,
         )
         .test(
+            "keys: neither the first process nor an exec is in the session keyring of the caller",
+            CONTAINERS,
+            keyrings,
+        )
+        .test(
             "CVE-2024-3154: annotations change nothing",
             CONTAINERS,
             annotations,
@@ -298,6 +303,36 @@ fn host_sysctls() {
         fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap(),
         core_pattern
     );
+}
+
+fn keyrings() {
+    let own = hoist_testing::probe::sys::session_keyring()
+        .unwrap()
+        .to_string();
+    let exec = |bundle: &Bundle| {
+        let words = ["exec", &bundle.id, "/probe", "probe", "keyring"];
+        bundle.call(&words).ok().out.trim().to_owned()
+    };
+    let mut bundle = Bundle::new(&["keyring", "+", "idle"]);
+    bundle.start();
+    bundle.await_words("out", "ready");
+    let first = bundle.read("out").lines().next().unwrap().to_owned();
+    let (one, other) = (exec(&bundle), exec(&bundle));
+    assert_ne!(first, own);
+    assert!(![&own, &first].contains(&&one), "{one}: {own}, {first}");
+    assert!(![&own, &first, &one].contains(&&other), "{other}");
+    bundle.call(&["delete", "--force", &bundle.id]).ok();
+
+    // Asked for, it is the caller's, for the execs, too.
+    bundle.probe(&["keyring", "+", "idle"]);
+    bundle.write();
+    bundle
+        .launch(&["run", "--detach", "--no-new-keyring", &bundle.id])
+        .ok();
+    bundle.await_words("out", "ready");
+    assert_eq!(bundle.read("out").lines().next(), Some(own.as_str()));
+    assert_eq!(exec(&bundle), own);
+    bundle.remove();
 }
 
 fn annotations() {

@@ -61,6 +61,7 @@ fn one(action: &str, words: &[String]) -> Done {
             false => fs::remove_file(word(0)?).map_err(failed),
         },
         "say" => say(word(0)?),
+        "keyring" => say(&sys::session_keyring().map_err(failed)?.to_string()),
         "warn" => sys::write_all(2, format!("{}\n", word(0)?).as_bytes()).map_err(failed),
         "exit" => sys::exit(small(0)?),
         "kill" => sys::kill_self(small(0)?).map_err(failed),

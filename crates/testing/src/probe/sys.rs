@@ -284,6 +284,24 @@ pub fn call(number: c_long, arguments: [usize; 5]) -> i32 {
     }
 }
 
+/// The session keyring of this process (keyctl(2), `KEYCTL_GET_KEYRING_ID`).
+pub fn session_keyring() -> io::Result<i64> {
+    const GET_KEYRING_ID: c_long = 0;
+    const SPEC_SESSION_KEYRING: c_long = -3;
+    // SAFETY: numbers alone.
+    match unsafe {
+        libc::syscall(
+            libc::SYS_keyctl,
+            GET_KEYRING_ID,
+            SPEC_SESSION_KEYRING,
+            0_i64,
+        )
+    } {
+        -1 => Err(io::Error::last_os_error()),
+        id => Ok(id),
+    }
+}
+
 /// Leaves namespaces for new ones.
 pub fn unshare(flags: c_int) -> io::Result<()> {
     // SAFETY: the probe has one thread; any flags may be given.
