@@ -11,6 +11,7 @@ mod criu;
 mod dump;
 mod hook;
 mod images;
+mod mount_points;
 mod mounts;
 mod network;
 mod private;

@@ -19,7 +19,7 @@ use super::dump::{
 };
 use super::hook::{Moment, Questions};
 use super::mounts::{self, External};
-use super::{console, images, network, private, restored, streams, unsupported};
+use super::{console, images, mount_points, network, private, restored, streams, unsupported};
 use crate::cgroup::Cgroup;
 use crate::execute::{Started, streams as standard_streams};
 use crate::making::CgroupMaker;
@@ -168,6 +168,7 @@ impl Restoring<'_> {
                 *stream = terminal.map_err(failed("duplicate a descriptor"))?;
             }
         }
+        mount_points::make(&self.system.spec.oci, self.root)?;
         let inherited = self.inherited(&prepared.process, console.is_some())?;
         let folder = self.system.folder.path();
         let top = folder.join("criu.root");
