@@ -1,12 +1,12 @@
 //! `cargo xtask vm [--full | --systemd] [--only BINARY[=CASES]] [--kernel FILE]`: the Linux backend's tests on another kernel, with cgroup v2 alone; and the
 //! systemd cgroup driver and checkpoints with a real systemd and criu, on cgroup v2 alone, and (with `--full` or `--systemd`) with
-//! the hybrid layout and with v1 alone; and labels under SELinux, which enforces a policy of ours.
+//! the hybrid layout and with v1 alone, and checkpoints that docker and containerd make; and labels under SELinux, which enforces a policy of ours.
 //!
 //! qemu starts Debian's kernel with an initramfs that holds busybox and the test binaries, at the paths where cargo has built
 //! them; `init.sh` runs one after the other and prints what they print. Without `--full` it is the part that CI has time for,
 //! as everything is emulated; with it each test binary has a machine of its own, so that none shares another's
 //! time, and `--only` runs a single one, or those of its cases whose names hold some words. What the machine needs: `qemu-system-x86 linux-image-amd64 busybox-static cpio
-//! systemd dbus criu iproute2 apparmor secilc`.
+//! systemd dbus criu iproute2 apparmor secilc docker.io containerd runc`.
 
 mod initramfs;
 mod selinux;
@@ -62,6 +62,9 @@ const CASES_OF_UNIFIED: &[(&str, &str)] = &[
     ("oci", "apparmor: "),
 ];
 
+/// What is run where engines are there, too.
+const CASES_OF_ENGINES: &[(&str, &str)] = &[("interop", "checkpoint: ")];
+
 /// What is run under SELinux.
 const CASES_OF_SELINUX: &[(&str, &str)] = &[("oci", "selinux: ")];
 
@@ -71,6 +74,8 @@ enum Has {
     Nothing,
     /// systemd as its first process, criu and AppArmor.
     Systemd,
+    /// The same with docker and containerd.
+    Engines,
     /// A policy that its first process loads.
     SeLinux,
 }
@@ -191,6 +196,12 @@ fn machines(options: &Options) -> Vec<Machine<'_>> {
         ] {
             machines.push(with_systemd(CASES_OF_SYSTEMD, words));
         }
+    }
+    if long {
+        machines.push(Machine {
+            has: Has::Engines,
+            ..with_systemd(CASES_OF_ENGINES, "systemd.unified_cgroup_hierarchy=1")
+        });
     }
     machines.push(Machine {
         cases: CASES_OF_SELINUX.to_vec(),

@@ -65,9 +65,17 @@ pub(super) fn build(
     match machine.has {
         Has::Nothing => {}
         Has::Systemd => systemd::lay_out(&tree)?,
+        Has::Engines => {
+            systemd::lay_out(&tree)?;
+            systemd::add_engines(&tree)?;
+        }
         Has::SeLinux => selinux::lay_out(&tree)?,
     }
-    copy_modules(kernel, &tree, machine.has == Has::Systemd)?;
+    copy_modules(
+        kernel,
+        &tree,
+        matches!(machine.has, Has::Systemd | Has::Engines),
+    )?;
     lay_out_tests(&tree, machine)?;
     let image = work.join(format!("initramfs-{number}"));
     pack(&tree, &image)?;

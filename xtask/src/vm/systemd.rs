@@ -24,6 +24,34 @@ const PROGRAMS: &[&str] = &[
     "/usr/bin/gzip",
     "/usr/sbin/apparmor_parser",
 ];
+/// What engines are, and what their tests call.
+const ENGINES: &[&str] = &[
+    "/usr/bin/containerd",
+    "/usr/bin/containerd-shim-runc-v2",
+    "/usr/bin/ctr",
+    "/usr/bin/docker",
+    "/usr/sbin/dockerd",
+    // Without it docker's builder does not begin.
+    "/usr/sbin/runc",
+    "/bin/bash",
+    "/usr/bin/mount",
+    "/usr/bin/nsenter",
+    "/usr/bin/timeout",
+    "/usr/bin/unshare",
+];
+/// Those of busybox that they call, too.
+const APPLETS: &[&str] = &[
+    "cat",
+    "cp",
+    "cut",
+    "grep",
+    "mkdir",
+    "mv",
+    "rm",
+    "seq",
+    "sha256sum",
+    "wc",
+];
 /// Folders that go with them.
 const FOLDERS: &[&str] = &["/usr/share/dbus-1"];
 /// Units of ours, in place of the many that boot a whole machine.
@@ -52,19 +80,7 @@ const UNITS: &[(&str, &str)] = &[
 
 /// Adds all of it to the tree.
 pub(super) fn lay_out(tree: &Path) -> Outcome<()> {
-    let mut files = BTreeSet::new();
-    for program in PROGRAMS {
-        let program = Path::new(program);
-        if !program.exists() {
-            return Err(format!(
-                "{} is missing: apt-get install systemd dbus criu iproute2 apparmor",
-                program.display()
-            )
-            .into());
-        }
-        files.insert(program.to_owned());
-        files.extend(libraries(program)?);
-    }
+    let mut files = programs(PROGRAMS, "systemd dbus criu iproute2 apparmor")?;
     for folder in FOLDERS {
         collect(Path::new(folder), &mut files)?;
     }
@@ -91,6 +107,40 @@ pub(super) fn lay_out(tree: &Path) -> Outcome<()> {
     fs::create_dir_all(tree.join("var"))?;
     symlink("/run", tree.join("var/run"))?;
     Ok(())
+}
+
+/// Adds docker, containerd, and what their tests call.
+pub(super) fn add_engines(tree: &Path) -> Outcome<()> {
+    for file in programs(ENGINES, "docker.io containerd runc bash util-linux")? {
+        place(tree, &file)?;
+    }
+    for applet in APPLETS {
+        symlink("busybox", tree.join("bin").join(applet))?;
+    }
+    fs::create_dir_all(tree.join("etc/apparmor"))?;
+    // The lack of the last would be told where docker expects the parser's version.
+    for file in ["etc/subuid", "etc/subgid", "etc/apparmor/parser.conf"] {
+        fs::write(tree.join(file), "")?;
+    }
+    fs::create_dir_all(tree.join("var/tmp"))?;
+    Ok(())
+}
+
+/// These programs, with the libraries that they need; an error says which packages they are of.
+fn programs(names: &[&str], packages: &str) -> Outcome<BTreeSet<PathBuf>> {
+    let mut files = BTreeSet::new();
+    for program in names.iter().map(Path::new) {
+        if !program.exists() {
+            return Err(format!(
+                "{} is missing: apt-get install {packages}",
+                program.display()
+            )
+            .into());
+        }
+        files.insert(program.to_owned());
+        files.extend(libraries(program)?);
+    }
+    Ok(files)
 }
 
 /// The shared libraries of a program, and its interpreter.

@@ -6,6 +6,7 @@ use std::{
 };
 
 use hoist_testing::{Need, Suite};
+use tempfile::TempDir;
 
 use crate::kit::{Step, archive, await_that, folder, run_steps, runtime, terminate};
 
@@ -18,62 +19,81 @@ const CONTAINERD: &[Need] = &[
 
 pub(crate) fn add(suite: Suite) -> Suite {
     suite.test_or_skip(
-        "containerd with the runtime as BinaryName: run, exec, signals, pause, checkpoints refused, and nothing left",
+        "containerd with the runtime as BinaryName: run, exec, signals, pause, and nothing left",
         CONTAINERD,
-        run,
+        || {
+            steps(&Containerd::start()?, STEPS);
+            Ok(())
+        },
     )
 }
 
-/// Ends with the test, however that ends.
-struct Daemon(Child);
+/// A daemon with folders of its own. It ends with the test, however that ends.
+pub(crate) struct Containerd {
+    folder: TempDir,
+    daemon: Child,
+}
 
-impl Drop for Daemon {
+impl Drop for Containerd {
     fn drop(&mut self) {
-        terminate(&mut self.0);
+        terminate(&mut self.daemon);
     }
 }
 
-fn run() -> Result<(), String> {
-    let folder = folder();
-    archive(folder.path()).ok_or("there is no static busybox")?;
-    let path = |name: &str| folder.path().join(name).display().to_string();
-    let config = format!(
-        "version = 2\nroot = {:?}\nstate = {:?}\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n[grpc]\naddress = {:?}\n",
-        path("root"),
-        path("state"),
-        path("sock"),
-    );
-    fs::write(path("config.toml"), config).unwrap();
-    let log = File::create(path("log")).unwrap();
-    let daemon = Command::new("containerd")
-        .args(["--config", &path("config.toml")])
-        .stdin(Stdio::null())
-        .stdout(log.try_clone().unwrap())
-        .stderr(log)
-        .spawn()
-        .unwrap();
-    let _daemon = Daemon(daemon);
-    let set_up = |script: &str| {
+impl Containerd {
+    /// Starts it; `Err` with the reason where that cannot be.
+    pub(crate) fn start() -> Result<Self, String> {
+        let folder = folder();
+        archive(folder.path()).ok_or("there is no static busybox")?;
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        let config = format!(
+            "version = 2\nroot = {:?}\nstate = {:?}\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n[grpc]\naddress = {:?}\n",
+            path("root"),
+            path("state"),
+            path("sock"),
+        );
+        fs::write(path("config.toml"), config).unwrap();
+        let log = File::create(path("log")).unwrap();
+        let daemon = Command::new("containerd")
+            .args(["--config", &path("config.toml")])
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let containerd = Self { folder, daemon };
+        await_that("containerd", || {
+            let asked = containerd.shell("$C version").output();
+            asked.unwrap().status.success()
+        });
+        Ok(containerd)
+    }
+
+    /// A shell with `$C` to speak to it, `$B` to have the runtime used, `$T` with a root, and `$F` for files.
+    fn shell(&self, script: &str) -> Command {
+        let path = |name: &str| self.folder.path().join(name).display().to_string();
         let script = format!(
-            "C='ctr --address {} --namespace interop'\nB='--runtime io.containerd.runc.v2 --runc-binary {} --runc-root {}'\nT={}\n{script}",
+            "C='ctr --address {} --namespace interop'\nB='--runtime io.containerd.runc.v2 --runc-binary {} --runc-root {}'\nT={}\nF={}\n{script}",
             path("sock"),
             runtime().display(),
             path("runtime"),
             path("tree"),
+            path(""),
         );
         let mut command = Command::new("timeout");
         command
             .args(["60", "bash", "-o", "pipefail", "-c", &script])
             .stdin(Stdio::null());
         command
-    };
-    await_that("containerd", || {
-        set_up("$C version").output().unwrap().status.success()
-    });
-    run_steps(STEPS, &set_up);
-    let state = fs::read_dir(folder.path().join("runtime/interop/containers"));
+    }
+}
+
+/// Runs the steps, after which nothing of the runtime's is left.
+#[track_caller]
+pub(crate) fn steps(containerd: &Containerd, steps: &[Step<'_>]) {
+    run_steps(steps, &|script| containerd.shell(script));
+    let state = fs::read_dir(containerd.folder.path().join("runtime/interop/containers"));
     assert_eq!(state.into_iter().flatten().count(), 0);
-    Ok(())
 }
 
 const STEPS: &[Step<'_>] = &[

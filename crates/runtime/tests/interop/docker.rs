@@ -34,7 +34,9 @@ pub(crate) fn add(suite: Suite) -> Suite {
     )
 }
 
-fn steps(docker: &Docker, steps: &[Step<'_>]) {
+/// Runs the steps, after which nothing of docker's or of the runtime's is left.
+#[track_caller]
+pub(crate) fn steps(docker: &Docker, steps: &[Step<'_>]) {
     run_steps(steps, &|script| {
         let mut command = docker.inside("timeout");
         command

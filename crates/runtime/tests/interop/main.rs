@@ -11,6 +11,7 @@
     reason = "this is test code: a panic is how a test fails"
 )]
 
+mod checkpoints;
 mod containerd;
 mod cycles;
 mod docker;
@@ -23,5 +24,6 @@ fn main() -> std::process::ExitCode {
     let suite = docker::add(suite);
     let suite = podman::add(suite);
     let suite = containerd::add(suite);
+    let suite = checkpoints::add(suite);
     cycles::add(suite).run()
 }
