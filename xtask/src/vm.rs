@@ -76,7 +76,7 @@ enum Has {
     Systemd,
     /// The same with docker and containerd.
     Engines,
-    /// A policy that its first process loads.
+    /// A policy that its first process loads, and criu.
     SeLinux,
 }
 

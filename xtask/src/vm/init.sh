@@ -36,6 +36,6 @@ if [ -e /etc/selinux-policy ]; then
     $busybox mount -t selinuxfs selinuxfs /sys/fs/selinux
     # The kernel takes it in one write(2).
     $busybox dd if=/etc/selinux-policy of=/sys/fs/selinux/load bs=1M count=1
-    HOIST_TESTS_MUST_RUN=$HOIST_TESTS_MUST_RUN,selinux
+    HOIST_TESTS_MUST_RUN=$HOIST_TESTS_MUST_RUN,selinux,criu,checkpoints
 fi
 exec $busybox sh /run-tests

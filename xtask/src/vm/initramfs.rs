@@ -69,13 +69,12 @@ pub(super) fn build(
             systemd::lay_out(&tree)?;
             systemd::add_engines(&tree)?;
         }
-        Has::SeLinux => selinux::lay_out(&tree)?,
+        Has::SeLinux => {
+            selinux::lay_out(&tree)?;
+            systemd::add_criu(&tree)?;
+        }
     }
-    copy_modules(
-        kernel,
-        &tree,
-        matches!(machine.has, Has::Systemd | Has::Engines),
-    )?;
+    copy_modules(kernel, &tree, machine.has != Has::Nothing)?;
     lay_out_tests(&tree, machine)?;
     let image = work.join(format!("initramfs-{number}"));
     pack(&tree, &image)?;

@@ -17,12 +17,14 @@ const PROGRAMS: &[&str] = &[
     "/usr/bin/dbus-daemon",
     "/usr/bin/systemctl",
     "/usr/bin/systemd-run",
+    "/usr/sbin/apparmor_parser",
+];
+/// criu, and what it calls.
+const CRIU: &[&str] = &[
     "/usr/sbin/criu",
-    // What criu calls.
     "/usr/sbin/ip",
     "/usr/bin/tar",
     "/usr/bin/gzip",
-    "/usr/sbin/apparmor_parser",
 ];
 /// What engines are, and what their tests call.
 const ENGINES: &[&str] = &[
@@ -80,7 +82,8 @@ const UNITS: &[(&str, &str)] = &[
 
 /// Adds all of it to the tree.
 pub(super) fn lay_out(tree: &Path) -> Outcome<()> {
-    let mut files = programs(PROGRAMS, "systemd dbus criu iproute2 apparmor")?;
+    add_criu(tree)?;
+    let mut files = programs(PROGRAMS, "systemd dbus apparmor")?;
     for folder in FOLDERS {
         collect(Path::new(folder), &mut files)?;
     }
@@ -106,6 +109,14 @@ pub(super) fn lay_out(tree: &Path) -> Outcome<()> {
     fs::create_dir_all(tree.join("run"))?;
     fs::create_dir_all(tree.join("var"))?;
     symlink("/run", tree.join("var/run"))?;
+    Ok(())
+}
+
+/// Adds criu.
+pub(super) fn add_criu(tree: &Path) -> Outcome<()> {
+    for file in programs(CRIU, "criu iproute2 tar gzip")? {
+        place(tree, &file)?;
+    }
     Ok(())
 }
 

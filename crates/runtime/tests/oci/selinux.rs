@@ -5,6 +5,7 @@ use std::{fs, path::Path};
 use hoist_testing::{Need, Suite};
 use serde_json::json;
 
+use crate::checkpoint::{call, checkpoint, counting, counts, start};
 use crate::kit::{Bundle, Said};
 
 const SELINUX: &[Need] = &[Need::Root, Need::SeLinux, Need::Tool("busybox")];
@@ -62,6 +63,11 @@ pub(crate) fn add(suite: Suite) -> Suite {
             "selinux: file systems that are shared with the host keep their labels",
             SELINUX,
             shared,
+        )
+        .test(
+            "selinux: a process is restored from a checkpoint with its label, or not at all",
+            &[Need::Root, Need::SeLinux, Need::Tool("criu"), Need::Criu],
+            restored,
         )
 }
 
@@ -396,5 +402,37 @@ fn shared() {
     bundle.await_words("out", CONTAINER);
     assert_eq!([label_of(cgroup), label_of(&queues)], before);
     mount(&["umount"]);
+    bundle.remove();
+}
+
+/// Debian's criu is built without SELinux: what it restores has its own label.
+fn restored() {
+    let mut bundle = counting();
+    bundle.config["process"]["selinuxLabel"] = json!(CONTAINER);
+    start(&bundle);
+    counts(&bundle);
+    checkpoint(&bundle, &["--image-path", "image"]);
+    bundle.assert_nothing_is_recorded();
+    let words = [
+        "restore",
+        "-d",
+        "--image-path",
+        "image",
+        "--pid-file",
+        "pid",
+    ];
+    let said = call(&bundle, &[&words[..], &[&bundle.id]].concat());
+    match said.code {
+        Some(0) => {
+            assert_eq!(attribute(&bundle.pid().to_string(), "current"), CONTAINER)
+        }
+        _ => {
+            said.fails(
+                1,
+                &format!("its label is \\\"{}", attribute("self", "current")),
+            );
+            bundle.assert_nothing_is_recorded();
+        }
+    }
     bundle.remove();
 }
