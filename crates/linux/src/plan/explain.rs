@@ -62,7 +62,7 @@ pub(crate) fn explain(
 pub(crate) fn under_label(error: Error, label: Option<&str>) -> Error {
     match (error.phase(), error.kind(), label) {
         (Phase::Execute, ErrorKind::PermissionDenied, Some(label)) => error.remedy(format!(
-            "its user may not execute it, or the policy of this host's SELinux does not let it run under the label {label}: the kernel's              log has a line on what SELinux has denied (ausearch -m avc, dmesg)"
+            "its user may not execute it, or the policy of this host's SELinux does not let it run under the label {label}: the kernel's log has a line on what SELinux has denied (ausearch -m avc, dmesg)"
         )),
         _ => error,
     }
