@@ -29,7 +29,7 @@ use crate::descriptors::RuntimeDescriptors;
 use crate::execute::{Started, control::Control};
 pub use crate::hooks::OciState;
 use crate::plan::explain_late;
-pub use crate::plan::{MOST_PRESERVED, RuntimeOptions};
+pub use crate::plan::{MOST_PRESERVED, RuntimeOptions, session_keyring};
 use crate::process::send;
 use crate::record::{Created, Record};
 use crate::recorder::hand_to_agent;

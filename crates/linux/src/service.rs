@@ -166,7 +166,7 @@ impl LinuxService {
         spec: &ContainerSpec,
         recording: Recording,
     ) -> Result<Box<dyn ComputeSystem>> {
-        let options = RuntimeOptions::default();
+        let options = RuntimeOptions::usual(id);
         let system = self.create_for_runtime(id, spec, None, &options, recording)?;
         Ok(Box::new(system))
     }

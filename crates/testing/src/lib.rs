@@ -35,6 +35,8 @@ mod need;
 #[cfg(target_os = "linux")]
 pub mod probe;
 #[cfg(target_os = "linux")]
+mod refused_call;
+#[cfg(target_os = "linux")]
 pub mod root;
 #[cfg(target_os = "linux")]
 pub mod spec;
@@ -50,6 +52,8 @@ pub use bounds::{full, hangs_after};
 pub use leaks::Leaks;
 #[cfg(target_os = "linux")]
 pub use need::Need;
+#[cfg(target_os = "linux")]
+pub use refused_call::refuse_call;
 #[cfg(target_os = "linux")]
 pub use suite::Suite;
 #[cfg(target_os = "linux")]

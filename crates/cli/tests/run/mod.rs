@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "this is test code")]
 
 mod isolation;
+mod keyring;
 mod mounts;
 mod naming;
 mod process;
@@ -25,6 +26,18 @@ pub(crate) const CASES: &[Case] = &[
         by: Anyone,
         needs: &[],
         run: isolation::confined,
+    },
+    Case {
+        name: "neither a container nor an exec is in the session keyring of its caller, nor in that of another",
+        by: Anyone,
+        needs: &[],
+        run: keyring::own_session_keyrings,
+    },
+    Case {
+        name: "where a filter around Hoist refuses what makes a keyring, it refuses the container every use of one",
+        by: Root,
+        needs: &[],
+        run: keyring::a_filter_that_refuses_keys,
     },
     Case {
         name: "without --rootfs and --layer the machine's programs are there and nothing private is",

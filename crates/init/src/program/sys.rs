@@ -662,6 +662,21 @@ pub(crate) fn join_new_keyring(name: &CStr) -> Result<()> {
     Ok(())
 }
 
+/// keyctl(2), `KEYCTL_GET_KEYRING_ID`: the session keyring of this process.
+pub(crate) fn session_keyring() -> Result<i32> {
+    const GET_KEYRING_ID: usize = 0;
+    /// `KEY_SPEC_SESSION_KEYRING` of `linux/keyctl.h`.
+    const SESSION_KEYRING: isize = -3;
+    // SAFETY: takes no pointer.
+    let id = unsafe {
+        syscall(
+            number::KEYCTL,
+            [GET_KEYRING_ID, SESSION_KEYRING.cast_unsigned(), 0, 0, 0, 0],
+        )
+    }?;
+    Ok(id as i32)
+}
+
 /// dup2(2): makes `number` a copy of `descriptor`, whatever it was.
 pub(crate) fn duplicate(descriptor: BorrowedFd<'_>, number: i32) -> Result<()> {
     // SAFETY: takes no pointer; the plan places descriptors when nothing else refers to these numbers any more.

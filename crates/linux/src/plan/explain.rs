@@ -22,6 +22,7 @@ const ENOSPC: i32 = 28;
 const ENOSYS: i32 = 38;
 const ELOOP: i32 = 40;
 const EUSERS: i32 = 87;
+const EDQUOT: i32 = 122;
 
 /// The error for `step`, which failed in `call` with `errno`; with a remedy where it is known what the host can do.
 pub(crate) fn explain(
@@ -272,6 +273,9 @@ fn remedy(step: &Step<'_>, call: Call, errno: i32, features: &HostFeatures) -> O
             if *file == c"attr/apparmor/exec" =>
         {
             "no such AppArmor profile is loaded: load it by apparmor_parser"
+        }
+        (Step::NewKeyring { .. }, _, EDQUOT) => {
+            "its user has as many keys as it may, one or more for each container: sysctl kernel.keys.maxkeys, and maxbytes"
         }
         (Step::SetMemoryPolicy { .. }, _, ENOSYS) => {
             "this kernel knows no NUMA nodes (CONFIG_NUMA)"

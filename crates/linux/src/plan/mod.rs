@@ -50,7 +50,7 @@ pub(crate) use mount_options::known_options;
 pub(crate) use mounts::of_another_process;
 pub(crate) use namespaces::{KINDS as NAMESPACE_KINDS, Namespaces, name as namespace_name};
 pub use net_devices::NetDevice;
-pub use options::{MOST_PRESERVED, RuntimeOptions};
+pub use options::{MOST_PRESERVED, RuntimeOptions, session_keyring};
 pub(crate) use process::Sets;
 pub use program::{Descriptor, TreeIds};
 pub(crate) use root::{COPY, UPPER};
@@ -142,7 +142,7 @@ pub fn plan(
     features: &HostFeatures,
     facts: &RootFacts,
 ) -> Result<Plan, PlanError> {
-    plan_for_runtime(id, spec, features, facts, &RuntimeOptions::default())
+    plan_for_runtime(id, spec, features, facts, &RuntimeOptions::usual(id))
 }
 
 /// As [`plan`], with what an OCI runtime's caller asks for.

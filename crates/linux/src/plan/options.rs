@@ -1,6 +1,7 @@
 //! What an OCI runtime's caller asks for beside the spec.
 
 use hoist_init::wire::Slot;
+use hoist_spec::ContainerId;
 
 use super::debug_root::OwnRoot;
 
@@ -29,6 +30,21 @@ pub struct RuntimeOptions {
     /// Start a further process in a cgroup below the container's, which must exist: `PATH`, or with cgroup v1
     /// `CONTROLLER[,CONTROLLER…]:PATH` for some hierarchies.
     pub cgroup_below: Option<String>,
+}
+
+impl RuntimeOptions {
+    /// The usual start of the container: with a session keyring of its own.
+    pub(crate) fn usual(id: &ContainerId) -> Self {
+        Self {
+            keyring: Some(session_keyring(id)),
+            ..Self::default()
+        }
+    }
+}
+
+/// What the session keyrings of a container's processes are called, as by runc.
+pub fn session_keyring(id: &ContainerId) -> String {
+    format!("_ses.{id}")
 }
 
 /// The most descriptors that can be preserved: the helper has few slots.

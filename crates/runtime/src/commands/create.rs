@@ -1,7 +1,7 @@
 //! `create`: everything of a container but its program.
 
 use hoist_compute::ErrorKind;
-use hoist_linux::runtime::{Recording, RuntimeContainer, RuntimeOptions};
+use hoist_linux::runtime::{Recording, RuntimeContainer, RuntimeOptions, session_keyring};
 
 use super::only_id;
 use crate::args::{Arguments, Flag};
@@ -74,7 +74,7 @@ pub(crate) fn make(
     let options = RuntimeOptions {
         await_start,
         no_pivot: arguments.has("no-pivot"),
-        keyring: (!arguments.has("no-new-keyring")).then(|| format!("_ses.{id}")),
+        keyring: (!arguments.has("no-new-keyring")).then(|| session_keyring(&id)),
         preserved_descriptors: launch.preserved(),
         make_working_directory: true,
         own_streams: true,
