@@ -178,6 +178,7 @@ impl Walk {
                 rustix::io::write(slots.get(file)?, b"0").at(Call::Write)?;
                 slots.close(file);
             }
+            Step::TellPlaced {} => control::send(Message::of(MessageKind::Placed))?,
             Step::NewCgroupNamespace {} => unshare(UnshareFlags::NEWCGROUP)?,
             Step::SetPropagation { propagation } => mounts::set_propagation(propagation)?,
             Step::OpenRoot { path, attributes } => {

@@ -70,6 +70,8 @@ pub enum MessageKind {
     Serve = 9,
     /// Helper to owner: the next of the files that are lent comes with this message; none, where `errno` says why.
     Lent = 10,
+    /// Process to owner: I am where the plan puts me; see for yourself while I go on.
+    Placed = 11,
 }
 
 /// A message on the control socket; 24 bytes.
@@ -131,6 +133,7 @@ impl Message {
             8 => MessageKind::Done,
             9 => MessageKind::Serve,
             10 => MessageKind::Lent,
+            11 => MessageKind::Placed,
             _ => return None,
         };
         Some(Self {

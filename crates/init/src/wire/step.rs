@@ -632,6 +632,8 @@ steps! {
         /// The label.
         label: &'a CStr,
     }
+    /// Tells the owner that the process is in its cgroup and cgroup namespace, which it never leaves by itself.
+    84 TellPlaced {}
     /// Writes to a file of the helper's own `/proc/self`, before it has entered any namespace: what is cloned from it has it, too.
     80 WriteOnHost {
         /// The file's name.

@@ -180,6 +180,7 @@ impl Start<'_> {
         streams: &mut Streams,
     ) -> Result<End> {
         let (mut ready, mut released, mut asks_for_hooks) = (false, false, false);
+        let (mut placed, mut verified) = (false, self.plan.cgroup.is_none());
         loop {
             if let (true, Some((pid, _))) = (asks_for_hooks, process.as_ref()) {
                 let given = self.witness.hooks(*pid)?;
@@ -190,9 +191,13 @@ impl Start<'_> {
                 self.tracer.mark("run the hooks");
                 asks_for_hooks = false;
             }
-            if let (true, false, Some((pid, _))) = (ready, released, process.as_ref()) {
+            if let (true, false, Some((pid, _))) = (placed, verified, process.as_ref()) {
+                // While it goes on: it waits before its program, and does nothing by itself that leads it elsewhere.
+                verify::once_placed(self.plan, *pid)?;
+                verified = true;
+            }
+            if ready && verified && !released && process.is_some() {
                 self.tracer.mark("wait for the process");
-                verify::before_release(self.plan, *pid)?;
                 self.witness.releasing()?;
                 match control.release(self.dies_with_owner) {
                     Ok(()) => released = true,
@@ -200,7 +205,7 @@ impl Start<'_> {
                     Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
                     Err(error) => return Err(failed("let the process go")(error)),
                 }
-                self.tracer.mark("verify and release");
+                self.tracer.mark("release the process");
             }
             let Some((message, descriptor)) =
                 control.receive().map_err(failed("listen to the helper"))?
@@ -225,7 +230,9 @@ impl Start<'_> {
                     }
                     self.witness.cloned(pid)?;
                 }
-                MessageKind::Ready => ready = true,
+                MessageKind::Placed => placed = true,
+                // It says first that it is in its place.
+                MessageKind::Ready if placed || verified => ready = true,
                 MessageKind::Hooks => asks_for_hooks = true,
                 MessageKind::Console => streams.console = Some(self.console(descriptor)?.into()),
                 MessageKind::Listener => match (process.as_ref(), descriptor) {
@@ -245,6 +252,7 @@ impl Start<'_> {
                     let _ = rustix::process::kill_process(rustix::process::getpid(), Signal::KILL);
                 }
                 MessageKind::LoseOwner
+                | MessageKind::Ready
                 | MessageKind::Go
                 | MessageKind::Done
                 | MessageKind::Lent => {

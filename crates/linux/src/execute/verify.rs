@@ -22,13 +22,11 @@ pub(crate) fn after_clone(plan: &Plan, pid: u32) -> Result<()> {
     }
 }
 
-/// Compares what the process has done itself since then: its cgroups and its cgroup namespace. An ordinary user's has neither, and
-/// may by now be another user's, into which this one may not look.
-pub(crate) fn before_release(plan: &Plan, pid: u32) -> Result<()> {
-    let Some(cgroup) = &plan.cgroup else {
-        return Ok(());
-    };
-    cgroups(cgroup, pid)?;
+/// Compares what the process has done itself since then: its cgroups and its cgroup namespace.
+pub(crate) fn once_placed(plan: &Plan, pid: u32) -> Result<()> {
+    if let Some(cgroup) = &plan.cgroup {
+        cgroups(cgroup, pid)?;
+    }
     namespaces(plan, pid, |kind| kind == CGROUP_NAMESPACE)
 }
 

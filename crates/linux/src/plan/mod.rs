@@ -227,6 +227,9 @@ pub fn plan_for_runtime(
     if namespaces.makes(namespace::CGROUP) && cgroup.is_some() {
         steps.push(Step::NewCgroupNamespace {});
     }
+    if cgroup.is_some() {
+        steps.push(Step::TellPlaced {});
+    }
     let working_directory = options.make_working_directory.then(|| process.cwd());
     let mut servers = Vec::new();
     file_systems(

@@ -179,6 +179,7 @@ pub(crate) fn words(step: &Step<'_>) -> String {
             count => format!("have {count} layers shown by fuse-overlayfs"),
         },
         Step::AttachOver { path, .. } => format!("attach it over {}", text(path)),
+        Step::TellPlaced {} => "tell the owner that it is in its cgroup".to_owned(),
         Step::AdoptOrphans {} => "adopt what its descendants leave behind".to_owned(),
         Step::LendTree { .. } => "hand the copy over".to_owned(),
         Step::LendFiles { paths, .. } => format!("read {} in the container", list_first(paths)),
