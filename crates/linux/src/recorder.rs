@@ -49,13 +49,12 @@ impl Recorder<'_> {
 }
 
 impl Witness for Recorder<'_> {
-    fn record(&mut self) -> Result<()> {
-        match self.unwritten.take() {
-            Some(created) => self
-                .folder
-                .write_created(self.system.spec.to_json(), &created),
-            None => Ok(()),
-        }
+    fn record(&mut self) -> Result<bool> {
+        let Some(created) = self.unwritten.take() else {
+            return Ok(false);
+        };
+        let spec = self.system.spec.to_json();
+        self.folder.write_created(spec, &created).map(|()| true)
     }
 
     fn helper_starts(&mut self) -> Result<Vec<OwnedFd>> {
@@ -192,8 +191,8 @@ pub(crate) struct FurtherWitness<'a, 'b> {
 }
 
 impl Witness for FurtherWitness<'_, '_> {
-    fn record(&mut self) -> Result<()> {
-        Ok(())
+    fn record(&mut self) -> Result<bool> {
+        Ok(false)
     }
 
     fn helper_starts(&mut self) -> Result<Vec<OwnedFd>> {

@@ -46,7 +46,8 @@ pub(crate) trait Witness {
     /// The helper starts; what it gets with the plan is opened now.
     fn helper_starts(&mut self) -> Result<Vec<OwnedFd>>;
     /// The helper is at work; what is not written down of the process's container yet is now, before anything is made that stays.
-    fn record(&mut self) -> Result<()>;
+    /// Whether there was anything.
+    fn record(&mut self) -> Result<bool>;
     /// The helper is at work; what it gets later is made now.
     fn helper_started(&mut self) -> Result<Vec<OwnedFd>>;
     /// The process is there; while it sets itself up, there is time.
@@ -154,8 +155,9 @@ impl Start<'_> {
 
     /// Makes what the process will need, while it is being made.
     fn hand_over_rest(&mut self, control: &Control) -> Result<()> {
-        self.witness.record()?;
-        self.tracer.mark("write the record");
+        if self.witness.record()? {
+            self.tracer.mark("write the record");
+        }
         let made = self.witness.helper_started()?;
         if made.is_empty() {
             return Ok(());

@@ -109,13 +109,12 @@ impl LinuxSystem {
         let plan = self.shared.faulty(self.plan()?);
         let maker = |planned| CgroupMaker::new(planned, features.own_cgroups());
         let rdt = record.created.rdt.clone();
-        let created = record.created.clone();
         let mut recorder = Recorder {
             folder: &self.folder,
             plan: &plan,
             cgroup: plan.cgroup.as_ref().map(maker),
             released: None,
-            unwritten: (recording == Recording::WithStart).then_some(created),
+            unwritten: (recording == Recording::WithStart).then(|| record.created.clone()),
             system: self,
             runtime,
             hook_output: None,
@@ -123,8 +122,9 @@ impl LinuxSystem {
             agent,
             servers: Servers::default(),
         };
-        if rdt.is_some() || plan.cgroup.as_ref().is_some_and(CgroupPlan::has_birthplace) {
-            recorder.record()?;
+        let makes_at_once = plan.cgroup.as_ref().is_some_and(CgroupPlan::has_birthplace);
+        if (rdt.is_some() || makes_at_once) && recorder.record()? {
+            tracer.mark("write the record");
         }
         if let (Some(rdt), Some(group)) = (&rdt, &plan.rdt) {
             intel_rdt::make(rdt, group)?;
