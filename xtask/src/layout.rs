@@ -3,7 +3,7 @@
 //! The kernel maps a program's file in pieces of 64 KiB around each address that is touched. What a start executes is a quarter of
 //! the program; spread over all of it, as a linker leaves it, nearly the whole program is mapped at each start, and counted as
 //! resident memory. So each program is watched during the commands that are run most, and the names of what they execute become
-//! a part of the linker's script: `hot.ld` beside the package's `build.rs`, which hands it to the linker.
+//! a part of the linker's script: each package's `hot.ld`, which its build script, `crates/hot_layout.rs`, hands to the linker.
 //!
 //! `trace` watches, `symbols` names. The scripts are made anew when much of the start path has changed; one that is old, or that
 //! another compiler's names do not fit, costs some memory and time and changes nothing else.

@@ -1,9 +1,9 @@
-//! Has the linker lay side by side what every start executes (`hot.ld`, which `cargo xtask layout` makes).
+//! The build script of the programs: has the linker lay side by side what every start executes (the package's `hot.ld`, which
+//! `cargo xtask layout` makes).
 
 use std::env;
 
 fn main() {
-    println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=hot.ld");
     let is = |name: &str, value: &str| env::var(name).is_ok_and(|found| found == value);
     if is("CARGO_CFG_TARGET_OS", "linux") && is("PROFILE", "release") {
