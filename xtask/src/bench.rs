@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: Hoist beside other runtimes and the floor, taking turns.
 //!
 //! ```text
-//! cargo xtask bench [--runs N] [--only WORD] [--no-youki] [--crowd | --library] [--json FILE] [--markdown FILE]
+//! cargo xtask bench [--runs N] [--only WORD] [--no-youki | --alone] [--crowd | --library] [--json FILE] [--markdown FILE]
 //! ```
 //!
 //! `tools` finds and builds the programs, `bundle` lays out what they start, `contest` says which commands are compared,
@@ -32,6 +32,8 @@ struct Options {
     only: String,
     /// Leave youki out.
     no_youki: bool,
+    /// Leave all other runtimes out.
+    alone: bool,
     /// Measure what many containers cost instead.
     crowd: bool,
     /// Measure what a start costs a large program that uses the library instead.
@@ -63,6 +65,7 @@ fn parse(arguments: &[String]) -> Outcome<Options> {
         runs: 60,
         only: String::new(),
         no_youki: false,
+        alone: false,
         crowd: false,
         library: false,
         json: None,
@@ -75,6 +78,7 @@ fn parse(arguments: &[String]) -> Outcome<Options> {
             "--runs" => options.runs = value()?.parse()?,
             "--only" => options.only = value()?.clone(),
             "--no-youki" => options.no_youki = true,
+            "--alone" => options.alone = true,
             "--crowd" => options.crowd = true,
             "--library" => options.library = true,
             "--json" => options.json = Some(std::path::absolute(value()?)?),
@@ -92,7 +96,7 @@ fn prepare(options: &Options, arguments: &[String]) -> Outcome<()> {
     let work = target.join("bench-tools");
     fs::create_dir_all(&work)?;
     tools::build(&target, &work)?;
-    if !options.no_youki && !options.library {
+    if !options.no_youki && !options.alone && !options.library {
         tools::install_youki(&work);
     }
     bundle::lay_out(&work)?;
@@ -133,7 +137,7 @@ fn compare(options: &Options, work: &Path) -> Outcome<()> {
     if options.library {
         return show(library::measure(work, options.runs)?);
     }
-    let tools = tools::Tools::find(work, !options.no_youki);
+    let tools = tools::Tools::find(work, !options.no_youki, !options.alone);
     if options.crowd {
         return show(crowd::measure(&tools, work, options.runs)?);
     }

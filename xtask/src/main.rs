@@ -8,6 +8,7 @@ mod ci;
 mod command;
 mod counts;
 mod fuzz;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod layout;
 mod test_binaries;
 mod vm;
@@ -16,7 +17,7 @@ const USAGE: &str = "\
 usage: cargo xtask ci [--only STEP]...
        cargo xtask vm [--full | --systemd] [--kernel FILE]
        cargo xtask fuzz [TARGET]... [--seconds N]
-       cargo xtask bench [--runs N] [--only WORD] [--no-youki] [--crowd] [--json FILE] [--markdown FILE]
+       cargo xtask bench [--runs N] [--only WORD] [--no-youki | --alone] [--crowd] [--json FILE] [--markdown FILE]
        cargo xtask layout";
 
 fn main() -> ExitCode {
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         Some("bench") => bench::main(arguments),
         Some("ci") => ci::main(arguments),
         Some("fuzz") => fuzz::main(arguments),
+        #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
         Some("layout") => layout::main(arguments),
         Some("vm") => vm::main(arguments),
         _ => {

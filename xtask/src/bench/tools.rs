@@ -137,7 +137,7 @@ pub(super) struct Tools(pub(super) Vec<Tool>);
 
 impl Tools {
     /// Looks for them; one that is missing is told and left out.
-    pub(super) fn find(work: &Path, youki: bool) -> Self {
+    pub(super) fn find(work: &Path, youki: bool, others: bool) -> Self {
         let own = |name: &str| work.join(name);
         let mut found = Vec::new();
         for (name, path) in [
@@ -148,7 +148,8 @@ impl Tools {
             ("youki", own("bin/youki")),
             ("runc", PathBuf::from("runc")),
         ] {
-            if name == "youki" && !youki {
+            let is_other = matches!(name, "crun" | "youki" | "runc");
+            if (name == "youki" && !youki) || (is_other && !others) {
                 continue;
             }
             let version = match name {
