@@ -21,7 +21,9 @@ mod linux {
     use std::process::{Command, ExitCode};
     use std::time::Duration;
 
-    use hoist_compute::{ComputeService, ErrorKind, ExitStatus, OsCode, Phase, State, Stdio};
+    use hoist_compute::{
+        ComputeService, ComputeSystem, Error, ErrorKind, ExitStatus, OsCode, Phase, State, Stdio,
+    };
     use hoist_linux::plan::{Fault, PlannedStep};
     use hoist_linux::{LinuxOptions, LinuxService};
     use hoist_spec::oci::LinuxResources;
@@ -101,6 +103,11 @@ mod linux {
                 "a process with console, init, layers, limits and devices that dies at any step is told and leaves nothing",
                 ROOT,
                 at(|place| dies_at_every_step(place, "rich")),
+            )
+            .test(
+                "a process that is left out of a cgroup, or in the host's cgroup namespace, is not let go",
+                ROOT,
+                at(is_not_let_go_elsewhere),
             )
             .test(
                 "a container whose start failed is started by the next attempt",
@@ -281,6 +288,26 @@ mod linux {
             .unwrap_or_else(|| panic!("no step {name} in {steps:#?}"))
     }
 
+    /// The error of a start that must fail.
+    fn why_not_started(system: &dyn ComputeSystem, stdio: Stdio, at: &str) -> Error {
+        match system.start(stdio) {
+            Ok(process) => {
+                system.terminate().unwrap();
+                panic!("{at}: process {} was started", process.pid());
+            }
+            Err(error) => error,
+        }
+    }
+
+    /// Removes what was not started or has ended.
+    fn leaves_nothing(system: Box<dyn ComputeSystem>, leaks: &Leaks, at: &str) {
+        system
+            .delete()
+            .unwrap_or_else(|error| panic!("{at}: {}", chain(&error)));
+        drop(system);
+        leaks.after().unwrap_or_else(|left| panic!("{at}: {left}"));
+    }
+
     fn fails_at_every_step(place: &Place, kind: &str) {
         let tag = tag(&format!("fail{kind}"));
         for step in place.steps(kind) {
@@ -290,13 +317,7 @@ mod linux {
             let service = place.faulty(index, Fault::Fail(EIO));
             let id = id(&tag, index);
             let system = service.create(&id, &place.spec(kind, &tag)).unwrap();
-            let error = match system.start(Place::stdio(kind)) {
-                Ok(process) => {
-                    system.terminate().unwrap();
-                    panic!("{at}: process {} was started", process.pid());
-                }
-                Err(error) => error,
-            };
+            let error = why_not_started(&*system, Place::stdio(kind), &at);
             assert_eq!(
                 error.operation(),
                 "fail with Input/output error (EIO)",
@@ -305,10 +326,7 @@ mod linux {
             assert_eq!(error.os_code(), Some(OsCode::Errno(EIO)), "{at}: {error}");
             assert_eq!(error.phase(), Phase::Start, "{at}: {error}");
             assert_eq!(system.state().unwrap(), State::Created, "{at}");
-            system
-                .delete()
-                .unwrap_or_else(|error| panic!("{at}: {}", chain(&error)));
-            leaks.after().unwrap_or_else(|left| panic!("{at}: {left}"));
+            leaves_nothing(system, &leaks, &at);
         }
     }
 
@@ -347,11 +365,41 @@ mod linux {
                     assert_eq!(system.state().unwrap(), State::Created, "{at}");
                 }
             }
-            system
-                .delete()
-                .unwrap_or_else(|error| panic!("{at}: {}", chain(&error)));
-            drop(system);
-            leaks.after().unwrap_or_else(|left| panic!("{at}: {left}"));
+            leaves_nothing(system, &leaks, &at);
+        }
+    }
+
+    /// The process says that it is in its place; its owner looks.
+    fn is_not_let_go_elsewhere(place: &Place) {
+        let tag = tag("elsewhere");
+        let mut steps = place.steps("plain");
+        index_of(&steps, "new_cgroup_namespace");
+        // Where cgroups are v2's alone, it is born in its own, and joins none.
+        steps.retain(|step| ["join_cgroup", "new_cgroup_namespace"].contains(&&*step.name));
+        for PlannedStep {
+            index, name, words, ..
+        } in &steps
+        {
+            let (index, at) = (index.unwrap(), format!("without the step {words}"));
+            let leaks = place.leaks(&tag);
+            let id = id(&tag, index);
+            let system = place
+                .faulty(index, Fault::LeaveOut)
+                .create(&id, &place.spec("plain", &tag))
+                .unwrap();
+            let error = why_not_started(&*system, Stdio::null(), &at);
+            let found = match name.as_str() {
+                "join_cgroup" => "it is in cgroup ",
+                _ => "it shares the host's cgroup namespace",
+            };
+            let said = chain(&error);
+            assert!(
+                said.contains(&format!("compare the process with the plan: {found}")),
+                "{at}: {said}"
+            );
+            assert_eq!(error.phase(), Phase::Start, "{at}: {said}");
+            assert_eq!(system.state().unwrap(), State::Created, "{at}");
+            leaves_nothing(system, &leaks, &at);
         }
     }
 

@@ -15,10 +15,12 @@ pub enum Fault {
     /// The owner is killed (SIGKILL): the very program that starts the container. Helper and process go on when it
     /// is gone.
     LoseOwner,
+    /// The step itself is left out, and nobody is told.
+    LeaveOut,
 }
 
 impl Plan {
-    /// The plan with `fault` before the step of this [`index`](super::PlannedStep::index). Behind the last step, where the number
+    /// The plan with `fault` before the step of this [`index`](super::PlannedStep::index), or in its place. Behind the last step, where the number
     /// goes on, come those of the programs that show its layers, one after the other; behind those the fault is never met.
     #[must_use]
     pub fn with_fault(&self, before: u32, fault: Fault) -> Self {
@@ -27,11 +29,12 @@ impl Plan {
             faulty.program = Steps::default();
             for (index, step) in (0..).zip(self.program.iter()) {
                 if index == before {
-                    faulty.program.push(match fault {
-                        Fault::Fail(errno) => Step::FailHere { errno },
-                        Fault::Die => Step::DieHere {},
-                        Fault::LoseOwner => Step::LoseOwnerHere {},
-                    });
+                    match fault {
+                        Fault::Fail(errno) => faulty.program.push(Step::FailHere { errno }),
+                        Fault::Die => faulty.program.push(Step::DieHere {}),
+                        Fault::LoseOwner => faulty.program.push(Step::LoseOwnerHere {}),
+                        Fault::LeaveOut => continue,
+                    }
                 }
                 faulty.program.push(step);
             }
@@ -69,7 +72,7 @@ mod tests {
     use crate::root_facts::RootFacts;
 
     #[test]
-    fn a_fault_is_one_step_more_and_changes_no_other() {
+    fn a_fault_is_one_step_more_or_less_and_changes_no_other() {
         let id: ContainerId = "web01".parse().unwrap();
         let spec = Command::new()
             .rootfs("/srv/root")
@@ -99,6 +102,10 @@ mod tests {
             );
             assert_eq!(steps, whole);
             assert!(!faulty.loses_owner());
+            let mut without = whole.clone();
+            without.remove(before);
+            let faulty = plan.with_fault(before as u32, Fault::LeaveOut);
+            assert_eq!(words(&faulty), without);
         }
         assert_eq!(plan.with_fault(whole.len() as u32, Fault::Die), plan);
         assert!(plan.with_fault(0, Fault::LoseOwner).loses_owner());
