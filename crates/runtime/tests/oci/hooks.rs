@@ -1,6 +1,10 @@
 //! Hooks of all six kinds: their order, what they read, where they run, and what their failure does.
 
-use std::{fs, time::Instant};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use hoist_testing::{Need, Suite};
 use serde_json::{Value, json};
@@ -34,6 +38,11 @@ pub(crate) fn add(suite: Suite) -> Suite {
             "a hook that says four megabytes before it fails neither hangs the create nor fills the log (failure 6)",
             SHELL,
             four_megabytes,
+        )
+        .test(
+            "a hook of the host may move the process into another cgroup: the container runs there, and goes as any other",
+            SHELL,
+            moves_the_process,
         )
         .test("a hook that could never run is refused before anything is made", CONTAINERS, never)
 }
@@ -225,5 +234,51 @@ fn never() {
             bundle.assert_nothing_is_recorded();
             bundle.remove();
         }
+    }
+}
+
+/// A cgroup that no container has, which goes with this.
+struct Elsewhere(PathBuf);
+
+impl Drop for Elsewhere {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir(&self.0);
+    }
+}
+
+fn moves_the_process() {
+    for kind in ["prestart", "createRuntime"] {
+        let mut bundle = Bundle::shell("sleep 600").unwrap();
+        let hierarchy = ["/sys/fs/cgroup/pids", "/sys/fs/cgroup"]
+            .into_iter()
+            .find(|path| Path::new(path).join("cgroup.procs").exists())
+            .unwrap();
+        let name = format!("{}-elsewhere", bundle.id);
+        let elsewhere = Elsewhere(Path::new(hierarchy).join(&name));
+        fs::create_dir(&elsewhere.0).unwrap();
+        let procs = elsewhere.0.join("cgroup.procs");
+        bundle.config["hooks"] = json!({kind: host_hook(&format!(
+            "sed 's/.*\"pid\":\\([0-9]*\\).*/\\1/' > {}",
+            procs.display()
+        ))});
+        bundle.create().ok();
+        let pid = bundle.pid().to_string();
+        let is_there = || {
+            fs::read_to_string(&procs)
+                .unwrap()
+                .lines()
+                .any(|line| line == pid)
+        };
+        assert!(is_there(), "{kind}");
+        bundle.call(&["start", &bundle.id]).ok();
+        assert!(is_there(), "{kind}");
+        assert_eq!(bundle.status(), "running", "{kind}");
+        bundle.call(&["kill", &bundle.id, "KILL"]).ok();
+        bundle.await_status("stopped");
+        bundle.call(&["delete", &bundle.id]).ok();
+        // What the hook has made is the hook's to remove.
+        assert_eq!(fs::read_to_string(&procs).unwrap(), "", "{kind}");
+        drop(elsewhere);
+        bundle.remove();
     }
 }
