@@ -50,6 +50,9 @@ const STEPS: &[(&str, Step)] = &[
             cargo(root).args(["run", "--release", "--", "run", "--", "echo", "hello"]),
         )
     }),
+    ("layout", |root, counts| {
+        run(counts, cargo(root).args(["xtask", "layout", "--check"]))
+    }),
     ("tests", |root, counts| {
         run(
             counts,

@@ -1,13 +1,15 @@
-//! `cargo xtask layout`: which functions lie side by side in the release programs.
+//! `cargo xtask layout [--check]`: which functions lie side by side in the release programs.
 //!
 //! The kernel maps a program's file in pieces of 64 KiB around each address that is touched. What a start executes is a quarter of
 //! the program; spread over all of it, as a linker leaves it, nearly the whole program is mapped at each start, and counted as
 //! resident memory. So each program is watched during the commands that are run most, and the names of what they execute become
 //! a part of the linker's script: each package's `hot.ld`, which its build script, `crates/hot_layout.rs`, hands to the linker.
 //!
-//! `trace` watches, `symbols` names. The scripts are made anew when much of the start path has changed; one that is old, or that
+//! `trace` watches, `symbols` names; with `--check`, `check` looks whether the names are still those of the programs, which are built
+//! as they ship, and nothing is watched. The scripts are made anew when much of the start path has changed; one that is old, or that
 //! another compiler's names do not fit, costs some memory and time and changes nothing else.
 
+mod check;
 mod symbols;
 mod trace;
 
@@ -24,12 +26,22 @@ use crate::command::{Outcome, cargo, root};
 /// The container that `exec` and `state` enter.
 const HELD: &str = "layout-held";
 
-pub(crate) fn main(mut arguments: impl Iterator<Item = String>) -> ExitCode {
-    if let Some(other) = arguments.next() {
-        eprintln!("xtask layout: unknown argument {other}");
-        return ExitCode::from(2);
-    }
-    match lay_out() {
+/// The programs, and the packages that they are of.
+const HOIST: (&str, &str) = ("hoist", "crates/cli");
+const HOIST_OCI: (&str, &str) = ("hoist-oci", "crates/runtime");
+
+pub(crate) fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
+    let arguments: Vec<String> = arguments.collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match *words {
+        [] => lay_out(),
+        ["--check"] => check(),
+        _ => {
+            eprintln!("xtask layout: unknown arguments {}", words.join(" "));
+            return ExitCode::from(2);
+        }
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("xtask layout: {error}");
@@ -41,26 +53,13 @@ pub(crate) fn main(mut arguments: impl Iterator<Item = String>) -> ExitCode {
 fn lay_out() -> Outcome<()> {
     let work = root().join("target/layout");
     fs::create_dir_all(&work)?;
-    let status = cargo(&root())
-        .args(["build", "--release", "--locked"])
-        .args(["--package", "hoist-cli", "--package", "hoist-oci"])
-        .arg("--target-dir")
-        .arg(&work)
-        .env("CARGO_PROFILE_RELEASE_STRIP", "false")
-        .status()?;
-    if !status.success() {
-        return Err("the programs cannot be built".into());
-    }
+    let built = build(&work, &[("CARGO_PROFILE_RELEASE_STRIP", "false")])?;
     bundle::lay_out(&work)?;
-    let built = work.join(format!(
-        "{}-unknown-linux-gnu/release",
-        std::env::consts::ARCH
-    ));
     for program in [hoist(&built, &work), hoist_oci(&built, &work)] {
         let symbols = Symbols::of(&program.file)?;
         let executed = program.watch(&symbols)?;
         let script = symbols.script(&executed);
-        let place = root().join(program.package).join("hot.ld");
+        let place = script_of(program.package);
         fs::write(&place, script.text)?;
         println!(
             "{}: {} of {} functions, {} KiB and {} KiB that bear the same names",
@@ -72,6 +71,40 @@ fn lay_out() -> Outcome<()> {
         );
     }
     Ok(())
+}
+
+/// Looks at the programs as they ship.
+fn check() -> Outcome<()> {
+    let built = build(&root().join("target"), &[])?;
+    for (name, package) in [HOIST, HOIST_OCI] {
+        println!(
+            "{}",
+            check::laid_out(&built.join(name), &script_of(package))?
+        );
+    }
+    Ok(())
+}
+
+fn script_of(package: &str) -> PathBuf {
+    root().join(package).join("hot.ld")
+}
+
+/// Builds both programs for release below a folder; the result is where they are.
+fn build(target: &Path, environment: &[(&str, &str)]) -> Outcome<PathBuf> {
+    let status = cargo(&root())
+        .args(["build", "--release", "--locked"])
+        .args(["--package", "hoist-cli", "--package", "hoist-oci"])
+        .arg("--target-dir")
+        .arg(target)
+        .envs(environment.iter().copied())
+        .status()?;
+    match status.success() {
+        true => Ok(target.join(format!(
+            "{}-unknown-linux-gnu/release",
+            std::env::consts::ARCH
+        ))),
+        false => Err("the programs cannot be built".into()),
+    }
 }
 
 /// A program, and what it is watched at.
@@ -98,9 +131,10 @@ fn hoist(built: &Path, work: &Path) -> Program {
         line.extend(words(command));
         line
     };
+    let (name, package) = HOIST;
     Program {
-        file: built.join("hoist"),
-        package: "crates/cli",
+        file: built.join(name),
+        package,
         hold: run(&format!("--rm --name {HELD}"), "sleep 1000"),
         release: words(&format!("rm --force {HELD}")),
         watched: vec![
@@ -121,9 +155,10 @@ fn hoist_oci(built: &Path, work: &Path) -> Program {
         line
     };
     let made = "layout-made";
+    let (name, package) = HOIST_OCI;
     Program {
-        file: built.join("hoist-oci"),
-        package: "crates/runtime",
+        file: built.join(name),
+        package,
         hold: with_bundle("run", HELD, true),
         release: words(&format!("delete --force {HELD}")),
         watched: vec![

@@ -18,7 +18,7 @@ usage: cargo xtask ci [--only STEP]...
        cargo xtask vm [--full | --systemd] [--kernel FILE]
        cargo xtask fuzz [TARGET]... [--seconds N]
        cargo xtask bench [--runs N] [--only WORD] [--no-youki | --alone] [--crowd] [--json FILE] [--markdown FILE]
-       cargo xtask layout";
+       cargo xtask layout [--check]";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);

@@ -8,7 +8,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::process::Command;
 
+use super::check::size_line;
 use crate::command::Outcome;
+
+/// Where a script brings together what it names.
+pub(super) const SECTION: &str = ".text.hot";
 
 /// Patterns whose namesakes are larger than this, and than what was executed of them three times, come last: most of what they name is cold.
 const FEW: u64 = 1500;
@@ -99,9 +103,12 @@ impl Symbols {
         order.sort_by_key(|pattern| {
             namesakes(pattern) > FEW && namesakes(pattern) > 2 * hot[pattern]
         });
-        let mut text = String::from(
+        let executed = order.iter().map(|pattern| hot[pattern]).sum();
+        let namesakes = order.iter().map(|pattern| namesakes(pattern)).sum();
+        let mut text = format!(
             "/* Made by `cargo xtask layout`: what the most common commands execute, in the order in which they do. */\n\
-             SECTIONS {\n  .text.hot : {\n",
+             {}SECTIONS {{\n  {SECTION} : {{\n",
+            size_line(executed + namesakes)
         );
         for pattern in &order {
             text.push_str(&format!("    {pattern}\n"));
@@ -109,8 +116,8 @@ impl Symbols {
         text.push_str("  }\n}\nINSERT BEFORE .text;\n");
         Script {
             text,
-            executed: order.iter().map(|pattern| hot[pattern]).sum(),
-            namesakes: order.iter().map(|pattern| namesakes(pattern)).sum(),
+            executed,
+            namesakes,
         }
     }
 }
