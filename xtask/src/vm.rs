@@ -1,12 +1,14 @@
 //! `cargo xtask vm [--full | --systemd] [--only BINARY[=CASES]] [--kernel FILE]`: the Linux backend's tests on another kernel, with cgroup v2 alone; and the
 //! systemd cgroup driver and checkpoints with a real systemd and criu, on cgroup v2 alone, and (with `--full` or `--systemd`) with
-//! the hybrid layout and with v1 alone, and checkpoints that docker and containerd make; and labels under SELinux, which enforces a policy of ours.
+//! the hybrid layout and with v1 alone, and checkpoints that docker and containerd make; and labels under SELinux, which enforces a policy of ours,
+//! and (with `--full` or `--systemd`) Debian's.
 //!
 //! qemu starts Debian's kernel with an initramfs that holds busybox and the test binaries, at the paths where cargo has built
 //! them; `init.sh` runs one after the other and prints what they print. Without `--full` it is the part that CI has time for,
 //! as everything is emulated; with it each test binary has a machine of its own, so that none shares another's
 //! time, and `--only` runs a single one, or those of its cases whose names hold some words. What the machine needs: `qemu-system-x86 linux-image-amd64 busybox-static cpio
-//! systemd dbus criu iproute2 apparmor secilc docker.io containerd runc`.
+//! systemd dbus criu iproute2 apparmor secilc`; with `--full` or `--systemd` beside that `docker.io containerd runc selinux-policy-default selinux-policy-src
+//! checkpolicy semodule-utils policycoreutils m4 make zstd bzip2`.
 
 mod initramfs;
 mod selinux;
@@ -68,6 +70,9 @@ const CASES_OF_ENGINES: &[(&str, &str)] = &[("interop", "checkpoint: ")];
 /// What is run under SELinux.
 const CASES_OF_SELINUX: &[(&str, &str)] = &[("oci", "selinux: ")];
 
+/// What is run under SELinux with Debian's policy.
+const CASES_OF_DEBIAN_POLICY: &[(&str, &str)] = &[("oci", "reference policy: ")];
+
 /// What a machine has beside busybox, the kernel's modules and the tests.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Has {
@@ -78,6 +83,8 @@ enum Has {
     Engines,
     /// A policy that its first process loads, and criu.
     SeLinux,
+    /// Debian's policy, likewise.
+    DebianPolicy,
 }
 
 /// A machine that is started.
@@ -210,6 +217,15 @@ fn machines(options: &Options) -> Vec<Machine<'_>> {
         has: Has::SeLinux,
         words: selinux::WORDS,
     });
+    if long {
+        machines.push(Machine {
+            cases: CASES_OF_DEBIAN_POLICY.to_vec(),
+            package: Some("hoist-oci"),
+            only: None,
+            has: Has::DebianPolicy,
+            words: selinux::WORDS_OF_DEBIAN,
+        });
+    }
     let plain = |cases: &[(&'static str, &'static str)]| Machine {
         cases: cases.to_vec(),
         package: None,

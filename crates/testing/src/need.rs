@@ -41,6 +41,8 @@ pub enum Need {
     AppArmor,
     /// A kernel that runs with SELinux and enforces the tests' own policy (`xtask/src/vm/policy.cil`).
     SeLinux,
+    /// The same with the reference policy and its types for containers, and the tests are not confined by it.
+    ReferencePolicy,
     /// A program on `PATH`.
     Tool(&'static str),
 }
@@ -62,6 +64,7 @@ impl fmt::Display for Need {
             Self::Criu => "checkpoints",
             Self::AppArmor => "apparmor",
             Self::SeLinux => "selinux",
+            Self::ReferencePolicy => "reference-policy",
             Self::Tool(name) => name,
         })
     }
@@ -134,7 +137,9 @@ impl Need {
                 let is_enabled = enabled.is_ok_and(|text| text.trim() == "Y");
                 (!is_enabled).then(|| "the kernel runs without AppArmor".to_owned())
             }
-            Self::SeLinux => selinux(),
+            // No other policy has a type of this name.
+            Self::SeLinux => selinux("system_u:system_r:other_container_t:s0"),
+            Self::ReferencePolicy => selinux("system_u:system_r:container_engine_t:s0"),
             Self::Tool(name) => {
                 let path = std::env::var_os("PATH").unwrap_or_default();
                 (!std::env::split_paths(&path).any(|folder| folder.join(name).is_file()))
@@ -144,18 +149,17 @@ impl Need {
     }
 }
 
-fn selinux() -> Option<String> {
+/// Why SELinux does not enforce the policy that knows this label.
+fn selinux(label: &str) -> Option<String> {
     let folder = Path::new("/sys/fs/selinux");
     match fs::read_to_string(folder.join("enforce")).as_deref() {
         Ok("1") => {}
         Ok(_) => return Some("SELinux enforces nothing".to_owned()),
         Err(_) => return Some("the kernel runs without SELinux".to_owned()),
     }
-    // No other policy has a type of this name.
-    let label = "system_u:system_r:other_container_t:s0";
     fs::write(folder.join("context"), label)
         .err()
-        .map(|_| "SELinux runs with another policy than that of these tests".to_owned())
+        .map(|_| "SELinux runs with another policy than these tests want".to_owned())
 }
 
 fn succeeds(program: &str, arguments: &[&str]) -> bool {

@@ -73,6 +73,7 @@ pub(super) fn build(
             selinux::lay_out(&tree)?;
             systemd::add_criu(&tree)?;
         }
+        Has::DebianPolicy => selinux::lay_out_debian(work, &tree)?,
     }
     copy_modules(kernel, &tree, machine.has != Has::Nothing)?;
     lay_out_tests(&tree, machine)?;

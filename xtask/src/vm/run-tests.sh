@@ -3,6 +3,9 @@ busybox=/bin/busybox
 while read -r module; do
     $busybox insmod "$module"
 done < /lib/in-order
+if [ -e /etc/selinux-contexts ]; then
+    echo 1 > /sys/fs/selinux/enforce
+fi
 $busybox ip link set lo up
 export PATH=/bin:/usr/bin:/usr/sbin TMPDIR=/tmp HOME=/tmp RUST_BACKTRACE=1
 $busybox echo "Linux $($busybox uname -r), controllers: $($busybox cat /sys/fs/cgroup/cgroup.controllers)"

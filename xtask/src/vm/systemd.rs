@@ -138,7 +138,7 @@ pub(super) fn add_engines(tree: &Path) -> Outcome<()> {
 }
 
 /// These programs, with the libraries that they need; an error says which packages they are of.
-fn programs(names: &[&str], packages: &str) -> Outcome<BTreeSet<PathBuf>> {
+pub(super) fn programs(names: &[&str], packages: &str) -> Outcome<BTreeSet<PathBuf>> {
     let mut files = BTreeSet::new();
     for program in names.iter().map(Path::new) {
         if !program.exists() {

@@ -26,6 +26,7 @@ mod notify;
 mod output;
 mod paths;
 mod races;
+mod reference_policy;
 mod refusals;
 mod root_fields;
 mod schema;
@@ -51,6 +52,7 @@ fn main() -> std::process::ExitCode {
     let suite = systemd::add(suite);
     let suite = apparmor::add(suite);
     let suite = selinux::add(suite);
+    let suite = reference_policy::add(suite);
     let suite = checkpoint::add(suite);
     let suite = checkpoint_flags::add(suite);
     let suite = paths::add(suite);

@@ -79,7 +79,7 @@ fn waiting(label: &str) -> Bundle {
 }
 
 /// The label of a process, or what else the kernel tells of it.
-fn attribute(process: &str, name: &str) -> String {
+pub(crate) fn attribute(process: &str, name: &str) -> String {
     let text = fs::read_to_string(format!("/proc/{process}/attr/{name}")).unwrap();
     text.trim_end_matches(['\0', '\n']).to_owned()
 }
@@ -97,7 +97,7 @@ fn label_of(path: &Path) -> String {
 impl Bundle {
     /// The label that a further process of the container has.
     #[track_caller]
-    fn label_of_exec(&self, options: &[&str]) -> String {
+    pub(crate) fn label_of_exec(&self, options: &[&str]) -> String {
         let words = [
             &["exec"],
             options,
