@@ -68,7 +68,8 @@ const CASES_OF_UNIFIED: &[(&str, &str)] = &[
 const CASES_OF_ENGINES: &[(&str, &str)] = &[("interop", "checkpoint: ")];
 
 /// What is run under SELinux.
-const CASES_OF_SELINUX: &[(&str, &str)] = &[("oci", "selinux: ")];
+const CASES_OF_SELINUX: &[(&str, &str)] =
+    &[("oci", "selinux: "), ("settings", "of SELinux labels")];
 
 /// What is run under SELinux with Debian's policy.
 const CASES_OF_DEBIAN_POLICY: &[(&str, &str)] = &[("oci", "reference policy: ")];
@@ -212,7 +213,7 @@ fn machines(options: &Options) -> Vec<Machine<'_>> {
     }
     machines.push(Machine {
         cases: CASES_OF_SELINUX.to_vec(),
-        package: Some("hoist-oci"),
+        package: None,
         only: None,
         has: Has::SeLinux,
         words: selinux::WORDS,

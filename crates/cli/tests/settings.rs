@@ -67,9 +67,14 @@ mod linux {
                 namespaces,
             )
             .test(
-                "an AppArmor profile is set or the start fails, and labels of SELinux are refused with what to do",
+                "an AppArmor profile is set or the start fails",
                 &[Need::Namespaces],
-                confining_labels,
+                apparmor,
+            )
+            .test(
+                "parts of SELinux labels are refused with what to do, and those of volumes just where there are labels",
+                &[Need::Namespaces],
+                selinux_labels,
             )
             .test(
                 "--uidmap and --gidmap make a user namespace with just these ids",
@@ -353,7 +358,7 @@ mod linux {
         }
     }
 
-    fn confining_labels() {
+    fn apparmor() {
         let hoist = Hoist::new();
         let profile = format!("hoist-nosuch-{}", std::process::id());
         let option = format!("apparmor={profile}");
@@ -368,16 +373,30 @@ mod linux {
             "apparmor=unconfined",
             "true",
         ]);
-        hoist.ok(&["run", "--rm", "--security-opt", "label=disable", "true"]);
         let id = hoist.ok(&["create", "--security-opt", &option, "true"]);
         let told = hoist.ok(&["inspect", "-f", "{{.HostConfig.SecurityOpt}}", &id]);
         assert_eq!(told, format!("[{option}]"));
-        for options in [
-            &["--security-opt", "label=type:x"][..],
-            &["-v", "/srv:/srv:z"],
-        ] {
-            let errors = hoist.fails(125, &[&["run", "--rm"], options, &["true"]].concat());
-            assert!(errors.contains("SELinux"), "{errors}");
+    }
+
+    fn selinux_labels() {
+        let hoist = Hoist::new();
+        let option = ["run", "--rm", "--security-opt"];
+        let errors = hoist.fails(125, &[&option[..], &["label=type:x", "true"]].concat());
+        assert!(errors.contains("SELinux"), "{errors}");
+        hoist.ok(&[&option[..], &["label=disable", "true"]].concat());
+        let source = tempfile::tempdir().unwrap();
+        std::fs::write(source.path().join("file"), "of the host").unwrap();
+        let known = std::fs::read_to_string("/proc/filesystems").unwrap();
+        let has_selinux = known.contains("selinuxfs");
+        for letter in ["z", "Z"] {
+            let volume = format!("{}:/mnt:{letter}", source.path().display());
+            let words = ["run", "--rm", "-v", &volume, "cat", "/mnt/file"];
+            if has_selinux {
+                let errors = hoist.fails(125, &words);
+                assert!(errors.contains("chcon"), "{errors}");
+            } else {
+                assert_eq!(hoist.ok(&words), "of the host");
+            }
         }
     }
 

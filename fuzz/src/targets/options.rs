@@ -23,6 +23,7 @@ pub(super) fn options(bytes: &[u8]) {
             current_dir: Path::new("/home/me"),
             // Every file is this document.
             read_file: &|_| Ok(text.to_owned()),
+            selinux: &|| false,
             platform,
         };
         let mounts = MountOptions {

@@ -26,5 +26,7 @@ pub(crate) fn with_facts_for<T>(
         environment: &|name| std::env::var(name).ok(),
         current_dir: &current_dir,
         read_file: &|path: &Path| std::fs::read_to_string(path),
+        // The kernel makes this folder where it runs with SELinux, and nowhere else.
+        selinux: &|| Path::new("/sys/fs/selinux").is_dir(),
     })
 }

@@ -29,6 +29,8 @@ pub struct OptionFacts<'a> {
     pub current_dir: &'a Path,
     /// The text of a file.
     pub read_file: &'a dyn Fn(&Path) -> io::Result<String>,
+    /// Whether this machine's kernel runs with SELinux.
+    pub selinux: &'a dyn Fn() -> bool,
     /// What the container is for.
     pub platform: Platform,
 }

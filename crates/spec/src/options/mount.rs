@@ -38,6 +38,8 @@ pub(super) fn volume(text: &str, facts: &OptionFacts<'_>) -> Result<Mount, Fault
             "ro" => mount.writable = false,
             // Advice for Docker Desktop's file sharing; here every mount is consistent.
             "consistent" | "cached" | "delegated" => {}
+            // Without SELinux there is no label that keeps the container from the source.
+            "z" | "Z" if facts.platform == Platform::Linux && !(facts.selinux)() => {}
             "z" | "Z" => {
                 return Err(fault(
                     "asks for SELinux labels on the source, which Hoist does not change: leave the option out, and where this machine has \
@@ -266,6 +268,7 @@ mod tests {
             environment: &|_| None,
             current_dir: Path::new(current_dir),
             read_file: &|_| Err(std::io::ErrorKind::NotFound.into()),
+            selinux: &|| false,
         })
     }
 
@@ -286,14 +289,34 @@ mod tests {
                 ),
                 ("/s:/t:ro,rslave", bind("/s").read_only().option("rslave")),
                 ("./s:/t:cached", bind("/home/me/s")),
+                ("/s:/t:z", bind("/s")),
+                ("/s:/t:ro,Z", bind("/s").read_only()),
                 (".:/t", bind("/home/me")),
                 ("a/b:/t", bind("/home/me/a/b")),
             ] {
                 assert_eq!(volume(text, facts), Ok(mount), "{text}");
             }
-            for text in ["", "t", ":/t", "/s:", "/s:/t:ro:x", "/s:/t:Z"] {
+            for text in ["", "t", ":/t", "/s:", "/s:/t:ro:x"] {
                 assert!(volume(text, facts).is_err(), "{text}");
             }
+        });
+    }
+
+    #[test]
+    fn a_source_is_not_labelled_where_there_are_labels() {
+        with_facts(|facts| {
+            let facts = OptionFacts {
+                selinux: &|| true,
+                ..*facts
+            };
+            for text in ["/s:/t:z", "/s:/t:ro,Z", "data:/t:z"] {
+                let fault = volume(text, &facts).unwrap_err().to_string();
+                assert!(fault.contains("chcon"), "{fault}");
+            }
+            assert_eq!(volume("/s:/t", &facts), Ok(Mount::bind("/s", "/t")));
+        });
+        with_facts_for(Platform::Windows, r"C:\me", |facts| {
+            assert!(volume(r"C:\s:C:\t:z", facts).is_err());
         });
     }
 

@@ -35,6 +35,7 @@ fn with_facts<T>(test: impl FnOnce(&OptionFacts<'_>) -> T) -> T {
                 .map(|text| (*text).to_owned())
                 .ok_or_else(|| io::ErrorKind::NotFound.into())
         },
+        selinux: &|| false,
     })
 }
 
