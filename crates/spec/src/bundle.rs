@@ -7,9 +7,7 @@ use serde::Deserialize;
 
 use crate::{
     ContainerSpec, Fault, Faults, RootSource, SeccompPolicy, StopPolicy,
-    convert::is_absolute_on_windows,
-    json::{self, Segment},
-    unknown_fields::unknown_fields,
+    convert::is_absolute_on_windows, json::Segment, unknown_fields,
 };
 
 /// What a bundle describes.
@@ -35,7 +33,7 @@ impl ContainerSpec {
     /// The first field of a wrong type, by path and line; a version, root or process that is missing or
     /// cannot be; and every unknown field below `linux`, `process`, `mounts` and `root`.
     pub fn from_bundle_json(config_json: &str, bundle_dir: &Path) -> Result<Bundle, Faults> {
-        let mut oci: Spec = json::read(config_json, "config.json")?;
+        let (mut oci, unknown): (Spec, _) = unknown_fields::read(config_json, "config.json")?;
         let mut faults = Faults::default();
         let mut ignored = Faults::default();
         if let Err(fault) = take_utility_vm_path(config_json, &mut oci) {
@@ -76,7 +74,7 @@ impl ContainerSpec {
                 faults.push(Fault::new("process.args", "is empty"));
             }
         }
-        for path in unknown_fields(config_json, &oci) {
+        for path in unknown {
             if path.to_string() == UTILITY_VM_PATH {
                 continue;
             }
@@ -205,6 +203,105 @@ mod tests {
                 "process.sandbox"
             ]
         );
+    }
+
+    /// Every object of the spec that has fields of its own.
+    fn whole_config() -> Value {
+        let mapping = json!([{"containerID": 0, "hostID": 1, "size": 1}]);
+        let hook = json!([{"path": "/bin/true", "args": ["true"], "env": [], "timeout": 1}]);
+        let device = json!([{"major": 1, "minor": 2, "rate": 3}]);
+        json!({
+            "ociVersion": "1.2.0",
+            "root": {"path": "rootfs"},
+            "process": {
+                "user": {"uid": 0, "gid": 0, "additionalGids": [1]},
+                "consoleSize": {"height": 1, "width": 1},
+                "args": ["sh"],
+                "cwd": "/",
+                "capabilities": {"bounding": ["CAP_KILL"]},
+                "rlimits": [{"type": "RLIMIT_NOFILE", "hard": 1, "soft": 1}],
+                "scheduler": {"policy": "SCHED_OTHER", "nice": 1},
+                "ioPriority": {"class": "IOPRIO_CLASS_BE", "priority": 1},
+                "execCPUAffinity": {"initial": "0", "final": "0"},
+            },
+            "mounts": [{
+                "destination": "/proc", "type": "proc",
+                "uidMappings": mapping, "gidMappings": mapping,
+            }],
+            "hooks": {
+                "prestart": hook, "createRuntime": hook, "createContainer": hook,
+                "startContainer": hook, "poststart": hook, "poststop": hook,
+            },
+            "linux": {
+                "uidMappings": mapping,
+                "gidMappings": mapping,
+                "namespaces": [{"type": "pid"}],
+                "devices": [{"path": "/dev/x", "type": "c", "major": 1, "minor": 2}],
+                "resources": {
+                    "devices": [{"allow": false}],
+                    "memory": {"limit": 1},
+                    "cpu": {"shares": 1},
+                    "pids": {"limit": 1},
+                    "blockIO": {
+                        "weight": 10,
+                        "weightDevice": [{"major": 1, "minor": 2, "weight": 3}],
+                        "throttleReadBpsDevice": device, "throttleWriteBpsDevice": device,
+                        "throttleReadIOPSDevice": device, "throttleWriteIOPSDevice": device,
+                    },
+                    "hugepageLimits": [{"pageSize": "2MB", "limit": 1}],
+                    "network": {"classID": 1, "priorities": [{"name": "eth0", "priority": 1}]},
+                },
+                "intelRdt": {"closID": "x"},
+                "personality": {"domain": "LINUX"},
+                "seccomp": {
+                    "defaultAction": "SCMP_ACT_ERRNO",
+                    "syscalls": [{
+                        "names": ["read"], "action": "SCMP_ACT_ALLOW",
+                        "args": [{"index": 0, "value": 1, "op": "SCMP_CMP_EQ"}],
+                    }],
+                },
+            },
+        })
+    }
+
+    /// `value` and each of the objects in it, with the path to it.
+    fn objects(value: &Value, path: String, found: &mut Vec<String>) {
+        match value {
+            Value::Object(members) => {
+                for (key, member) in members {
+                    objects(member, format!("{path}/{key}"), found);
+                }
+                found.push(path);
+            }
+            Value::Array(elements) => {
+                for (index, element) in elements.iter().enumerate() {
+                    objects(element, format!("{path}/{index}"), found);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn an_unknown_field_is_found_in_every_object_there_is() {
+        let config = whole_config();
+        let read_whole = read(&config).unwrap();
+        assert!(read_whole.ignored.is_empty(), "{}", read_whole.ignored);
+        let mut places = Vec::new();
+        objects(&config, String::new(), &mut places);
+        assert!(places.len() > 40, "{places:?}");
+        for place in places {
+            let mut config = config.clone();
+            config.pointer_mut(&place).unwrap()["aNewField"] = json!(1);
+            let found = match read(&config) {
+                Ok(bundle) => bundle.ignored.to_string(),
+                Err(faults) => faults.to_string(),
+            };
+            assert!(
+                found.ends_with("aNewField: is not known"),
+                "{place}: {found}"
+            );
+        }
     }
 
     #[test]

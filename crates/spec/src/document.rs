@@ -3,7 +3,7 @@
 use oci_spec::runtime::{LinuxResources, Process};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{ContainerSpec, Fault, Faults, ProcessSpec, json, unknown_fields::unknown_fields};
+use crate::{ContainerSpec, Fault, Faults, ProcessSpec, json, unknown_fields};
 
 impl ProcessSpec {
     /// Reads an OCI process object.
@@ -21,10 +21,7 @@ impl ProcessSpec {
         if !cwd.starts_with('/') {
             faults.push(Fault::of_value("cwd", cwd, "is not an absolute path"));
         }
-        faults.into_result(Self {
-            oci: oci.clone(),
-            user: None,
-        })
+        faults.into_result(Self { oci, user: None })
     }
 }
 
@@ -36,7 +33,7 @@ impl ContainerSpec {
     /// # Errors
     /// The text is damaged, or of another version of Hoist.
     pub fn from_json(text: &str) -> serde_json::Result<Self> {
-        serde_json::from_str(text)
+        json::parse(text).map(|(spec, _)| spec)
     }
 
     /// The spec as one line of JSON.
@@ -58,12 +55,12 @@ pub fn resources_from_json(text: &str) -> Result<LinuxResources, Faults> {
 
 /// Reads a document; a field that is not known may ask for a confinement, and is a fault.
 fn read<T: DeserializeOwned + Serialize>(text: &str, document: &str) -> Result<T, Faults> {
-    let read: T = json::read(text, document)?;
+    let (value, unknown) = unknown_fields::read(text, document)?;
     let mut faults = Faults::default();
-    for path in unknown_fields(text, &read) {
+    for path in unknown {
         faults.push(Fault::new(path.to_string(), "is not known"));
     }
-    faults.into_result(read)
+    faults.into_result(value)
 }
 
 #[cfg(test)]

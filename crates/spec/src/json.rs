@@ -16,8 +16,16 @@ const MOST_FAULTS: usize = 100;
 
 /// Reads `text` as a `T`. `document` is what the whole is called where no field of it is at fault.
 pub(crate) fn read<T: DeserializeOwned>(text: &str, document: &str) -> Result<T, Faults> {
-    let mut error = match serde_json::from_str(text) {
-        Ok(value) => return Ok(value),
+    read_noting(text, document).map(|(value, _)| value)
+}
+
+/// As [`read`]; and whether a field was passed over that `T` does not have.
+pub(crate) fn read_noting<T: DeserializeOwned>(
+    text: &str,
+    document: &str,
+) -> Result<(T, bool), Faults> {
+    let mut error = match parse(text) {
+        Ok(read) => return Ok(read),
         Err(error) => error,
     };
     let mut faults = Faults::default();
@@ -68,12 +76,25 @@ pub(crate) fn read<T: DeserializeOwned>(text: &str, document: &str) -> Result<T,
         if !rest.take_out(&taken) {
             break;
         }
-        match serde_json::from_str::<T>(&rest.text) {
+        match parse::<T>(&rest.text) {
             Ok(_) => break,
             Err(next) => error = next,
         }
     }
     Err(faults)
+}
+
+/// Reads `text`, up to the first field that does not fit; and whether a field was passed over.
+///
+/// Everything is read by this, records too: so does a program hold the code for each type once.
+pub(crate) fn parse<T: DeserializeOwned>(text: &str) -> serde_json::Result<(T, bool)> {
+    let mut passes_over = false;
+    // Of one type, whatever `T` is: a closure's own would be another for each.
+    let note: &mut dyn FnMut(serde_ignored::Path<'_>) = &mut |_| passes_over = true;
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let value = serde_ignored::deserialize(&mut deserializer, note)?;
+    deserializer.end()?;
+    Ok((value, passes_over))
 }
 
 /// A document without what was found not to fit.

@@ -1,16 +1,32 @@
-//! Finding the fields of a JSON document that reading it has passed over.
+//! Reading a JSON document, and finding the fields of it that this passes over. Only a document that has such fields is read more
+//! than once.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::Serialize;
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use crate::json::{JsonPath, Segment};
+use crate::Faults;
+use crate::json::{self, JsonPath, Segment};
+
+/// Reads `text` as a `T`, as [`json::read`]; and the fields of it that `T` does not have.
+pub(crate) fn read<T: DeserializeOwned + Serialize>(
+    text: &str,
+    document: &str,
+) -> Result<(T, Vec<JsonPath>), Faults> {
+    let (value, passes_over) = json::read_noting(text, document)?;
+    let unknown = match passes_over {
+        true => unknown_fields(text, &value),
+        false => Vec::new(),
+    };
+    Ok((value, unknown))
+}
 
 /// Fields of the text that what was read from it has not kept. A field that says nothing (`null`, an empty
 /// list or object) asks for nothing.
-pub(crate) fn unknown_fields(text: &str, read: &impl serde::Serialize) -> Vec<JsonPath> {
+fn unknown_fields(text: &str, read: &impl Serialize) -> Vec<JsonPath> {
     // By way of text, as a record is written: a second way to serialize would add a tenth of a megabyte to every program.
     let Ok(kept) = serde_json::to_string(read) else {
         return Vec::new();
@@ -23,7 +39,7 @@ pub(crate) fn unknown_fields(text: &str, read: &impl serde::Serialize) -> Vec<Js
     unknown
 }
 
-/// The fields of a document, without what stands in them: engines' documents are long, and each start reads one.
+/// The fields of a document, without what stands in them.
 enum Shape<'a> {
     Null,
     /// A text, a number or a truth value.
