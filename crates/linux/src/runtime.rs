@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use hoist_compute::{
@@ -68,12 +69,12 @@ impl LinuxService {
     pub fn create_from_bundle(
         &self,
         id: &ContainerId,
-        spec: &ContainerSpec,
+        spec: ContainerSpec,
         bundle: &Path,
         options: &RuntimeOptions,
         recording: Recording,
     ) -> Result<RuntimeContainer> {
-        self.create_for_runtime(id, spec, Some(bundle), options, recording)
+        self.create_for_runtime(id, Arc::new(spec), Some(bundle), options, recording)
             .map(|system| RuntimeContainer(system, bundle.to_owned()))
     }
 

@@ -113,14 +113,14 @@ impl LinuxService {
     pub(crate) fn create_for_runtime(
         &self,
         id: &ContainerId,
-        spec: &ContainerSpec,
+        spec: Arc<ContainerSpec>,
         bundle: Option<&Path>,
         options: &RuntimeOptions,
         recording: Recording,
     ) -> Result<LinuxSystem> {
         let mut tracer = Tracer::new(self.0.timeline.clone());
         let features = self.0.features()?;
-        let planned = self.0.with_joined(spec)?;
+        let planned = self.0.with_joined(&spec)?;
         let facts = RootFacts::read(&planned).map_err(Error::from)?;
         tracer.mark("look at host and root");
         let plan = plan_for_runtime(id, &planned, features, &facts, options)?;
@@ -156,7 +156,7 @@ impl LinuxService {
             }
             Recording::WithStart => prepared.unwritten = Some(Unwritten { created, making }),
         }
-        let spec = Arc::new(spec.clone());
+        drop(planned);
         Ok(LinuxSystem::new(self.0.clone(), id.clone(), spec, prepared))
     }
 
@@ -167,6 +167,7 @@ impl LinuxService {
         recording: Recording,
     ) -> Result<Box<dyn ComputeSystem>> {
         let options = RuntimeOptions::usual(id);
+        let spec = Arc::new(spec.clone());
         let system = self.create_for_runtime(id, spec, None, &options, recording)?;
         Ok(Box::new(system))
     }

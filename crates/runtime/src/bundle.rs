@@ -59,6 +59,8 @@ pub(crate) fn read_text(path: &Path) -> io::Result<String> {
     if length > LARGEST {
         return Err(io::ErrorKind::FileTooLarge.into());
     }
+    // And one byte to see its end by.
+    text.reserve(length as usize + 1);
     file.take(LARGEST).read_to_string(&mut text)?;
     Ok(text)
 }

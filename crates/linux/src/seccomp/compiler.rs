@@ -163,6 +163,7 @@ struct Profile {
     /// The answer to a call that the profile cannot know.
     newer: u32,
     abis: Vec<Arch>,
+    tests: Vec<Test>,
     rules: Vec<Rule>,
     flags: u32,
     notify: bool,
@@ -172,7 +173,8 @@ struct Profile {
 /// One name of one rule.
 struct Rule {
     numbers: [u32; 3],
-    test: Test,
+    /// Its place among the profile's tests: many names share one.
+    test: usize,
     /// Kept for its number only: its action is the default one.
     idle: bool,
 }
@@ -213,31 +215,43 @@ impl Profile {
         let mut abis = vec![native];
         abis.extend(profile.architectures().iter().flatten());
 
-        let mut rules = Vec::new();
+        let all = profile.syscalls().iter().flatten();
+        let mut rules = Vec::with_capacity(all.clone().map(|rule| rule.names().len()).sum());
+        let mut tests: Vec<Test> = Vec::new();
         let mut ignored: Vec<String> = Vec::new();
         let mut notify = false;
-        for rule in profile.syscalls().iter().flatten() {
+        for rule in all {
             let answer = answer_of(rule.action(), rule.errno_ret())?;
             let asks = answer == answer::NOTIFY;
             notify |= asks;
             let arguments = rule.args().as_deref().unwrap_or_default();
             let idle = answer == default;
-            let tests = tests_of(rule, arguments, answer)?;
+            let first_test = tests.len();
+            tests.extend(tests_of(rule, arguments, answer)?);
+            let of_rule = first_test..tests.len();
+            let mut names = host.syscalls.finder();
             for name in rule.names() {
                 if asks && name == "write" {
                     return Err(SeccompError::NotifyOnWrite);
                 }
                 let multiplexed = multiplexed(name, arguments, answer, host);
-                match host.syscalls.numbers(name) {
-                    Some(numbers) => rules.extend(tests.iter().map(|test| Rule {
+                match names.numbers(name) {
+                    Some(numbers) => rules.extend(of_rule.clone().map(|test| Rule {
                         numbers,
-                        test: test.clone(),
+                        test,
                         idle,
                     })),
                     None if multiplexed.is_some() || ignored.contains(name) => {}
                     None => ignored.push(name.clone()),
                 }
-                rules.extend(multiplexed.map(|rule| Rule { idle, ..rule }));
+                if let Some((numbers, test)) = multiplexed {
+                    tests.push(test);
+                    rules.push(Rule {
+                        numbers,
+                        test: tests.len() - 1,
+                        idle,
+                    });
+                }
             }
         }
         if notify && profile.listener_path().is_none() {
@@ -247,6 +261,7 @@ impl Profile {
             default,
             newer,
             abis,
+            tests,
             rules,
             flags: flags_of(profile.flags().as_deref(), notify),
             notify,
@@ -333,7 +348,7 @@ impl Profile {
         laid: &mut Vec<(Vec<Test>, Place)>,
         program: &mut Assembler,
     ) -> Place {
-        let tests = rules.iter().map(|(_, rule)| &rule.test);
+        let tests = rules.iter().map(|(_, rule)| &self.tests[rule.test]);
         if let Some(test) = tests.clone().find(|test| test.conditions.is_empty()) {
             return Place::Return(test.answer);
         }
@@ -530,14 +545,14 @@ fn condition_of(
     })
 }
 
-/// The rule for `socketcall` or `ipc` that says of 32-bit x86 what this one says of the call
-/// itself.
+/// The numbers of `socketcall` or `ipc`, and what they are tested for to say of 32-bit x86 what this rule says of
+/// the call itself.
 fn multiplexed(
     name: &str,
     arguments: &[LinuxSeccompArg],
     answer: u32,
     host: &Host<'_>,
-) -> Option<Rule> {
+) -> Option<([u32; 3], Test)> {
     if !arguments.is_empty() {
         return None;
     }
@@ -549,18 +564,12 @@ fn multiplexed(
         _ => return None,
     };
     let mut numbers = [SyscallTable::ABSENT; 3];
-    numbers[x86.column] = host.syscalls.numbers(multiplexer)?[x86.column];
-    Some(Rule {
-        numbers,
-        test: Test {
-            conditions: vec![Condition {
-                argument: 0,
-                accept: Accept::Masked(mask, number),
-            }],
-            answer,
-        },
-        idle: false,
-    })
+    numbers[x86.column] = host.syscalls.finder().numbers(multiplexer)?[x86.column];
+    let conditions = vec![Condition {
+        argument: 0,
+        accept: Accept::Masked(mask, number),
+    }];
+    Some((numbers, Test { conditions, answer }))
 }
 
 /// `SYS_*` of `linux/net.h`.

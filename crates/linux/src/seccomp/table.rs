@@ -25,18 +25,12 @@ pub(crate) struct SyscallTable<'a> {
 impl SyscallTable<'_> {
     pub(crate) const ABSENT: u32 = u32::MAX;
 
-    /// The numbers of a call; `None` for a name that no ABI of the family has.
-    pub(crate) fn numbers(&self, name: &str) -> Option<[u32; 3]> {
-        let (mut low, mut high) = (0, self.ends.len());
-        while low < high {
-            let middle = (low + high) / 2;
-            match self.name(middle).cmp(name) {
-                std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Equal => return self.numbers.get(middle).copied(),
-                std::cmp::Ordering::Greater => high = middle,
-            }
+    /// Looks names up.
+    pub(crate) fn finder(&self) -> Finder<'_> {
+        Finder {
+            table: self,
+            next: 0,
         }
-        None
     }
 
     pub(crate) fn name(&self, index: usize) -> &str {
@@ -45,6 +39,41 @@ impl SyscallTable<'_> {
             _ => self.ends[index - 1],
         };
         &self.names[usize::from(start)..usize::from(self.ends[index])]
+    }
+}
+
+/// Looks up one name after the other. Those that are sorted, as profiles list them, are found next to one another.
+pub(crate) struct Finder<'a> {
+    table: &'a SyscallTable<'a>,
+    /// Behind the name that was found last.
+    next: usize,
+}
+
+impl Finder<'_> {
+    /// The numbers of a call; `None` for a name that no ABI of the family has.
+    pub(crate) fn numbers(&mut self, name: &str) -> Option<[u32; 3]> {
+        const NEAR: usize = 4;
+        let table = self.table;
+        let near = self.next..table.ends.len().min(self.next + NEAR);
+        let found = near
+            .into_iter()
+            .find(|index| table.name(*index) == name)
+            .or_else(|| self.search(name))?;
+        self.next = found + 1;
+        table.numbers.get(found).copied()
+    }
+
+    fn search(&self, name: &str) -> Option<usize> {
+        let (mut low, mut high) = (0, self.table.ends.len());
+        while low < high {
+            let middle = (low + high) / 2;
+            match self.table.name(middle).cmp(name) {
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Equal => return Some(middle),
+                std::cmp::Ordering::Greater => high = middle,
+            }
+        }
+        None
     }
 }
 

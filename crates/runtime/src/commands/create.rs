@@ -81,7 +81,7 @@ pub(crate) fn make(
         systemd_cgroup: global.systemd_cgroup,
         ..RuntimeOptions::default()
     };
-    let container = service.create_from_bundle(&id, &spec, &path, &options, recording)?;
+    let container = service.create_from_bundle(&id, spec, &path, &options, recording)?;
     if let Some(notify) = &notify
         && let Err(failure) = notify.make_folder()
     {

@@ -21,7 +21,7 @@ fn docker(host: &Host<'_>, capabilities: u64) -> (LinuxSeccomp, Filter) {
 
 fn number(host: &Host<'_>, audit: u32, name: &str) -> u32 {
     let abi = host.abis.iter().find(|abi| abi.audit == audit).unwrap();
-    let number = host.syscalls.numbers(name).unwrap()[abi.column];
+    let number = host.syscalls.finder().numbers(name).unwrap()[abi.column];
     assert_ne!(number, SyscallTable::ABSENT, "{name}");
     number
 }

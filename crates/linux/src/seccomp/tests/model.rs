@@ -28,7 +28,7 @@ pub(super) fn judge(profile: &LinuxSeccomp, host: &Host<'_>, call: &Call) -> u32
     }
 
     let number = |name: &str| {
-        let numbers = host.syscalls.numbers(name)?;
+        let numbers = host.syscalls.finder().numbers(name)?;
         Some(numbers[abi.column]).filter(|n| *n != SyscallTable::ABSENT)
     };
     let default = value(profile.default_action(), profile.default_errno_ret());

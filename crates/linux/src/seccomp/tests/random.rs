@@ -137,7 +137,7 @@ fn a_call() -> impl Strategy<Value = Call> {
     let number = prop_oneof![
         8 => (select(NAMES), 0..2usize, 0..3usize, -1i32..=1).prop_map(|(name, host, column, d)| {
             let host = [X86, ARM][host];
-            let numbers = host.syscalls.numbers(name).unwrap_or_default();
+            let numbers = host.syscalls.finder().numbers(name).unwrap_or_default();
             numbers[column].wrapping_add_signed(d)
         }),
         1 => any::<u32>(),
