@@ -55,6 +55,8 @@ mod process_cgroup;
 #[cfg(target_os = "linux")]
 mod process_tree;
 #[cfg(target_os = "linux")]
+mod program_pages;
+#[cfg(target_os = "linux")]
 mod reaper;
 #[cfg(target_os = "linux")]
 mod record;
@@ -93,5 +95,7 @@ pub use hoist_spec::user;
 use hoist_init::owner::{proc_pid, whole_file};
 #[cfg(target_os = "linux")]
 pub use prefault::prefault;
+#[cfg(target_os = "linux")]
+pub use program_pages::forget_program_pages;
 #[cfg(target_os = "linux")]
 pub use service::{LinuxOptions, LinuxService};

@@ -44,6 +44,11 @@ pub(crate) fn add(suite: Suite) -> Suite {
             &[Need::Namespaces],
             it_is_small,
         )
+        .test(
+            "a supervisor that is idle has little of its program mapped",
+            &[Need::Namespaces],
+            while_idle_it_has_little_of_its_program_mapped,
+        )
         // CVE-2020-15257.
         .test(
             "a supervisor listens on a socket that only its user can reach, and on no abstract one",
@@ -190,6 +195,25 @@ fn it_is_small() {
     }
     until("its memory is small again", || own() <= 1024);
     until("starting them is over", || threads() <= 2);
+}
+
+fn while_idle_it_has_little_of_its_program_mapped() {
+    let hoist = Hoist::new();
+    let id = hoist.detached(&[], "sleep 1000");
+    let pid = hoist.supervisor(&id).unwrap();
+    let of_files = || {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("RssFile:"));
+        let number = line.unwrap().split_whitespace().next().unwrap();
+        number.parse::<u64>().unwrap()
+    };
+    until("what starting took is unmapped", || of_files() < 1536);
+    // It comes back when it is needed.
+    let attached = hoist.ok(&["exec", "-d", &id, "sleep", "1000"]);
+    assert!(!attached.is_empty());
+    until("and is unmapped again", || of_files() < 1536);
 }
 
 fn its_socket_is_private() {

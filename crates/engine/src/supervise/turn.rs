@@ -2,7 +2,7 @@
 
 use std::{
     os::fd::{AsFd, BorrowedFd},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use hoist_compute::{Error, ErrorKind, OsCode, Phase, Result};
@@ -12,7 +12,7 @@ use super::{run::Run, serve::Session};
 use crate::foreground::SignalSource;
 
 /// How often a console is tried that takes no input: not every kernel wakes the writer when there is room.
-const INPUT_RETRY: std::time::Duration = std::time::Duration::from_millis(100);
+const INPUT_RETRY: Duration = Duration::from_millis(100);
 
 /// Whose process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,6 +137,23 @@ impl Waiting {
     }
 }
 
+/// As poll(2); who has nothing to do for a while keeps nothing of the program in memory.
+fn poll_for_long(set: &mut [PollFd<'_>], limit: Option<Duration>) -> rustix::io::Result<usize> {
+    const WHILE: Duration = Duration::from_secs(1);
+    let mut poll_for = |limit: Option<Duration>| {
+        let limit = limit.and_then(|limit| Timespec::try_from(limit).ok());
+        poll(set, limit.as_ref())
+    };
+    if limit.is_some_and(|limit| limit <= WHILE) {
+        return poll_for(limit);
+    }
+    match poll_for(Some(WHILE))? {
+        0 => hoist_linux::forget_program_pages(),
+        ready => return Ok(ready),
+    }
+    poll_for(limit.map(|limit| limit - WHILE))
+}
+
 fn poll_all(session: &Session, now: Instant, deadline: Option<Instant>) -> Result<Ready> {
     let mut wanted: Vec<(For, BorrowedFd<'_>, PollFlags)> = vec![
         (For::Signals, session.signals.readiness(), PollFlags::IN),
@@ -177,8 +194,7 @@ fn poll_all(session: &Session, now: Instant, deadline: Option<Instant>) -> Resul
         .map(|(_, descriptor, events)| PollFd::from_borrowed_fd(*descriptor, *events))
         .collect();
     let limit = deadline.map(|deadline| deadline.saturating_duration_since(now));
-    let limit = limit.and_then(|limit| Timespec::try_from(limit).ok());
-    match poll(&mut set, limit.as_ref()) {
+    match poll_for_long(&mut set, limit) {
         Ok(_) => {}
         Err(rustix::io::Errno::INTR) => return Ok(Ready::default()),
         Err(errno) => {
