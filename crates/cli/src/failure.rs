@@ -5,7 +5,6 @@ use std::error::Error as _;
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _};
-use std::process::ExitCode;
 
 use hoist_compute::{Error, ErrorKind, OsCode, Phase};
 use hoist_spec::Faults;
@@ -192,20 +191,20 @@ fn colours() -> bool {
 }
 
 /// Tells a command line that could not be read; help and the version are among those.
-pub(crate) fn usage(error: &clap::Error, words: &[OsString]) -> ExitCode {
+pub(crate) fn usage(error: &clap::Error, words: &[OsString]) -> u8 {
     let printed = error.print().and_then(|()| std::io::stdout().flush());
     if !error.use_stderr() {
         return match printed {
             Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
                 Failure::message(format!("write to standard output: {error}")).print(false);
-                ExitCode::from(1)
+                1
             }
-            _ => ExitCode::SUCCESS,
+            _ => 0,
         };
     }
     match args::command_name(words).as_deref() {
-        Some("run" | "exec") => ExitCode::from(HOIST_FAILED),
-        _ => ExitCode::from(1),
+        Some("run" | "exec") => HOIST_FAILED,
+        _ => 1,
     }
 }
 

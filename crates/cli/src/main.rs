@@ -1,10 +1,14 @@
 //! The `hoist` command: what people type, turned into calls of the engine.
 //!
 //! `args` reads the command line, `commands` has one file per command, `failure` is how all of them fail.
+#![cfg_attr(all(target_os = "linux", target_env = "gnu", not(test)), no_main)]
 
 mod age;
 mod args;
 mod commands;
+#[cfg(all(target_os = "linux", target_env = "gnu", not(test)))]
+#[path = "../../entry.rs"]
+mod entry;
 mod failure;
 mod format;
 mod log;
@@ -13,20 +17,25 @@ mod table;
 mod timeline;
 
 use std::ffi::OsString;
-use std::process::ExitCode;
 
 use args::{Action, PlatformAction};
 
-fn main() -> ExitCode {
+#[cfg(not(all(target_os = "linux", target_env = "gnu", not(test))))]
+fn main() {
+    std::process::exit(run())
+}
+
+/// Does what the command line asks for; the result is the exit code.
+fn run() -> i32 {
     let words: Vec<OsString> = std::env::args_os().collect();
     if let Some(code) = commands::mode(&words) {
-        return code;
+        return code.into();
     }
     #[cfg(target_os = "linux")]
     hoist_linux::prefault();
     let invocation = match args::parse(&words) {
         Ok(invocation) => invocation,
-        Err(error) => return failure::usage(&error, &words),
+        Err(error) => return failure::usage(&error, &words).into(),
     };
     let (json, is_run) = (
         invocation.json_errors,
@@ -39,10 +48,10 @@ fn main() -> ExitCode {
     let done = commands::carry_out(invocation);
     log::steps();
     match done {
-        Ok(code) => commands::leave(code),
+        Ok(code) => commands::exit_code(code),
         Err(failure) => {
             failure.print(json);
-            ExitCode::from(if is_run { failure.code() } else { 1 })
+            if is_run { failure.code().into() } else { 1 }
         }
     }
 }

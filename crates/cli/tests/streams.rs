@@ -114,6 +114,18 @@ mod linux {
             needs: &[],
             run: own_descriptors,
         },
+        Case {
+            name: "standard streams that the caller has closed are /dev/null, and nothing that is opened later",
+            by: Caller,
+            needs: &[Need::Tool("sh")],
+            run: closed_streams,
+        },
+        Case {
+            name: "a command whose reader has gone away is not ended by SIGPIPE",
+            by: Caller,
+            needs: &[],
+            run: command_without_reader,
+        },
     ];
 
     /// 2^k − 1, 2^k and 2^k + 1 for each k up to `power`.
@@ -368,6 +380,34 @@ mod linux {
         output.read_exact(&mut some).unwrap();
         drop(output);
         ended(child, 128 + 13);
+    }
+
+    fn closed_streams(hoist: &Hoist) {
+        let seen = hoist.path("seen");
+        std::fs::create_dir(&seen).unwrap();
+        let mount = format!("{seen}:/tmp/seen");
+        let look = r#"seen="$(for n in 0 1 2; do readlink /proc/$$/fd/$n; done)"; echo "$seen" > /tmp/seen/streams"#;
+        let run = hoist.command(&["run", "--rm", "-i", "-v", &mount, "sh", "-c", look]);
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", r#"exec "$@" <&- >&- 2>&-"#, "sh"])
+            .arg(run.get_program())
+            .args(run.get_args());
+        for (name, value) in run.get_envs() {
+            command.env(name, value.unwrap());
+        }
+        ended(command.spawn().unwrap(), 0);
+        assert_eq!(
+            std::fs::read_to_string(format!("{seen}/streams")).unwrap(),
+            "/dev/null\n".repeat(3)
+        );
+    }
+
+    fn command_without_reader(hoist: &Hoist) {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let child = hoist.command(&["version"]).stdout(writer).spawn().unwrap();
+        ended(child, 0);
     }
 
     fn own_descriptors(hoist: &Hoist) {

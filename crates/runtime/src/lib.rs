@@ -32,7 +32,7 @@ pub mod fuzzing;
 
 /// The program; the result is its exit code.
 #[cfg(target_os = "linux")]
-pub fn main() -> std::process::ExitCode {
+pub fn main() -> u8 {
     if let Some(code) = hoist_linux::runtime::main_if_called_by_criu() {
         return code;
     }
@@ -42,7 +42,7 @@ pub fn main() -> std::process::ExitCode {
 
 /// The program; the result is its exit code.
 #[cfg(not(target_os = "linux"))]
-pub fn main() -> std::process::ExitCode {
+pub fn main() -> u8 {
     eprintln!("hoist-oci is for Linux: on this system use hoist");
-    std::process::ExitCode::FAILURE
+    1
 }

@@ -6,7 +6,6 @@ use std::env;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::process::ExitCode;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -111,8 +110,8 @@ impl Questions {
 }
 
 /// Where this program was started by criu, on behalf of a process of its own: hands the question on, and the answer back. To be
-/// called before anything else.
-pub fn main_if_called_by_criu() -> Option<ExitCode> {
+/// called before anything else. The result is the exit code.
+pub fn main_if_called_by_criu() -> Option<u8> {
     // criu gives no argument.
     if env::args_os().len() != 1 {
         return None;
@@ -122,10 +121,10 @@ pub fn main_if_called_by_criu() -> Option<ExitCode> {
     let pid = env::var(INIT_PID).unwrap_or_default();
     let moment = Moment::of(&action);
     if moment == Moment::Other {
-        return Some(ExitCode::SUCCESS);
+        return Some(0);
     }
     if ask(&caller, &action, &pid).unwrap_or(false) {
-        return Some(ExitCode::SUCCESS);
+        return Some(0);
     }
     // From then on criu does not listen: what nobody has compared with the spec must not run.
     if moment == Moment::BeforeResume
@@ -133,7 +132,7 @@ pub fn main_if_called_by_criu() -> Option<ExitCode> {
     {
         let _ = kill_process(pid, Signal::KILL);
     }
-    Some(ExitCode::FAILURE)
+    Some(1)
 }
 
 fn ask(caller: &str, action: &str, init: &str) -> io::Result<bool> {

@@ -19,7 +19,6 @@ pub(crate) mod update;
 
 use std::ffi::OsString;
 use std::io::Write;
-use std::process::ExitCode;
 
 use crate::args::{Arguments, Flag};
 use crate::failure::Failure;
@@ -189,13 +188,13 @@ pub(crate) const COMMANDS: [Command; 17] = [
 const HELP: [Flag; 1] = [Flag::switch("help", "print help").or("h")];
 
 /// Reads the command line and carries the command out.
-pub(crate) fn dispatch(line: impl Iterator<Item = OsString>) -> ExitCode {
+pub(crate) fn dispatch(line: impl Iterator<Item = OsString>) -> u8 {
     let mut log = Log::plain();
     match carry_out(line, &mut log) {
-        Ok(code) => ExitCode::from(code),
+        Ok(code) => code,
         Err(failure) => {
             log.error(&failure.message);
-            ExitCode::from(failure.code)
+            failure.code
         }
     }
 }

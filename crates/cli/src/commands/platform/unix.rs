@@ -18,7 +18,6 @@ mod volume_selection;
 
 use std::ffi::OsString;
 use std::fmt::Write;
-use std::process::ExitCode;
 
 use hoist::foreground::{CallerSignals, DetachKeys};
 use hoist::supervise::{RestartPolicy, SuperviseOptions};
@@ -46,14 +45,14 @@ pub(crate) const HAS_NAMED_PIPES: bool = false;
 pub(crate) const DEFAULT_PLAN: &str = "linux";
 
 /// The exit code of the mode that the command line asks for, where that is no command of anybody's.
-pub(crate) fn mode(words: &[OsString]) -> Option<ExitCode> {
+pub(crate) fn mode(words: &[OsString]) -> Option<u8> {
     let asked = words.get(1).is_some_and(|word| word == supervisor::MODE);
     asked.then(supervisor::main)
 }
 
-/// The exit code of this program.
-pub(crate) fn leave(code: i32) -> ExitCode {
-    ExitCode::from(code as u8)
+/// The exit code of this program, of which eight bits are told.
+pub(crate) fn exit_code(code: i32) -> i32 {
+    code & 0xff
 }
 
 /// Does what the commands ask for that not every platform has.

@@ -3,7 +3,6 @@
 pub(crate) mod process;
 
 use std::ffi::OsString;
-use std::process::ExitCode;
 
 use hoist::foreground::CallerSignals;
 use hoist::{Engine, RunRequest, Volumes};
@@ -33,13 +32,13 @@ pub(crate) const HAS_NAMED_PIPES: bool = true;
 pub(crate) const DEFAULT_PLAN: &str = "windows";
 
 /// The exit code of the mode that the command line asks for, where that is no command of anybody's; there is none.
-pub(crate) fn mode(_words: &[OsString]) -> Option<ExitCode> {
+pub(crate) fn mode(_words: &[OsString]) -> Option<u8> {
     None
 }
 
 /// The exit code of this program, which has 32 bits here.
-pub(crate) fn leave(code: i32) -> ExitCode {
-    std::process::exit(code)
+pub(crate) fn exit_code(code: i32) -> i32 {
+    code
 }
 
 fn unsupported(operation: &str, reason: &'static str) -> Failure {

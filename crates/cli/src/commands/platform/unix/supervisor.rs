@@ -1,7 +1,5 @@
 //! The mode in which this program is started to be a container's supervisor; no command of anybody's.
 
-use std::process::ExitCode;
-
 use hoist::supervise::{Launcher, serve};
 
 /// The first argument of a supervisor.
@@ -17,9 +15,9 @@ pub(crate) fn launcher() -> Launcher {
 
 /// Is a supervisor until its container has ended for good. It has nobody to talk to but who launched it, and is told
 /// apart by its status alone.
-pub(crate) fn main() -> ExitCode {
+pub(crate) fn main() -> u8 {
     match serve() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
+        Ok(()) => 0,
+        Err(_) => 1,
     }
 }
