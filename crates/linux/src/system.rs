@@ -133,13 +133,15 @@ impl LinuxSystem {
         if record.exit.is_some() {
             return Ok((record, State::Stopped, None));
         }
+        let Some(process) = record.process() else {
+            return Ok((record, State::Created, None));
+        };
+        // Another program may have started it once more.
         if let Some(owned) = self.shared.owned(&self.id)
+            && owned.pid == process.pid
             && owned.try_wait()?.is_some()
         {
             return Ok((record, State::Stopped, None));
-        }
-        if record.process().is_none() {
-            return Ok((record, State::Created, None));
         }
         if !is_running(&record)? {
             return Ok((record, State::Stopped, None));
@@ -384,7 +386,9 @@ impl ComputeSystem for LinuxSystem {
     }
 
     fn signal(&self, signal: Signal) -> Result<()> {
-        if let Some(owned) = self.shared.owned(&self.id) {
+        if let Some(owned) = self.shared.owned(&self.id)
+            && owned.try_wait()?.is_none()
+        {
             return owned.signal(signal);
         }
         let (record, _) = self.with_process(&[State::Running, State::Paused], "signal")?;

@@ -26,7 +26,7 @@ mod linux {
     use std::thread;
     use std::time::Duration;
 
-    use hoist_compute::{ComputeService, Confinement, ExecSpec, State, Stdio, Stream};
+    use hoist_compute::{ComputeService, Confinement, ErrorKind, ExecSpec, State, Stdio, Stream};
     use hoist_linux::LinuxService;
     use hoist_spec::{ContainerId, SeccompPolicy, Signal};
     use hoist_testing::{Leaks, Need, Suite, full, hangs_after, probe, root, spec};
@@ -75,6 +75,11 @@ mod linux {
                 &[Need::Root],
                 an_agent_of_one_that_is_started_next,
             )
+            .test(
+                "a container that another program has started again, or made anew, runs for its first owner, too, who does not remove it",
+                &[Need::Namespaces],
+                a_container_that_others_go_on_with,
+            )
             .run()
     }
 
@@ -108,6 +113,39 @@ mod linux {
             let status = process.wait(Some(Duration::from_secs(60))).unwrap();
             system.delete().unwrap();
             status.code
+        }
+    }
+
+    fn a_container_that_others_go_on_with() {
+        let place = Place::new("others");
+        let root = place.folder.path().join("root");
+        let spec = spec::container(&root, &place.tag, &["sleep", "600000"]);
+        let patience = Some(Duration::from_secs(60));
+        // As another program: it has nothing of this one in memory.
+        let other = LinuxService::new(place.folder.path().join("state")).unwrap();
+        let id: ContainerId = place.tag.parse().unwrap();
+        for is_made_anew in [false, true] {
+            let system = place.service.create_to_start(&id, &spec).unwrap();
+            let process = system.start(Stdio::null()).unwrap();
+            system.terminate().unwrap();
+            process.wait(patience).unwrap();
+
+            let mut again = other.open(&id).unwrap();
+            if is_made_anew {
+                again.delete().unwrap();
+                again = other.create(&id, &spec).unwrap();
+            } else {
+                again.reset().unwrap();
+            }
+            let process = again.start(Stdio::null()).unwrap();
+            let error = system.delete().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidState, "{is_made_anew}");
+            assert_eq!(system.state().unwrap(), State::Running);
+
+            system.signal(Signal::KILL).unwrap();
+            process.wait(patience).unwrap();
+            system.delete().unwrap();
+            assert_eq!(place.service.ids("").unwrap(), []);
         }
     }
 
