@@ -195,7 +195,7 @@ impl Folder {
             }
             // In between, somebody may have taken it for what a crash left, made another, and finished that.
             match self.lock()? {
-                Some(lock) if !self.is_finished() => return Ok(Making { _lock: lock }),
+                Some(lock) if !self.is_finished() => return Ok(Making { lock }),
                 _ => {}
             }
         }
@@ -292,6 +292,11 @@ impl Folder {
             self.write(PROCESS, &released)?.publish()?;
         }
         Ok(())
+    }
+
+    /// Whether it was ever made one that was not started, after a run: the present one is not its first.
+    pub(crate) fn was_started_again(&self) -> bool {
+        self.0.join(LAST_RUN).exists()
     }
 
     /// How the run with this process ended, where it was the last but one.
@@ -472,12 +477,23 @@ impl Folder {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
                 opened => opened.map_err(|error| failed(Phase::Operate, "open", &self.0, error))?,
             };
-            rustix::io::retry_on_intr(|| flock(&folder, FlockOperation::LockExclusive))
-                .map_err(|errno| failed(Phase::Operate, "lock", &self.0, errno.into()))?;
+            self.lock_open(&folder)?;
             if self.is(&folder) {
                 return Ok(Some(folder));
             }
         }
+    }
+
+    /// As [`Folder::lock`], of this very folder; none also where another one bears its name.
+    pub(crate) fn lock_held(&self, held: Held) -> Result<Option<File>> {
+        let Held(folder) = held;
+        self.lock_open(&folder)?;
+        Ok(self.is(&folder).then_some(folder))
+    }
+
+    fn lock_open(&self, folder: &File) -> Result<()> {
+        rustix::io::retry_on_intr(|| flock(folder, FlockOperation::LockExclusive))
+            .map_err(|errno| failed(Phase::Operate, "lock", &self.0, errno.into()))
     }
 
     /// Whether the open `folder` is the one that bears the name: whoever held its lock before may have removed it, and
@@ -508,8 +524,20 @@ impl Folder {
 #[derive(Debug)]
 #[must_use = "without it the folder counts as left by a crash"]
 pub(crate) struct Making {
-    _lock: File,
+    lock: File,
 }
+
+impl Making {
+    /// The record is finished: others may have the lock.
+    pub(crate) fn finish(self) -> Option<Held> {
+        flock(&self.lock, FlockOperation::Unlock).ok()?;
+        Some(Held(self.lock))
+    }
+}
+
+/// The folder of a container that this program has made, held open: another one that bears its name later is not it.
+#[derive(Debug)]
+pub(crate) struct Held(File);
 
 /// A file that is written and does not bear its name yet.
 #[derive(Debug)]

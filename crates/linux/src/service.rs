@@ -144,7 +144,7 @@ impl LinuxService {
         });
         let mut prepared = Prepared {
             plan: Some(plan),
-            unwritten: None,
+            ..Prepared::default()
         };
         match recording {
             Recording::Now => {

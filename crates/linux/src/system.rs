@@ -17,6 +17,7 @@ use crate::cgroup::limits::refuse_device_rules;
 use crate::cgroup::{Cgroup, DeviceControl, plan_limits};
 use crate::descriptors::RuntimeDescriptors;
 use crate::exec::{self, LinuxExec};
+use crate::own_run::OwnRun;
 use crate::plan::{PID_NAMESPACE, Plan, RuntimeOptions};
 use crate::process::{not_running, send, timed_out, wait_for};
 use crate::process_cgroup::ProcessCgroup;
@@ -54,6 +55,8 @@ pub(crate) struct Prepared {
     pub(crate) plan: Option<Plan>,
     /// It is not written down yet.
     pub(crate) unwritten: Option<Unwritten>,
+    /// It was started by its maker.
+    pub(crate) own_run: Option<OwnRun>,
 }
 
 /// A container that nobody else knows.
@@ -101,6 +104,17 @@ impl LinuxSystem {
     fn lock_folder(&self) -> Result<Option<File>> {
         drop(self.prepared().unwritten.take());
         self.folder.lock()
+    }
+
+    /// What this program knows of the container without reading it, where that has ended and is locked now.
+    fn end_of_own_run(&self) -> Result<Option<(File, Arc<Record>)>> {
+        let own_run = self.prepared().own_run.take();
+        match (own_run, self.shared.owned(&self.id)) {
+            (Some(own_run), Some(owned)) if owned.try_wait()?.is_some() => {
+                own_run.end(&self.folder)
+            }
+            _ => Ok(None),
+        }
     }
 
     pub(crate) fn record(&self) -> Result<Record> {
@@ -476,11 +490,21 @@ impl ComputeSystem for LinuxSystem {
     }
 
     fn delete(&self) -> Result<()> {
-        let Some(_lock) = self.lock_folder()? else {
-            return Ok(());
+        let (_lock, looked) = match self.end_of_own_run()? {
+            Some((lock, record)) => (lock, Ok((record, State::Stopped))),
+            None => {
+                let Some(lock) = self.lock_folder()? else {
+                    return Ok(());
+                };
+                let looked = self.look();
+                (
+                    lock,
+                    looked.map(|(record, state, _)| (Arc::new(record), state)),
+                )
+            }
         };
-        match self.look() {
-            Ok((record, state, _)) => {
+        match looked {
+            Ok((record, state)) => {
                 if has_process(&record, state) {
                     let remedy =
                         format!("stop it first, or force it: hoist rm --force {}", self.id);

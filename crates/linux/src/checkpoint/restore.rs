@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 use std::process::Child;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hoist_compute::{Error, ErrorKind, Phase, Process, Result, State, Stdio};
@@ -120,7 +121,7 @@ impl LinuxSystem {
         stdio: Stdio,
     ) -> Result<Box<dyn Process>> {
         let (started, record) = self.restore(criu, options, stdio)?;
-        self.own(started, record)
+        self.own(started, Arc::new(record))
     }
 }
 

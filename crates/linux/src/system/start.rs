@@ -11,6 +11,7 @@ use crate::descriptors::RuntimeDescriptors;
 use crate::execute::{Start, Started, Tracer, Witness};
 use crate::making::CgroupMaker;
 use crate::oom::{oom_kill, too_little_memory};
+use crate::own_run::OwnRun;
 use crate::plan::{CgroupPlan, PID_NAMESPACE, Plan, plan};
 use crate::process::{LinuxProcess, OnExit, OwnedProcess};
 use crate::record::Record;
@@ -36,7 +37,7 @@ impl LinuxSystem {
         }
     }
 
-    fn on_exit(&self, record: Record) -> OnExit {
+    fn on_exit(&self, record: Arc<Record>) -> OnExit {
         let folder = self.folder.clone();
         Box::new(move |mut status| {
             if status.signal == Some(Signal::KILL) {
@@ -65,17 +66,25 @@ impl LinuxSystem {
         &self,
         stdio: Stdio,
         runtime: &RuntimeDescriptors,
-    ) -> Result<(Started, Record)> {
+    ) -> Result<(Started, Arc<Record>)> {
         let unwritten = self.prepared().unwritten.take();
         if let Some(Unwritten { created, making }) = unwritten {
             let record = Record::of(created);
-            return self
-                .launch_created(record, Recording::WithStart, stdio, runtime)
-                .inspect_err(|_| {
+            let launched = self.launch_created(record, Recording::WithStart, stdio, runtime);
+            match &launched {
+                Ok((_, record)) => {
+                    self.prepared().own_run = making.finish().map(|folder| OwnRun {
+                        folder,
+                        record: record.clone(),
+                    });
+                }
+                Err(_) => {
                     drop(making);
                     // What cannot be removed now is in the record.
                     let _ = self.delete();
-                });
+                }
+            }
+            return launched;
         }
         let _lock = self.lock()?;
         let (record, state, _) = self.look()?;
@@ -95,7 +104,7 @@ impl LinuxSystem {
         recording: Recording,
         stdio: Stdio,
         runtime: &RuntimeDescriptors,
-    ) -> Result<(Started, Record)> {
+    ) -> Result<(Started, Arc<Record>)> {
         let stdio = with_console_size(&self.spec.oci, stdio)?;
         let agent = match runtime.listener {
             None => Agent::connect(&self.spec, || {
@@ -171,7 +180,7 @@ impl LinuxSystem {
             error
         })?;
         record.released = recorder.released.map(|(released, _)| released);
-        Ok((started, record))
+        Ok((started, Arc::new(record)))
     }
 
     /// Becomes the owner of a further process.
@@ -181,7 +190,7 @@ impl LinuxSystem {
     }
 
     /// Becomes the owner of the first process: it is reaped, and its exit written down.
-    pub(crate) fn own(&self, started: Started, record: Record) -> Result<Box<dyn Process>> {
+    pub(crate) fn own(&self, started: Started, record: Arc<Record>) -> Result<Box<dyn Process>> {
         let (owned, process) = self.own_process(started, Some(self.on_exit(record)))?;
         self.shared
             .owned
