@@ -227,14 +227,15 @@ impl Folder {
         if self.is_finished() {
             return Ok(());
         }
-        self.remove_unfinished()?;
-        match self.is_finished() {
-            true => Ok(()),
-            false => {
-                let missing = io::ErrorKind::NotFound.into();
-                Err(failed(Phase::Operate, "read", &self.0.join(STATE), missing))
+        // Mostly a name that is looked for as an id.
+        if self.exists() {
+            self.remove_unfinished()?;
+            if self.is_finished() {
+                return Ok(());
             }
         }
+        let missing = io::ErrorKind::NotFound.into();
+        Err(failed(Phase::Operate, "read", &self.0.join(STATE), missing))
     }
 
     pub(crate) fn path(&self) -> &Path {
