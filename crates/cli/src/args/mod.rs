@@ -398,11 +398,20 @@ pub(crate) fn parse(words: &[OsString]) -> Result<Invocation, clap::Error> {
 /// Reads a `run` whose options are all common ones, which is a small part of all that there are. Any other line, and
 /// one that asks for help or is at fault, is for the whole definition to read.
 fn parse_common_run(words: &[OsString]) -> Option<Invocation> {
-    if words.get(1)? != "run" {
+    let [_, command, words @ ..] = words else {
+        return None;
+    };
+    if command != "run" {
         return None;
     }
-    let definition: Definition = ("run", "", arguments::<CommonRunOptions>);
-    let (_, mut arguments) = read(words, command_of(&[definition])).ok()?;
+    // Not below the program's own definition: that would be built, too, with words for its usage that nobody sees.
+    let alone = Command::new("run")
+        .no_binary_name(true)
+        .disable_version_flag(true)
+        .args_override_self(true)
+        .args(global_options());
+    let mut definition = ManuallyDrop::new(arguments::<CommonRunOptions>(alone));
+    let mut arguments = definition.try_get_matches_from_mut(words).ok()?;
     let global = Global::of(&mut arguments);
     let run = Run {
         common: CommonRunOptions::from_arg_matches_mut(&mut arguments).ok()?,
