@@ -25,6 +25,8 @@ mod transport;
 mod version;
 mod wait;
 
+use std::mem::ManuallyDrop;
+
 use hoist::{Engine, EngineOptions};
 use hoist_spec::ContainerId;
 
@@ -60,7 +62,8 @@ pub(crate) fn carry_out(invocation: Invocation) -> Result<i32, Failure> {
         |containers: &[String], act: Act<'_>| for_each(&open()?, containers, json_errors, act);
     let done = match action {
         Action::Run(run) => return run::run(*run, state_root, transport),
-        Action::Exec(exec) => return exec::run(exec, &open()?),
+        // Nothing is freed piece by piece that goes with the process.
+        Action::Exec(exec) => return exec::run(exec, &ManuallyDrop::new(open()?)),
         Action::Process(action) => return process::run(*action, &open()?, json_errors),
         Action::Platform(action) => platform::carry_out(action, &open, json_errors),
         Action::Pause(pause) => each(&pause.containers, &limits::pause),

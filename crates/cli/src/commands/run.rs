@@ -2,6 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::io::Write;
+use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -30,15 +31,16 @@ pub(crate) fn run(
     let mut signals = CallerSignals::new()?;
     let given = Given::of(&run)?;
     let recorder = log::recorder().or_else(|| given.timeline.as_ref().map(|_| Arc::default()));
-    let engine = Engine::open(EngineOptions {
+    // The process ends when the container has; freeing memory piece by piece before would only take time.
+    let engine = ManuallyDrop::new(Engine::open(EngineOptions {
         state_root,
         timeline: recorder.clone(),
         waits_for_each: true,
         takes_containers_along: platform::TAKES_CONTAINERS_ALONG,
         transport,
         ..EngineOptions::default()
-    })?;
-    let request = request(run, &engine)?;
+    })?);
+    let request = ManuallyDrop::new(request(run, &engine)?);
     if given.interactive && given.tty && !given.detach {
         refuse_input_that_is_no_terminal()?;
     }
