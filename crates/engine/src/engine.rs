@@ -300,7 +300,16 @@ impl Engine {
 
     /// The spec that a container was made from.
     pub fn spec(&self, id: &ContainerId) -> Result<ContainerSpec> {
-        Ok(self.service.open(id)?.spec().clone())
+        self.with_spec(id, ContainerSpec::clone)
+    }
+
+    /// As [`Engine::spec`], for whoever only looks at it.
+    pub fn with_spec<T>(
+        &self,
+        id: &ContainerId,
+        look: impl FnOnce(&ContainerSpec) -> T,
+    ) -> Result<T> {
+        Ok(look(self.service.open(id)?.spec()))
     }
 
     /// Starts a container's process, with the pre-start hooks before it and the start hook after it.

@@ -111,7 +111,7 @@ fn process(
     config: &ProcessConfig,
     has_own_root: bool,
 ) -> Result<ProcessSpec, Failure> {
-    let mut process = engine.spec(id)?.exec_process(config)?;
+    let mut process = engine.with_spec(id, |spec| spec.exec_process(config))??;
     if has_own_root && config.working_dir.is_empty() {
         process.oci.set_cwd("/".into());
     }

@@ -88,12 +88,11 @@ impl Engine {
 
     /// The container's labels, which are the annotations of its spec; none of one that is gone.
     pub fn labels(&self, id: &ContainerId) -> Result<BTreeMap<String, String>> {
-        let spec = match self.spec(id) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(BTreeMap::new()),
-            spec => spec?,
+        let labels = match self.with_spec(id, |spec| spec.oci.annotations().clone()) {
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            labels => labels?,
         };
-        let labels = spec.oci.annotations().clone().unwrap_or_default();
-        Ok(labels.into_iter().collect())
+        Ok(labels.unwrap_or_default().into_iter().collect())
     }
 
     /// Whether the container's first process lives, paused or not.
