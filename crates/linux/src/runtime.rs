@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use hoist_compute::{
@@ -56,8 +56,8 @@ pub struct Launched {
     pub console: Option<File>,
 }
 
-/// A container made from a bundle.
-pub struct RuntimeContainer(LinuxSystem, PathBuf);
+/// A container made from a bundle, and where that was, as soon as it is known.
+pub struct RuntimeContainer(LinuxSystem, OnceLock<PathBuf>);
 
 impl LinuxService {
     /// Makes a container from `spec`, which was read from `bundle` (an absolute path); its process is not started. Where it is not written
@@ -75,7 +75,7 @@ impl LinuxService {
         recording: Recording,
     ) -> Result<RuntimeContainer> {
         self.create_for_runtime(id, Arc::new(spec), Some(bundle), options, recording)
-            .map(|system| RuntimeContainer(system, bundle.to_owned()))
+            .map(|system| RuntimeContainer(system, OnceLock::from(bundle.to_owned())))
     }
 
     /// Opens a container that any process has made.
@@ -84,9 +84,7 @@ impl LinuxService {
     ///
     /// `NotFound` where there is none.
     pub fn open_for_runtime(&self, id: &ContainerId) -> Result<RuntimeContainer> {
-        let system = self.open_system(id)?;
-        let bundle = system.record()?.created.bundle.unwrap_or_default();
-        Ok(RuntimeContainer(system, bundle))
+        Ok(RuntimeContainer(self.open_system(id)?, OnceLock::new()))
     }
 }
 
@@ -308,7 +306,9 @@ impl RuntimeContainer {
             .process()
             .filter(|_| has_process(&record, state))
             .map(|process| process.pid);
-        self.0.oci_state(status_name(state), pid)
+        let state = self.0.oci_state_of(record.created, status_name(state), pid);
+        self.1.get_or_init(|| state.bundle.clone());
+        Ok(state)
     }
 
     /// Its state once it is removed.
@@ -318,7 +318,7 @@ impl RuntimeContainer {
             id: self.0.id.to_string(),
             status: status_name(State::Stopped),
             pid: None,
-            bundle: self.1.clone(),
+            bundle: self.1.get().cloned().unwrap_or_default(),
             annotations: self.0.spec.oci.annotations().clone().unwrap_or_default(),
         }
     }
@@ -447,6 +447,13 @@ impl RuntimeContainer {
     ///
     /// As [`ComputeSystem::delete`].
     pub fn delete(&self) -> Result<()> {
+        if self.1.get().is_none()
+            && let Ok(record) = self.0.record()
+        {
+            // Afterwards nobody could tell.
+            self.1
+                .get_or_init(|| record.created.bundle.unwrap_or_default());
+        }
         self.0.delete()
     }
 
