@@ -24,7 +24,7 @@ mod linux {
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
     use std::thread;
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     use hoist_compute::{ComputeService, Confinement, ErrorKind, ExecSpec, State, Stdio, Stream};
     use hoist_linux::LinuxService;
@@ -331,8 +331,19 @@ mod linux {
         system.delete().unwrap();
     }
 
-    /// What a library must leave alone.
+    /// What a library must leave alone, as soon as the thread that reaps has let go of what has ended: that is after everybody else is told.
     fn own_state() -> BTreeMap<&'static str, String> {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let state = own_state_now();
+            if !state["descriptors"].contains("[pidfd]") || Instant::now() > deadline {
+                return state;
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    fn own_state_now() -> BTreeMap<&'static str, String> {
         let status = fs::read_to_string("/proc/thread-self/status").unwrap();
         let wanted = [
             "Umask",

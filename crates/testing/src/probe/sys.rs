@@ -206,8 +206,16 @@ impl Awaited {
 
     /// Waits for it.
     pub fn wait(&self) -> io::Result<()> {
-        // SAFETY: the set is initialised; no siginfo is asked for.
-        check(unsafe { libc::sigwaitinfo(&raw const self.0, std::ptr::null_mut()) }).map(drop)
+        loop {
+            // SAFETY: the set is initialised; no siginfo is asked for.
+            let waited =
+                check(unsafe { libc::sigwaitinfo(&raw const self.0, std::ptr::null_mut()) });
+            match waited {
+                // It was stopped and continued (signal(7)).
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                waited => return waited.map(drop),
+            }
+        }
     }
 }
 
