@@ -46,6 +46,7 @@ mod network_usage;
 mod oom;
 #[cfg(target_os = "linux")]
 mod own_root;
+#[cfg(target_os = "linux")]
 mod own_run;
 #[cfg(target_os = "linux")]
 mod prefault;
