@@ -13,7 +13,6 @@ use super::{
     error::CgroupError,
     fs::Cgroup,
     kill::{pids_in, wait_empty},
-    layout::Version,
     record::{CgroupRecord, DirectoryRecord},
 };
 
@@ -35,27 +34,12 @@ impl CgroupRecord {
     pub fn remove(&self, timeout: Duration) -> Result<(), CgroupError> {
         let deadline = Instant::now() + timeout;
         let mut first = None;
-        let is_own = self.is_own();
         for record in &self.directories {
-            let gone = is_own && remove_once(&record.path).is_ok_and(|gone| gone);
-            if gone {
-                continue;
-            }
             if let Err(error) = remove(record, deadline, timeout) {
                 first.get_or_insert(error);
             }
         }
         first.map_or(Ok(()), Err)
-    }
-
-    /// Whether what bears its name is this cgroup still. Whoever makes one anew begins with the unified hierarchy, else with the first: as long
-    /// as that directory is the recorded one, so are the others.
-    fn is_own(&self) -> bool {
-        let mut directories = self.directories.iter();
-        let unified = directories.find(|record| record.version == Version::V2);
-        unified.or(self.directories.first()).is_some_and(|record| {
-            record.identity.is_some() && identity_at(&record.path).ok().flatten() == record.identity
-        })
     }
 }
 
