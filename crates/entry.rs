@@ -10,10 +10,6 @@
 )]
 
 use std::ffi::{c_char, c_int};
-use std::panic::catch_unwind;
-
-/// The exit code of a program of Rust that panicked.
-const PANICKED: i32 = 101;
 
 /// The words of the command line come from the C library (`std::env::args_os`), which hands them to every program's initializers.
 #[unsafe(no_mangle)]
@@ -22,9 +18,9 @@ extern "C" fn main(_count: c_int, _words: *const *const c_char) -> c_int {
     // SAFETY: no handler is set. A write to a pipe without a reader fails, as everywhere in Rust; children get back what is usual
     // (std::process::Command, and the helper by its plan).
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
-    let code = catch_unwind(crate::run).unwrap_or(PANICKED);
-    // Not by returning: this writes out what standard output has buffered.
-    std::process::exit(code)
+    // Not by returning: this writes out what standard output has buffered. A panic does not get here: it aborts the program, as
+    // everywhere in the programs that are released.
+    std::process::exit(crate::run())
 }
 
 /// Opens the standard streams that the caller has closed: what is opened next would be taken for them.

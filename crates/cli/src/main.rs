@@ -25,7 +25,7 @@ fn main() {
     std::process::exit(run())
 }
 
-/// Does what the command line asks for; the result is the exit code.
+/// Does what the command line asks for; the result is the exit code, of which Unix tells eight bits.
 fn run() -> i32 {
     let words: Vec<OsString> = std::env::args_os().collect();
     if let Some(code) = commands::mode(&words) {
@@ -48,7 +48,7 @@ fn run() -> i32 {
     let done = commands::carry_out(invocation);
     log::steps();
     match done {
-        Ok(code) => commands::exit_code(code),
+        Ok(code) => code,
         Err(failure) => {
             failure.print(json);
             if is_run { failure.code().into() } else { 1 }

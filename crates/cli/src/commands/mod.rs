@@ -34,7 +34,7 @@ use crate::args::{Action, Invocation};
 use crate::failure::Failure;
 use crate::{log, output};
 
-pub(crate) use platform::{LACKS, exit_code, mode};
+pub(crate) use platform::{LACKS, mode};
 
 /// Does what the command line asks for; the result is the exit code.
 pub(crate) fn carry_out(invocation: Invocation) -> Result<i32, Failure> {

@@ -50,11 +50,6 @@ pub(crate) fn mode(words: &[OsString]) -> Option<u8> {
     asked.then(supervisor::main)
 }
 
-/// The exit code of this program, of which eight bits are told.
-pub(crate) fn exit_code(code: i32) -> i32 {
-    code & 0xff
-}
-
 /// Does what the commands ask for that not every platform has.
 pub(crate) fn carry_out(
     action: PlatformAction,

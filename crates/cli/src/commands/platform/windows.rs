@@ -36,11 +36,6 @@ pub(crate) fn mode(_words: &[OsString]) -> Option<u8> {
     None
 }
 
-/// The exit code of this program, which has 32 bits here.
-pub(crate) fn exit_code(code: i32) -> i32 {
-    code
-}
-
 fn unsupported(operation: &str, reason: &'static str) -> Failure {
     Error::new(ErrorKind::Unsupported, Phase::Plan, operation)
         .because(reason)
