@@ -86,7 +86,7 @@ pub(crate) fn read_noting<T: DeserializeOwned>(
 
 /// Reads `text`, up to the first field that does not fit; and whether a field was passed over.
 ///
-/// Everything is read by this, records too: so does a program hold the code for each type once.
+/// Specs in records are read by this, too: so does a program hold most of the code for them once.
 pub(crate) fn parse<T: DeserializeOwned>(text: &str) -> serde_json::Result<(T, bool)> {
     let mut passes_over = false;
     // Of one type, whatever `T` is: a closure's own would be another for each.
